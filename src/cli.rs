@@ -9,6 +9,7 @@ mod arguments;
 mod broken_arguments;
 mod drift;
 mod environment;
+mod explain;
 mod files;
 mod generate;
 mod import;
@@ -20,6 +21,7 @@ mod output;
 mod panics;
 mod plan;
 mod repository;
+mod sarif;
 mod saved_plan;
 mod session;
 mod show;
@@ -32,7 +34,7 @@ use crate::config;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
 use crate::model::sanitize::{inert, scrub};
-use crate::render::{Format, github};
+use crate::render::{self, Format, github};
 use crate::ui::{ColorChoice, Ui};
 use crate::world::Transports;
 use arguments::{Command, Global};
@@ -156,6 +158,11 @@ pub async fn run_on(machine: &Machine, ui: &Ui, cli: Cli) -> ExitStatus {
                 // if stdout is closed, stderr has the error
                 let _ = github::annotations(&annotations::of_error(&error, &repository), &mut ui.stdout());
             }
+            if run.global.format == Format::Sarif && error.status != ExitStatus::Usage {
+                let repository = Repository::of(context, run.global.config());
+                let (results, failure) = sarif::of_error(&error, &repository);
+                let _ = render::sarif::document(&results, &repository.top_file(), failure.as_ref(), &mut ui.stdout());
+            }
             print_error(ui, &error)
         }
     }
@@ -170,6 +177,7 @@ async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> 
         Command::Apply(arguments) => apply::run(run, arguments).await,
         Command::Drift(arguments) => drift::run(run, arguments).await,
         Command::Show(arguments) => show::run(run, arguments).await,
+        Command::Explain(arguments) => explain::run(run, arguments).await,
         Command::Schema(arguments) => generate::schema(run, arguments),
         Command::Completions(arguments) => generate::completions(run, arguments),
         Command::Man(arguments) => generate::man(run, arguments),

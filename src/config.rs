@@ -16,7 +16,7 @@ mod reader;
 mod resolve;
 mod schema;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 mod syntax_errors;
 mod templates;
 #[cfg(test)]

@@ -45,10 +45,13 @@ impl ExitStatus {
         }
     }
 
-    /// The status of a run to which both apply.
+    /// The status of a run to which both apply. Of two signals, the first wins.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        self.max(other)
+        match (self, other) {
+            (Self::Interrupted(_), Self::Interrupted(_)) => self,
+            _ => self.max(other),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod context;
 pub mod error;
 pub mod event;
+pub mod explain;
 mod folder;
 pub mod ids;
 pub mod import;

@@ -12,6 +12,7 @@ mod conditions;
 mod declared;
 mod document;
 mod escalation;
+mod ignores;
 mod live;
 mod permissions;
 mod providers;
@@ -22,13 +23,16 @@ mod services;
 mod trust;
 
 pub use declared::declared;
+pub use ignores::unused;
 pub use live::{declared_against, live};
 pub use rules::{RULES, Rule};
 
-use crate::model::note::{Note, Severity};
+use crate::model::desired::Desired;
+use crate::model::note::{Ignored, Note, Severity};
 use crate::model::origin::Origin;
 use rayon::prelude::*;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a check found.
@@ -138,13 +142,20 @@ impl Findings {
         }));
     }
 
-    /// Sorted notes, one for each object, rule and line.
-    fn into_notes(mut self) -> Vec<Note> {
+    /// Sorted notes, one for each object, rule and line. Ignored findings have notes of their own.
+    fn into_notes(mut self, desired: &Desired) -> Vec<Note> {
         self.0.sort_unstable();
         self.0.dedup();
         let same =
             |a: &LocatedFinding, b: &LocatedFinding| (&a.address, a.rule, &a.origin) == (&b.address, b.rule, &b.origin);
-        self.0.chunk_by(same).map(merge).collect()
+        let by_ignore = |findings: &[LocatedFinding]| {
+            let mut groups: BTreeMap<Option<Ignored>, Vec<LocatedFinding>> = BTreeMap::new();
+            for finding in findings {
+                groups.entry(ignores::ignored(finding, &desired.ignores)).or_default().push(finding.clone());
+            }
+            groups.into_iter().map(|(ignored, findings)| Note { ignored, ..merge(&findings) }).collect::<Vec<_>>()
+        };
+        self.0.chunk_by(same).flat_map(by_ignore).collect()
     }
 }
 
@@ -158,7 +169,7 @@ fn merge(findings: &[LocatedFinding]) -> Note {
     });
     let text = shortened(texts.collect(), "; ");
     let LocatedFinding { address, rule, origin, severity: Reverse(severity), .. } = findings[0].clone();
-    Note { address, severity, rule: rule.to_owned(), origin, text }
+    Note { address, severity, rule: rule.to_owned(), origin, text, ignored: None }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod fields;
 pub mod file;
 mod guard;
 mod iam;
+mod live_object;
 mod other_shards;
 mod policies;
 mod providers;
@@ -30,6 +31,7 @@ mod write_order;
 pub use change::{Change, FieldChange, ResourceChange};
 pub use confirm::confirm;
 pub use file::PlanV2;
+pub use live_object::{LiveObject, object as live_object};
 pub use step::{ConfigKeys, Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};
 
 use crate::model::desired::Desired;
@@ -40,6 +42,7 @@ use draft::Draft;
 
 /// Compares `desired` with `live`. The plan's notes include `findings`, which are the linter's.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
+    let (ignored, findings): (Vec<Note>, Vec<Note>) = findings.into_iter().partition(|note| note.ignored.is_some());
     let context = PlanContext::new(desired, live, options);
     let mut draft = Draft::default();
     coverage::plan(&context, &mut draft);
@@ -70,7 +73,8 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     draft.notes.extend(safeguards::notes(desired));
     roles::principals::wait_for_new_roles(&context, &mut draft);
     let steps = write_order::arrange(&context, &mut draft);
-    finish(&context, draft, steps, unmatched)
+    let ignored = ignored.into_iter().filter(|note| other_shards::is_reported_here(&context, note)).collect();
+    Plan { ignored, ..finish(&context, draft, steps, unmatched) }
 }
 
 fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
@@ -89,6 +93,7 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
         withheld: shown.iter().filter_map(|address| held_back.remove(address)).collect(),
         unknown: unknown.into_iter().collect(),
         notes,
+        ignored: Vec::new(),
         unchanged: matching.len(),
         settled: matching,
         waiting: waiting.into_iter().collect(),

@@ -9,6 +9,7 @@ pub mod json;
 pub mod jsonl;
 pub mod markdown;
 mod prose;
+pub mod sarif;
 pub mod schema;
 mod style;
 pub mod terminal;
@@ -40,7 +41,12 @@ pub enum Format {
     Github,
     /// One self-contained page.
     Html,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
 }
+
+/// The file that results without a place belong to, if the caller knows no other.
+const TOP_FILE: &str = "irsa.toml";
 
 /// Writes a plan. `keys` are the configuration's names for issuers and role ARNs.
 ///
@@ -62,6 +68,7 @@ pub fn plan(
         Format::Markdown => markdown::plan(&view(), out),
         Format::Github => github::plan(&view(), out),
         Format::Html => html::plan(&view(), out),
+        Format::Sarif => sarif::plan(plan, TOP_FILE, false, out),
     }
 }
 
@@ -77,6 +84,8 @@ pub fn report(format: Format, report: &Report, style: &Style, out: &mut dyn Writ
         Format::Markdown => markdown::report(&ReportView::of(report), out),
         Format::Github => github::report(&ReportView::of(report), out),
         Format::Html => html::report(&ReportView::of(report), out),
+        // no command has both
+        Format::Sarif => sarif::document(&[], TOP_FILE, None, out),
     }
 }
 

@@ -20,13 +20,30 @@ mod words;
 
 pub use config_keys::config_keys;
 
+use crate::model::address::Address;
+use crate::plan::file::as_created;
+use crate::plan::{ConfigKeys, ResourceChange};
+
 pub(crate) use change::{ChangeView, sign};
 pub(crate) use diff_node::{DiffNode, NodeText, Sign};
 pub(crate) use plan::{NoteView, ProblemView};
 pub(crate) use report::{OutcomeKind, StepView};
 pub(crate) use risk::RiskLevel;
 pub(crate) use summary::SummaryLine;
-pub(crate) use words::count;
+pub(crate) use words::{count, ignored_count};
+
+/// An object as it is now, in the short form of its creation: a line for each part.
+pub(crate) fn live_lines(
+    address: &Address,
+    live: &ResourceChange,
+    keys: &ConfigKeys,
+    account: Option<&str>,
+) -> Vec<String> {
+    let change = ChangeView::of(&as_created(address, live), &[], false, keys, account);
+    // nothing is created, so no line has a sign
+    let plain = |line: SummaryLine| SummaryLine { sign: Sign::Same, ..line };
+    change.summary.into_iter().map(plain).map(|line| format!("{}{}", "  ".repeat(line.depth), line.text())).collect()
+}
 
 /// How much of a plan the forms for people show. The forms for programs always show everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -91,7 +91,8 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
                 match self.read(progress, Some(call), self.recheck.call(step, call)).await? {
                     Finding::Done => break Written { already_done: true, ..Written::default() },
                     Finding::Delete(seen) => version = Some(seen),
-                    Finding::Write | Finding::Stale(_) => {}
+                    Finding::Stale(why) => return Err(progress.stale(why)),
+                    Finding::Write => {}
                 }
             }
             if let Some(stop) = self.stopped() {

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Drift(Drift),
     /// Show a saved plan
     Show(Show),
+    /// Say what a lint rule, a note, a refusal, an exit code or an address means
+    Explain(Explain),
     /// Print the JSON Schema (draft-07) of the configuration, a plan or a report
     Schema(Schema),
     /// Print a completion script for a shell
@@ -175,6 +177,7 @@ flag_value!(Format {
     "markdown" => Self::Markdown,
     "github" => Self::Github,
     "html" => Self::Html,
+    "sarif" => Self::Sarif,
 });
 
 flag_value!(ColorChoice {
@@ -302,6 +305,14 @@ pub(crate) struct Show {
     /// A plan saved by `irsa plan -o FILE`, or `-` for stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// `IRSA004`, a word that a plan prints (`foreign-trust`, `no-owner`), `exit-4`, or an address such as `role/reports`,
+    /// for which irsa reads the live object. Without it, irsa lists all words
+    #[arg(value_name = "WHAT")]
+    pub what: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -45,7 +45,7 @@ pub(super) async fn write_failure_metrics(
 
 async fn compare(run: Run<'_>, arguments: &Drift) -> Result<ExitStatus, Error> {
     let file = arguments.metrics_file.as_deref().map(|path| ("--metrics-file", path));
-    let output = Output::open(run, "drift", output::PLAN, file)?;
+    let output = Output::open(run, "drift", output::NEW_PLAN, file)?;
     let session = Session::open(run)?;
     output.spares(session.files())?;
     let options = Options { report_only: true, ..session.options(&Shape::default(), arguments.fleet)? };

@@ -10,7 +10,7 @@ use crate::apply::report::Report;
 use crate::error::Error;
 use crate::model::note::Note;
 use crate::plan::{ConfigKeys, PlanV2};
-use crate::render::{self, Format, Style};
+use crate::render::{self, Format, Style, sarif};
 use crate::ui::Ui;
 use crate::view::Detail;
 use clap::ValueEnum;
@@ -21,6 +21,10 @@ use std::path::Path;
 pub(super) const PLAN: &[Format] =
     &[Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html];
 
+/// The formats of a plan that is made now.
+pub(super) const NEW_PLAN: &[Format] =
+    &[Format::Text, Format::Json, Format::Jsonl, Format::Markdown, Format::Github, Format::Html, Format::Sarif];
+
 const JSON_INTO: &str = "--json-into";
 
 /// Where the results of a run go.
@@ -28,6 +32,8 @@ pub(super) struct Output<'a> {
     ui: &'a Ui,
     format: Format,
     detail: Detail,
+    /// Whether objects that differ are findings.
+    is_drift: bool,
     pub repository: Repository,
     /// Of `-o` or `--metrics-file`.
     pub file: Option<Destination>,
@@ -64,6 +70,7 @@ impl<'a> Output<'a> {
             ui,
             format,
             detail,
+            is_drift: command == "drift",
             repository: Repository::of(context, global.config()),
             file: path.map(Destination::of).transpose()?,
             json: global.json_into.as_deref().map(Destination::of).transpose()?,
@@ -140,8 +147,12 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         let (mut out, style) = self.people();
-        let in_repository = (self.format == Format::Github).then(|| self.repository.with_paths(plan));
+        let has_paths = matches!(self.format, Format::Github | Format::Sarif);
+        let in_repository = has_paths.then(|| self.repository.with_paths(plan));
         let plan = in_repository.as_ref().unwrap_or(plan);
+        if self.format == Format::Sarif {
+            return Ok(sarif::plan(plan, &self.repository.top_file(), self.is_drift, &mut out)?);
+        }
         Ok(render::plan(self.format, plan, self.detail, names, &style, &mut out)?)
     }
 
@@ -195,7 +206,7 @@ fn name(format: Format) -> String {
 pub(super) fn no_json(global: &Global, command: &str) -> Result<(), Error> {
     match &global.json_into {
         Some(_) => Err(Error::usage(format!("`irsa {command}` has no `{JSON_INTO}`"))
-            .hint("`validate`, `plan`, `apply`, `drift` and `show` have it")),
+            .hint("`validate`, `plan`, `apply`, `drift`, `show` and `explain` have it")),
         None => Ok(()),
     }
 }
@@ -203,5 +214,6 @@ pub(super) fn no_json(global: &Global, command: &str) -> Result<(), Error> {
 /// A lint finding as one line.
 pub(super) fn finding(note: &Note) -> String {
     let origin = if note.origin.is_empty() { String::new() } else { format!("{}: ", note.origin) };
-    format!("{origin}{} {} {}: {}", note.severity.as_str(), note.rule, note.address, note.text)
+    let ignored = note.ignored.as_ref().map(|ignored| format!(" (ignored: {})", ignored.reason)).unwrap_or_default();
+    format!("{origin}{} {} {}: {}{ignored}", note.severity.as_str(), note.rule, note.address, note.text)
 }

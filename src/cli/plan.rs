@@ -9,7 +9,7 @@ use crate::error::{Error, ExitStatus};
 
 pub(super) async fn run(run: Run<'_>, arguments: &Plan) -> Result<ExitStatus, Error> {
     let file = arguments.out.as_deref().map(|path| ("-o", path));
-    let output = Output::open(run, "plan", output::PLAN, file)?;
+    let output = Output::open(run, "plan", output::NEW_PLAN, file)?;
     let session = Session::open(run)?;
     output.spares(session.files())?;
     let (_, plan, _) = session.plan(&session.options(&arguments.shape, arguments.fleet)?).await?;

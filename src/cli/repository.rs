@@ -10,6 +10,8 @@ use std::path::{Component, Path, PathBuf};
 pub(super) struct Repository {
     /// The folder of the top file, as the user wrote it.
     folder: PathBuf,
+    /// The name of the top file.
+    top: String,
     /// The root and that folder, without links. None outside of a repository.
     resolved: Option<(PathBuf, PathBuf)>,
 }
@@ -25,7 +27,8 @@ impl Repository {
             let root = || folder.ancestors().find(|above| above.join(".git").exists()).map(Path::to_owned);
             Some((workspace.or_else(root)?, folder))
         });
-        Self { folder, resolved }
+        let top = config.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { folder, top, resolved }
     }
 
     /// The path of a file that is named relative to the folder of the top file. Links are resolved, since the annotation
@@ -40,15 +43,32 @@ impl Repository {
         path.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>().display().to_string()
     }
 
-    /// The plan with such paths in its notes; its digest is not updated.
+    /// The path of the top file.
+    pub(super) fn top_file(&self) -> String {
+        self.path(&self.top)
+    }
+
+    /// The plan with such paths in its notes and reasons; its digest is not updated.
     pub(super) fn with_paths(&self, plan: &PlanV2) -> PlanV2 {
         let mut plan = plan.clone();
-        for note in &mut plan.notes {
-            if let Some((file, line)) = file_and_line(&note.origin) {
-                note.origin = format!("{}:{line}", self.path(file));
+        let origins = plan.notes.iter_mut().map(|note| &mut note.origin);
+        for origin in origins.chain(plan.ignored.iter_mut().map(|note| &mut note.origin)) {
+            if let Some(in_repository) = self.origin(origin) {
+                *origin = in_repository;
+            }
+        }
+        for reason in plan.changes.iter_mut().flat_map(|change| &mut change.reasons) {
+            if let Some((words, origin)) = reason.rsplit_once("declared at ")
+                && let Some(origin) = self.origin(origin)
+            {
+                *reason = format!("{words}declared at {origin}");
             }
         }
         plan
+    }
+
+    fn origin(&self, origin: &str) -> Option<String> {
+        file_and_line(origin).map(|(file, line)| format!("{}:{line}", self.path(file)))
     }
 }
 

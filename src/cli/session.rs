@@ -153,6 +153,7 @@ impl<'a> Session<'a> {
         deny(&against, global.deny())?;
         findings.extend(against);
         findings.extend(lint::live(&desired, &live));
+        findings.extend(lint::unused(&desired.ignores, &findings, false));
         let plan = plan::plan(&desired, &live, options, findings);
         Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
     }
@@ -263,7 +264,9 @@ fn some_account(identities: &BTreeMap<Key, Access<Identity>>) -> Result<(), Erro
 /// Fails if there are findings at or above the severity.
 pub(super) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), Error> {
     let Some(severity) = severity else { return Ok(()) };
-    let denied: Vec<Note> = findings.iter().filter(|finding| finding.severity >= severity).cloned().collect();
+    let counts =
+        |finding: &&Note| finding.severity >= severity && finding.ignored.is_none() && finding.rule.starts_with("IRSA");
+    let denied: Vec<Note> = findings.iter().filter(counts).cloned().collect();
     let count = match denied.len() {
         0 => return Ok(()),
         1 => "a lint finding is".to_owned(),
@@ -272,7 +275,7 @@ pub(super) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), 
     let message = format!("{count} at or above `--deny {}`", severity.as_str());
     let error = Error::new(ExitStatus::Invalid, message)
         .details(denied.iter().map(super::output::finding))
-        .hint("docs/lint-rules.md says what each rule wants");
+        .hint(format!("`irsa explain {}` says what the rule wants", denied[0].rule));
     Err(Error { findings: denied, ..error })
 }
 

@@ -1,7 +1,7 @@
 //! `irsa validate`: parses, resolves, checks AWS limits, and lints. Does not use the network.
 
 use super::output::{self, Output};
-use super::{Run, annotations, session};
+use super::{Run, annotations, sarif, session};
 use crate::config::{Configuration, Diagnostics};
 use crate::error::{Error, ExitStatus};
 use crate::lint;
@@ -9,19 +9,22 @@ use crate::model::desired::Desired;
 use crate::model::note::Note;
 use crate::model::origin::file_and_line;
 use crate::model::sanitize::{inert, printable, scrub};
-use crate::render::Format;
 use crate::render::github::{self, Annotation, Level};
 use crate::render::schema::VALIDATION_FORMAT_VERSION;
+use crate::render::{self, Format};
+use crate::view;
 use serde_json::{Value, json};
 use std::io::Write;
 
-const FORMATS: &[Format] = &[Format::Text, Format::Json, Format::Github];
+const FORMATS: &[Format] = &[Format::Text, Format::Json, Format::Github, Format::Sarif];
 
 /// A configuration without mistakes.
 struct Valid {
     configuration: Configuration,
     desired: Desired,
     findings: Vec<Note>,
+    /// The findings that the configuration ignores.
+    ignored: Vec<Note>,
 }
 
 pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
@@ -31,14 +34,31 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
     output.spares(loaded.as_ref().map_or_else(|mistakes| mistakes.files().to_vec(), Configuration::files))?;
     let checked = loaded.and_then(|configuration| {
         let desired = configuration.resolve(&session::offline(run.context))?;
-        let findings = lint::declared(&desired);
-        Ok(Valid { configuration, desired, findings })
+        let (ignored, mut findings): (Vec<Note>, Vec<Note>) =
+            lint::declared(&desired).into_iter().partition(|finding| finding.ignored.is_some());
+        let unused = lint::unused(&desired.ignores, &ignored, true);
+        findings.extend(unused);
+        Ok(Valid { configuration, desired, findings, ignored })
     });
     output.write_json(|out| out.write_all(document(run, &checked).as_bytes())).await?;
     if is_json {
         output.print(&document(run, &checked))?;
     }
-    let Valid { desired, findings, .. } = match checked {
+    if run.global.format == Format::Sarif
+        && let Ok(valid) = &checked
+    {
+        let findings = valid.findings.iter().chain(&valid.ignored);
+        let results: Vec<_> = findings
+            .map(|note| {
+                sarif::of_note(note, &output.repository, |file, line| valid.configuration.first_column(file, line))
+            })
+            .collect();
+        render::sarif::document(&results, &output.repository.top_file(), None, &mut output.people().0)?;
+        return Ok(
+            session::deny(&valid.findings, run.global.deny()).map_or(ExitStatus::Invalid, |()| ExitStatus::Success)
+        );
+    }
+    let Valid { desired, findings, ignored, .. } = match checked {
         Err(_) if is_json => return Ok(ExitStatus::Invalid),
         Err(diagnostics) => return Err(diagnostics.into()),
         Ok(valid) => valid,
@@ -57,6 +77,13 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
         github::annotations(&findings.chain(last).collect::<Vec<_>>(), &mut output.people().0)?;
     } else {
         allowed.for_each(|finding| run.ui.message(&output::finding(finding)));
+        if run.global.verbose > 0 {
+            for finding in &ignored {
+                run.ui.message(&output::finding(finding));
+            }
+        } else if !ignored.is_empty() {
+            run.ui.message(&format!("{}; `-v` lists them", view::ignored_count(ignored.len())));
+        }
         if let Some(summary) = summary {
             writeln!(output.people().0, "{}", inert(&scrub(&summary)))?;
         }
@@ -65,7 +92,7 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
 }
 
 fn is_denied(run: Run<'_>, finding: &Note) -> bool {
-    run.global.deny().is_some_and(|deny| finding.severity >= deny)
+    finding.rule.starts_with("IRSA") && run.global.deny().is_some_and(|deny| finding.severity >= deny)
 }
 
 fn summary(run: Run<'_>, desired: &Desired) -> String {
@@ -83,16 +110,23 @@ fn summary(run: Run<'_>, desired: &Desired) -> String {
 
 /// The document that `irsa schema validation` describes.
 fn document(run: Run<'_>, checked: &Result<Valid, Diagnostics>) -> String {
-    let (diagnostics, findings) = match checked {
-        Err(diagnostics) => (diagnostics.to_json(), Vec::new()),
+    let (diagnostics, findings, ignored) = match checked {
+        Err(diagnostics) => (diagnostics.to_json(), Vec::new(), Vec::new()),
         Ok(valid) => {
-            let findings = valid.findings.iter();
-            (json!([]), findings.map(|note| finding(note, &valid.configuration, is_denied(run, note))).collect())
+            let json = |note, denied| finding(note, &valid.configuration, denied);
+            let findings = valid.findings.iter().map(|note| json(note, is_denied(run, note))).collect();
+            let ignored = valid.ignored.iter().map(|note| {
+                let mut entry = json(note, false);
+                entry["reason"] = json!(note.ignored.as_ref().map(|ignored| &ignored.reason));
+                entry
+            });
+            (json!([]), findings, ignored.collect())
         }
     };
     let valid = checked.is_ok() && findings.iter().all(|finding| finding["denied"] == false);
     let document = json!({
         "format-version": VALIDATION_FORMAT_VERSION, "valid": valid, "diagnostics": diagnostics, "findings": findings,
+        "ignored": ignored,
     });
     printable(&format!("{document:#}\n"))
 }

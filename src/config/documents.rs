@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(crate) fn read_files(sources: &mut Sources, raw: &Raw) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     let mut refused = BTreeSet::new();
-    let inline = raw.roles.values().flat_map(|role| role.inline.iter().map(|(_, document)| document));
+    let inline = raw.roles.values().flat_map(|role| role.inline.iter().map(|(_, inline)| &inline.document));
     for document in raw.policies.values().map(|policy| &policy.document).chain(inline) {
         let Some(file) = &document.file else { continue };
         match sources.read(&relative_to(&file.origin.file, &file.value), FileKind::Policy) {

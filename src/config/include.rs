@@ -33,7 +33,7 @@ pub(crate) fn matching(folder: &Folder, pattern: &str) -> Result<Vec<String>, St
     let mut parts = pattern.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
     parts.dedup_by(|a, b| matches!((a, b), (Part::Folders, Part::Folders)));
     FileKind::Include.check_extension(pattern)?;
-    let mut search = Search { folder, compared: 0, found: BTreeSet::new() };
+    let mut search = Search { folder, compared: 0, seen: BTreeSet::new(), found: BTreeSet::new() };
     search.visit(Path::new(""), &parts)?;
     Ok(search.found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
 }
@@ -51,8 +51,10 @@ fn part(text: &str) -> Result<Part<'_>, String> {
 
 struct Search<'a> {
     folder: &'a Folder,
-    /// Names compared so far. `**` may reach a folder several times.
+    /// Names compared so far.
     compared: usize,
+    /// Visited folders, with the number of parts to match there. Several `**` reach the same folder.
+    seen: BTreeSet<(PathBuf, usize)>,
     found: BTreeSet<PathBuf>,
 }
 
@@ -60,6 +62,9 @@ impl Search<'_> {
     /// Matches the rest of a pattern in one folder.
     fn visit(&mut self, path: &Path, parts: &[Part<'_>]) -> Result<(), String> {
         let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+        if !self.seen.insert((path.to_owned(), parts.len())) {
+            return Ok(());
+        }
         match part {
             Part::Name(name) => {
                 let next = path.join(name);

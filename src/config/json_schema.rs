@@ -3,7 +3,7 @@
 //! It covers keys, types and patterns. Only `irsa validate` checks references.
 
 use super::schema::property::{KEY, choice, definition, described, object, text};
-use super::schema::{Raw, RawAccount, RawBinding, RawCluster, RawDocument, RawKubernetes, RawPolicy, RawRole, Table};
+use super::schema::{Raw, RawAccount, RawBinding, RawCluster, RawInline, RawKubernetes, RawPolicy, RawRole, Table};
 use serde_json::{Map, Value, json};
 
 /// The schema.
@@ -34,7 +34,7 @@ pub fn json_schema() -> Value {
                 "how to reach the cluster's API; by default the EKS endpoint, with a token that irsa makes",
             ),
             "policy": one_document(object(RawPolicy::properties(), &[], "a customer managed policy")),
-            "inline": one_document(object(RawDocument::properties(), &[], "an inline policy; the key is its name")),
+            "inline": one_document(object(RawInline::properties(), &[], "an inline policy; the key is its name")),
             "role": object(RawRole::properties(), &[], "an IAM role: what it may do, and who may assume it"),
             "service-account": object(
                 RawBinding::properties(),

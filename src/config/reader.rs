@@ -150,7 +150,7 @@ ids_from_toml!(
 );
 
 /// Keys that the format reserves in every table for later versions.
-pub(crate) const RESERVED: [&str; 7] = ["via", "target-role", "presets", "moved", "overflow", "ignore", "thumbprints"];
+pub(crate) const RESERVED: [&str; 6] = ["via", "target-role", "presets", "moved", "overflow", "thumbprints"];
 
 /// The most errors reported for one table.
 const ERROR_LIMIT: usize = 1000;

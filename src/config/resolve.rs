@@ -8,6 +8,7 @@ mod bindings;
 mod clusters;
 mod conflicts;
 mod fields;
+mod ignores;
 mod infrastructure;
 mod lock;
 mod metadata;
@@ -55,6 +56,7 @@ pub(crate) fn resolve(
     let bindings = resolver.bindings(&infrastructure);
     let roles = resolver.roles(&infrastructure, bindings);
     let policies = resolver.policies(&infrastructure);
+    let ignores = resolver.ignores();
     let prune_paths = raw.prune.iter().flat_map(|prune| &prune.paths);
     let mut desired = Desired {
         owner: resolver.owner.clone(),
@@ -68,6 +70,7 @@ pub(crate) fn resolve(
         guard,
         prune_paths: prune_paths.map(|path| path.value.clone()).collect(),
         lock,
+        ignores,
     };
     desired.forget = resolver.forget(&desired);
     let known = |account: &Key| !identities.provisional || resolver.known_partition(account).is_some();

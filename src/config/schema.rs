@@ -203,6 +203,7 @@ table! {
         "adopt" adopt: Optional<bool> = flag(false, ADOPT);
         "adopt-from" adopt_from: Optional<Key> = matching(property::KEY, ADOPT_FROM);
         "prevent-destroy" prevent_destroy: Optional<bool> = flag(false, PREVENT_DESTROY);
+        "ignore" ignore: StringTable = property::ignore();
         flatten document: RawDocument;
     }
 }
@@ -231,7 +232,7 @@ table! {
         "ignore-attached" ignore_attached: Texts = list(
             "ARNs of policies that irsa leaves attached; `*` stands for any text",
         );
-        "inline" inline: Vec<(Located<PolicyName>, RawDocument)> = json!({
+        "inline" inline: Vec<(Located<PolicyName>, RawInline)> = json!({
             "type": "object", "additionalProperties": definition("inline"), "description": "inline policies by name",
         });
         "trust" trust: Vec<Located<Json>> = list_of(
@@ -243,6 +244,15 @@ table! {
         "adopt" adopt: Optional<bool> = flag(false, ADOPT);
         "adopt-from" adopt_from: Optional<Key> = matching(property::KEY, ADOPT_FROM);
         "prevent-destroy" prevent_destroy: Optional<bool> = flag(false, PREVENT_DESTROY);
+        "ignore" ignore: StringTable = property::ignore();
+    }
+}
+
+table! {
+    /// An inline policy of a role.
+    RawInline {
+        "ignore" ignore: StringTable = property::ignore();
+        flatten document: RawDocument;
     }
 }
 
@@ -282,6 +292,7 @@ table! {
         "allow-wildcard" allow_wildcard: Text = with(
             text("why the wildcard is needed; the entry is trust only"), "minLength", 1,
         );
+        "ignore" ignore: StringTable = property::ignore();
     }
 }
 
@@ -296,7 +307,7 @@ impl FromKey for Option<KubernetesSetting> {
 }
 
 /// Inline policies by name.
-impl FromKey for Vec<(Located<PolicyName>, RawDocument)> {
+impl FromKey for Vec<(Located<PolicyName>, RawInline)> {
     fn from_key(reader: &mut TableReader<'_, '_>, key: &'static str) -> Self {
         let mut policies = Self::new();
         for (name, value) in reader.entries(key, "a table of tables") {
@@ -305,7 +316,7 @@ impl FromKey for Vec<(Located<PolicyName>, RawDocument)> {
             let Some(name) = reader.file.id(&text, |text| PolicyName::parse(text)) else { continue };
             let title = format!("inline policy `{}`", name.value);
             if let Some(mut table) = TableReader::of(reader.file, value, title, origin) {
-                policies.push((name, RawDocument::read(&mut table)));
+                policies.push((name, RawInline::read(&mut table)));
             }
         }
         policies

@@ -22,4 +22,7 @@ fn stronger_status_wins_and_has_its_code() {
     let codes: Vec<u8> = order.iter().map(|status| status.code()).collect();
     assert_eq!(codes, [130, 64, 3, 5, 6, 4, 1, 2, 0]);
     assert_eq!(ExitStatus::Interrupted(Interrupt::Terminate).code(), 143);
+    let (interrupt, terminate) =
+        (ExitStatus::Interrupted(Interrupt::Interrupt), ExitStatus::Interrupted(Interrupt::Terminate));
+    assert_eq!((interrupt.or(terminate), terminate.or(interrupt)), (interrupt, terminate), "the first signal counts");
 }

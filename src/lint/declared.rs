@@ -29,7 +29,7 @@ pub fn declared(desired: &Desired) -> Vec<Note> {
         role::check(findings, &location, desired, role);
         check_policies(findings, &location, role, desired, &managed);
     });
-    findings.into_notes()
+    findings.into_notes(desired)
 }
 
 /// The roles that attach a declared policy, by its account and key.

@@ -37,7 +37,7 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
         });
         check_policies(&mut findings, &context);
     }
-    findings.into_notes()
+    findings.into_notes(desired)
 }
 
 /// Findings on declared objects that need live state, sorted. They count against `--deny` like those of `declared`.
@@ -58,7 +58,7 @@ pub fn declared_against(desired: &Desired, live: &Live) -> Vec<Note> {
         let location = Location::new(&Address::role(key), Some(&role.origin)).part("extra trust");
         trust::check_providers(&mut findings, &location, document::named(&role.extra_trust), &facts);
     }
-    findings.into_notes()
+    findings.into_notes(desired)
 }
 
 /// A live account.

@@ -70,6 +70,9 @@ pub const RULES: &[Rule] = rules! {
     "050" High "principal that no longer exists";
 };
 
+/// The rules that only live objects show.
+pub(super) const LIVE_ONLY: &[&str] = &["IRSA016", "IRSA017", "IRSA019", "IRSA020", "IRSA043"];
+
 /// The severity of the rule with this id.
 pub(super) fn severity(id: &str) -> Severity {
     let rule = RULES.iter().find(|rule| rule.id == id);

@@ -42,6 +42,33 @@ pub struct Desired {
     pub prune_paths: BTreeSet<IamPath>,
     /// The lock that `apply` takes, if one is declared.
     pub lock: Option<Lock>,
+    /// The lint findings that do not count.
+    pub ignores: Vec<Ignore>,
+}
+
+/// The findings of one rule that do not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignore {
+    /// The id of the rule.
+    pub rule: String,
+    /// Why, in the user's words.
+    pub reason: String,
+    /// What the findings are about.
+    pub scope: IgnoreScope,
+    pub origin: Origin,
+}
+
+/// Where findings are ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IgnoreScope {
+    /// In a role and all that is in it.
+    Role(Key),
+    /// In an inline policy of a role.
+    Inline(Key, PolicyName),
+    /// In a policy of `[policies]`, in every account.
+    Policy(Key),
+    /// In the entry of `[[service-accounts]]` at this position.
+    Entry(Origin),
 }
 
 /// The Kubernetes Lease that `apply` holds, so that only one run applies at a time.

@@ -41,4 +41,15 @@ pub struct Note {
     /// `file:line`; empty for a remark about a live object.
     pub origin: String,
     pub text: String,
+    /// Set if the configuration says that the finding does not count.
+    pub ignored: Option<Ignored>,
+}
+
+/// Why a finding does not count.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ignored {
+    /// The reason, in the user's words.
+    pub reason: String,
+    /// `file:line` of the `ignore`.
+    pub origin: String,
 }

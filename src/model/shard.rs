@@ -199,6 +199,7 @@ impl Scope {
             guard: desired.guard.clone(),
             prune_paths: desired.prune_paths.clone(),
             lock: desired.lock.clone(),
+            ignores: desired.ignores.clone(),
         }
     }
 }

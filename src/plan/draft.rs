@@ -155,6 +155,7 @@ impl Draft {
             rule: rule.to_owned(),
             origin: origin.map(ToString::to_string).unwrap_or_default(),
             text: text.into(),
+            ignored: None,
         });
     }
 

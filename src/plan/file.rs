@@ -7,9 +7,10 @@
 
 pub(crate) mod check;
 
-use super::change::Action;
+use super::change::{Action, ResourceChange};
 use super::fields;
 use super::step::{Options, Plan, Refused, Step, Summary, UnknownObject};
+use crate::model::address::Address;
 use crate::model::note::Note;
 use crate::model::sanitize::printable;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,9 @@ pub struct PlanV2 {
     pub unknown: Vec<UnknownV2>,
     /// Lint findings, and remarks of the planner.
     pub notes: Vec<NoteV2>,
+    /// The findings that the configuration ignores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<IgnoredV2>,
     /// `sha256:…` of what would be applied: owner, configuration, options, and the changes without their reasons.
     pub plan_digest: String,
     /// `sha256:…` of the whole file, with an empty text in this place.
@@ -153,6 +157,20 @@ pub struct NoteV2 {
     pub text: String,
 }
 
+/// A finding that the configuration ignores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(missing_docs, reason = "see model::note::Note")]
+pub struct IgnoredV2 {
+    pub address: String,
+    pub severity: String,
+    pub rule: String,
+    pub origin: String,
+    pub text: String,
+    /// Why it does not count.
+    pub reason: String,
+}
+
 /// Why a plan file is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
@@ -219,6 +237,7 @@ impl PlanV2 {
             refused: plan.refused.iter().map(refusal).collect(),
             unknown: plan.unknown.iter().map(unseen).collect(),
             notes: plan.notes.iter().map(note).collect(),
+            ignored: plan.ignored.iter().filter_map(ignored).collect(),
             plan_digest: String::new(),
             digest: String::new(),
         };
@@ -319,6 +338,18 @@ fn sha256(document: &impl Serialize) -> String {
     text
 }
 
+/// The creation of an object as it is now, to show all of it.
+pub(crate) fn as_created(address: &Address, change: &ResourceChange) -> ChangeV2 {
+    self::change(&Step {
+        address: address.clone(),
+        fields: fields::changes(change),
+        change: change.clone(),
+        reasons: Vec::new(),
+        parts: Vec::new(),
+        needs: Vec::new(),
+    })
+}
+
 fn change(step: &Step) -> ChangeV2 {
     let (before, after) = fields::sides(&step.change);
     ChangeV2 {
@@ -345,7 +376,13 @@ fn unseen(item: &UnknownObject) -> UnknownV2 {
     UnknownV2 { address, why }
 }
 
+fn ignored(item: &Note) -> Option<IgnoredV2> {
+    let reason = item.ignored.as_ref()?.reason.clone();
+    let NoteV2 { address, severity, rule, origin, text } = note(item);
+    Some(IgnoredV2 { address, severity, rule, origin, text, reason })
+}
+
 fn note(item: &Note) -> NoteV2 {
-    let Note { address, severity, rule, origin, text } = item.clone();
+    let Note { address, severity, rule, origin, text, ignored: _ } = item.clone();
     NoteV2 { address, severity: severity.as_str().to_owned(), rule, origin, text }
 }

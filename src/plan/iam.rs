@@ -253,16 +253,17 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
     };
     let missing_cluster = cluster.filter(|key| !context.desired.clusters.contains_key(*key));
     let missing_account = account.filter(|key| !context.desired.accounts.contains_key(*key));
-    let (place, hint) = match (missing_cluster, missing_account) {
-        (Some(key), _) => (
-            format!("cluster `{key}`"),
-            format!("if the cluster was deleted, declare `[clusters.{key}]` with `state = \"gone\"`"),
-        ),
-        (None, Some(key)) => (
-            format!("account `{key}`"),
-            "check that no other configuration has this `owner`, and the key of the account".to_owned(),
-        ),
+    let place = match (missing_cluster, missing_account) {
+        (Some(key), _) => format!("cluster `{key}`"),
+        (None, Some(key)) => format!("account `{key}`"),
         (None, None) => return None,
+    };
+    let hint = match (missing_cluster, &address) {
+        (Some(key), Address::OidcProvider { .. }) => {
+            format!("if the cluster was deleted, declare `[clusters.{key}]` with `state = \"gone\"`")
+        }
+        // no IAM object but a provider has the address of a cluster: somebody else wrote the tag
+        _ => "check that no other configuration has this `owner`, and the key of the account".to_owned(),
     };
     Some((format!("it is marked as of {place}, which this configuration lacks"), hint))
 }

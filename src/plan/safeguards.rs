@@ -71,7 +71,7 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
 
 fn note(address: &str, severity: Severity, origin: Option<&Origin>, text: String) -> Note {
     let origin = origin.map(ToString::to_string).unwrap_or_default();
-    Note { address: address.to_owned(), severity, rule: RULE.to_owned(), origin, text }
+    Note { address: address.to_owned(), severity, rule: RULE.to_owned(), origin, text, ignored: None }
 }
 
 /// The note on a list of exceptions. None if the list is empty.

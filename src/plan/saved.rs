@@ -1,17 +1,15 @@
 //! Applies a saved plan: compares it with a fresh plan, and keeps only the steps that both contain.
 
-mod live;
-
 use super::change::Action;
 use super::fields;
 use super::file::check::{alike, empty, leaf, leaves};
 use super::file::{ChangeV2, PlanV2};
+use super::live_object::{self, LiveObject};
 use super::step::{Plan, Step};
 use crate::model::address::Address;
 use crate::model::desired::Desired;
 use crate::model::live::Live;
 use crate::model::pattern::any_matches;
-use live::LiveObject;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -158,12 +156,12 @@ impl<'a> Comparison<'a> {
     /// Whether a change is done already: another run applied this plan, or somebody made the change by hand.
     fn done(&self, change: &ChangeV2) -> bool {
         let Ok(address) = change.address.parse::<Address>() else { return false };
-        if !live::is_known(&address, self.desired) {
+        if !live_object::is_known(&address, self.desired) {
             return false;
         }
         let settled = self.settled.contains(&change.address);
-        let object = match live::object(&address, self.desired, self.live) {
-            LiveObject::Read(object) => object,
+        let object = match live_object::object(&address, self.desired, self.live) {
+            LiveObject::Read(object) => fields::sides(&object).1,
             // its owner and its fields are unknown
             LiveObject::Listed => return change.action != Action::Delete.as_str() && only_removes(change),
             LiveObject::Absent => return !settled && only_removes(change),

@@ -220,16 +220,16 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     let comparison = Comparison { item, wanted, ownership, ours };
     let fates: Vec<(MetaField<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
     for (field, fate) in &fates {
-        let owners = ownership.other_owners(*field);
         let origin = Some(&item.binding.origin);
         match fate {
             Fate::Harmless => {
-                let (value, by) = (ownership.value(*field).unwrap_or_default(), set_by(&owners));
+                let by = set_by(&ownership.other_owners(*field));
+                let value = ownership.value(*field).unwrap_or_default();
                 let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
                 draft.note(address, Severity::Info, "annotation-undeclared", origin, text);
             }
             Fate::Shared => {
-                let owners = owners.join("`, `");
+                let owners = ownership.other_owners(*field).join("`, `");
                 let text = format!("{field} is no longer declared, and stays: `{owners}` holds it too");
                 draft.note(address, Severity::Info, "field-shared", origin, text);
             }

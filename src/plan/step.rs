@@ -52,6 +52,8 @@ pub struct Plan {
     pub unknown: Vec<UnknownObject>,
     /// Warnings and information; sorted.
     pub notes: Vec<Note>,
+    /// The findings that the configuration ignores, with the reasons.
+    pub ignored: Vec<Note>,
     /// The number of declared objects that match their declaration.
     pub unchanged: usize,
     /// Objects that wait: a `ServiceAccount` for its namespace or its creator, and in a shard every object that needs

@@ -64,7 +64,7 @@ fn arn_parts_as(arn: &str, syntax: Syntax) -> Vec<&str> {
     let (mut parts, mut start, mut in_variable) = (Vec::with_capacity(6), 0, false);
     for (at, c) in arn.char_indices() {
         match c {
-            '{' if syntax == Syntax::Variables => in_variable = arn[..at].ends_with('$') && arn[at..].contains('}'),
+            '{' if syntax == Syntax::Variables => in_variable |= arn[..at].ends_with('$') && arn[at..].contains('}'),
             '}' => in_variable = false,
             ':' if !in_variable && parts.len() < 5 => {
                 parts.push(&arn[start..at]);

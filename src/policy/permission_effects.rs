@@ -153,19 +153,25 @@ fn items(choice: &Choice<String>) -> Vec<Item<'_>> {
     }
 }
 
+/// Compares two patterns, each with the syntax of its document.
+type ComparePatterns = fn(&str, Syntax, &str, Syntax) -> bool;
+
 /// Whether `choice` certainly covers `item`, given how single patterns compare.
 fn is_within(
-    item: Item<'_>,
-    choice: &Choice<String>,
-    covers: impl Fn(&str, &str) -> bool,
-    overlaps: impl Fn(&str, &str) -> bool,
+    (item, item_syntax): (Item<'_>, Syntax),
+    (choice, syntax): (&Choice<String>, Syntax),
+    covers: ComparePatterns,
+    overlaps: ComparePatterns,
 ) -> bool {
     match (item, choice) {
-        (Item::One(item), Choice::Only(list)) => list.iter().any(|pattern| covers(pattern, item)),
-        (Item::One(item), Choice::AllBut(list)) => !list.iter().any(|pattern| overlaps(pattern, item)),
+        (Item::One(item), Choice::Only(list)) => list.iter().any(|pattern| covers(pattern, syntax, item, item_syntax)),
+        (Item::One(item), Choice::AllBut(list)) => {
+            !list.iter().any(|pattern| overlaps(pattern, syntax, item, item_syntax))
+        }
         (Item::AllBut(_), Choice::Only(list)) => list.iter().any(|pattern| pattern == "*"),
+        // whatever `choice` excepts, `item` must except too
         (Item::AllBut(narrow), Choice::AllBut(wide)) => {
-            wide.iter().all(|excepted| narrow.iter().any(|pattern| covers(pattern, excepted)))
+            wide.iter().all(|excepted| narrow.iter().any(|pattern| covers(pattern, item_syntax, excepted, syntax)))
         }
     }
 }
@@ -203,14 +209,12 @@ impl<'a> ComparedStatement<'a> {
         let others: Vec<&Self> = others.iter().filter(comparable).collect();
         let resources = self.resources();
         let covers_resource = |other: &Self, item: Item<'_>| {
-            let covers = |pattern: &str, item: &str| arn_covers(pattern, other.syntax, item, self.syntax);
-            let overlaps = |pattern: &str, item: &str| overlap_as(pattern, other.syntax, item, self.syntax);
             let choice = other.canonical.resources.as_ref();
-            choice.is_none_or(|choice| is_within(item, choice, covers, overlaps))
+            choice.is_none_or(|choice| is_within((item, self.syntax), (choice, other.syntax), arn_covers, overlap_as))
         };
         let covers_action = |other: &Self, item: Item<'_>| {
-            let covers = |pattern: &str, item: &str| covers_as(pattern, Syntax::Literal, item, Syntax::Literal);
-            is_within(item, &other.canonical.actions, covers, actions_overlap)
+            let actions = (&other.canonical.actions, Syntax::Literal);
+            is_within((item, Syntax::Literal), actions, covers_as, overlap_as)
         };
         let by_resource: Vec<(&Self, Vec<bool>)> = others
             .into_iter()

@@ -28,6 +28,7 @@ pub fn plan(plan: &PlanV2, out: &mut dyn Write) -> io::Result<()> {
         refused,
         unknown,
         notes,
+        ignored,
         plan_digest,
         digest,
     } = plan;
@@ -41,6 +42,7 @@ pub fn plan(plan: &PlanV2, out: &mut dyn Write) -> io::Result<()> {
     lines.all("refused", refused)?;
     lines.all("unknown", unknown)?;
     lines.all("note", notes)?;
+    lines.all("ignored", ignored)?;
     let end = json!({ "complete": complete, "summary": summary, "plan-digest": plan_digest, "digest": digest });
     lines.push("change_summary", &end)?;
     write_text(&lines.text, out)

@@ -45,7 +45,18 @@ pub fn plan_schema() -> Value {
             ("text", string("The text.")),
         ],
     );
-    document(
+    let ignored = object(
+        "A finding that the configuration ignores.",
+        [
+            ("address", address()),
+            ("severity", json!({ "enum": ["info", "low", "medium", "high", "critical"] })),
+            ("rule", string("The lint rule.")),
+            ("origin", string("`file:line` of the declaration; empty if the finding is about a live object only.")),
+            ("text", string("The text.")),
+            ("reason", string("Why it does not count.")),
+        ],
+    );
+    let mut plan = document(
         "irsa plan",
         [
             ("format-version", version(FORMAT_VERSION)),
@@ -60,10 +71,15 @@ pub fn plan_schema() -> Value {
             ("refused", list("The refusals, sorted by address.", &refused)),
             ("unknown", list("The objects that irsa could not read, sorted by address.", &unknown)),
             ("notes", list("Findings and remarks, the most severe first.", &note)),
+            ("ignored", list("The findings that the configuration ignores. Missing if there are none.", &ignored)),
             ("plan-digest", digest("Digest over owner, config-digest, options, and changes without their reasons.")),
             ("digest", digest("Digest over the whole file with an empty string in place of this value.")),
         ],
-    )
+    );
+    if let Some(required) = plan["required"].as_array_mut() {
+        required.retain(|key| key != "ignored");
+    }
+    plan
 }
 
 fn options() -> Value {
@@ -136,7 +152,7 @@ pub fn report_schema() -> Value {
 }
 
 /// The format version of the output of `validate`. New keys raise the minor version, changed keys the major version.
-pub const VALIDATION_FORMAT_VERSION: &str = "1.1";
+pub const VALIDATION_FORMAT_VERSION: &str = "1.2";
 
 /// The schema of the output of `irsa validate`.
 pub fn validation_schema() -> Value {
@@ -176,6 +192,12 @@ pub fn validation_schema() -> Value {
             ("origin", string("`file:line`.")),
         ],
     );
+    let mut ignored = finding.clone();
+    ignored["description"] = json!("A finding that the configuration ignores.");
+    ignored["properties"]["reason"] = string("Why it does not count.");
+    if let Some(required) = ignored["required"].as_array_mut() {
+        required.push(json!("reason"));
+    }
     document(
         "irsa validation",
         [
@@ -183,6 +205,7 @@ pub fn validation_schema() -> Value {
             ("valid", boolean("True without mistakes and denied findings.")),
             ("diagnostics", list("The mistakes, in the order of files and lines.", &mistake)),
             ("findings", list("The findings. Empty if there is a mistake: then irsa does not lint.", &finding)),
+            ("ignored", list("The findings that the configuration ignores.", &ignored)),
         ],
     )
 }

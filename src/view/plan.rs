@@ -1,10 +1,11 @@
 //! `PlanView::of`: the groups of a plan's view, and the sentences below them.
 
-use super::words::count;
+use super::words::{count, ignored_count};
 use super::{ChangeView, Detail, PlanView};
+use crate::explain;
 use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
-use crate::plan::file::{ChangeV2, FOREIGN_TRUST, NoteV2, OptionsV2, PlanV2, SummaryV2, WAITING};
+use crate::plan::file::{ChangeV2, FOREIGN_TRUST, IgnoredV2, NoteV2, OptionsV2, PlanV2, RefusedV2, SummaryV2, WAITING};
 use crate::plan::safeguards;
 use std::collections::{HashMap, HashSet};
 
@@ -21,6 +22,12 @@ impl ProblemView {
     fn of(address: &str, why: &str, hint: &str) -> Self {
         let [address, why, hint] = [address, why, hint].map(|text| scrub(text).into_owned());
         Self { address, why, hint }
+    }
+
+    /// Ends the reason with the word that `irsa explain` takes.
+    fn of_refusal(item: &RefusedV2) -> Self {
+        let word = explain::word_of_refusal(&item.why);
+        Self::of(&item.address, &format!("{} ({word})", item.why), &item.hint)
     }
 }
 
@@ -41,6 +48,13 @@ impl NoteView {
         let [address, severity, rule, origin, text] =
             [address, severity, rule, origin, text].map(|text| scrub(text).into_owned());
         Self { address, severity, rule, origin, text }
+    }
+
+    /// An ignored finding, with the reason.
+    fn of_ignored(note: &IgnoredV2) -> Self {
+        let IgnoredV2 { address, severity, rule, origin, text, reason } = note;
+        let [address, severity, rule, origin] = [address, severity, rule, origin].map(|text| scrub(text).into_owned());
+        Self { address, severity, rule, origin, text: scrub(&format!("{text} (ignored: {reason})")).into_owned() }
     }
 
     pub(crate) fn is_severe(&self) -> bool {
@@ -77,9 +91,13 @@ impl PlanView {
         }
         let findings = |address: &str| findings.get(&*scrub(address)).map_or(&[][..], Vec::as_slice);
         let refused = plan.refused_addresses();
-        // the account id of each role, from its ARN
-        let accounts: HashMap<&str, &str> =
-            keys.roles.iter().filter_map(|(arn, key)| Some((key.as_str(), arn.split(':').nth(4)?))).collect();
+        // the account id of each role, from its first ARN
+        let mut accounts: HashMap<&str, &str> = HashMap::new();
+        for (arn, key) in &keys.roles {
+            if let Some(account) = arn.split(':').nth(4) {
+                accounts.entry(key.as_str()).or_insert(account);
+            }
+        }
         let view = |change: &ChangeV2| {
             let account = change.address.strip_prefix("role/").and_then(|key| accounts.get(key).copied());
             ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), keys, account)
@@ -89,11 +107,16 @@ impl PlanView {
         changes.sort_by_key(|change| change.rank);
         let (mut guards, notes): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.rule == safeguards::RULE);
         guards.splice(0..0, owner_of_deleted(plan));
+        // a change may bring the `ignore` that hides its own risk, so no form leaves out a severe one
+        let (severe, others): (Vec<_>, Vec<_>) =
+            plan.ignored.iter().map(NoteView::of_ignored).partition(NoteView::is_severe);
+        guards.extend(severe);
+        let notes = notes.into_iter().chain(others.into_iter().filter(|_| detail == Detail::Full)).collect();
         Self {
             owner: scrub(&plan.owner).into_owned(),
             detail,
             changes,
-            refused: plan.refused.iter().map(|item| ProblemView::of(&item.address, &item.why, &item.hint)).collect(),
+            refused: plan.refused.iter().map(ProblemView::of_refusal).collect(),
             unknown: plan.unknown.iter().map(|item| ProblemView::of(&item.address, &item.why, "")).collect(),
             notes,
             waiting,
@@ -188,6 +211,9 @@ fn remarks(plan: &PlanV2) -> Vec<String> {
     }
     if plan.summary.waiting > 0 {
         list.push(format!("{} for others.", count(plan.summary.waiting, "object waits", "objects wait")));
+    }
+    if !plan.ignored.is_empty() {
+        list.push(format!("{}: `-v` lists them.", ignored_count(plan.ignored.len())));
     }
     list
 }

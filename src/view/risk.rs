@@ -140,7 +140,11 @@ fn allowed(document: &Value) -> Vec<String> {
 
 fn removes_deny(diff: &DocumentDiff<'_>) -> bool {
     let removed = diff.removed.iter().map(|(_, statement)| *statement);
-    removed.chain(diff.changed.iter().map(|change| &change.before)).any(is_deny)
+    let added = diff.added.iter().map(|(_, statement)| *statement);
+    let kept = diff.same.iter().map(|(_, after)| after);
+    let after: Vec<&RawStatement> = added.chain(diff.changed.iter().map(|change| &change.after)).chain(kept).collect();
+    let mut before = removed.chain(diff.changed.iter().map(|change| &change.before));
+    before.any(|statement| is_deny(statement) && !after.contains(&statement))
 }
 
 /// Whether an action or a policy is about permissions themselves, or about everything.

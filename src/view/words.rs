@@ -5,6 +5,11 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// `3 findings are ignored`
+pub(crate) fn ignored_count(number: usize) -> String {
+    count(number, "finding is ignored", "findings are ignored")
+}
+
 /// Seconds as a configuration writes them: `1h`, `1h30m`, `1m30s`.
 pub(crate) fn duration(seconds: u64) -> String {
     let units = [(seconds / 3600, 'h'), (seconds % 3600 / 60, 'm'), (seconds % 60, 's')];

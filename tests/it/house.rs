@@ -40,7 +40,10 @@ fn command_reference_is_the_help_text() {
         .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
         .filter(|name| name != "help")
         .collect();
-    assert_eq!(names, ["init", "validate", "plan", "apply", "drift", "show", "schema", "completions", "man"]);
+    assert_eq!(
+        names,
+        ["init", "validate", "plan", "apply", "drift", "show", "explain", "schema", "completions", "man"]
+    );
     let block = format!("\n## irsa\n\n```\n{}\n```\n", trimmed(&top));
     text.push_str(&block);
     for name in &names {

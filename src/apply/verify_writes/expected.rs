@@ -169,10 +169,11 @@ impl<'p> Expected<'p> {
             self.inline_names().map(|policy| async move { Ok((policy, aws.inline(account, name, policy).await?)) }),
         );
         let (head, attached, inline) = join3(head, attached, inline).await;
-        let (head, attached, inline) = (head?, attached?.flatten().unwrap_or_default(), inline?);
+        let head = head?;
         if matches!(head, Some(None)) {
             return Ok(vec!["the role itself".to_owned()]);
         }
+        let (attached, inline) = (attached?.flatten().unwrap_or_default(), inline?);
         let head = head.flatten();
         let live = head.iter().flat_map(|head| {
             let (summary, boundary) = (&head.summary, head.permissions_boundary.as_ref());

@@ -4,7 +4,7 @@ use super::bindings::BindingsByRole;
 use super::infrastructure::Infrastructure;
 use super::{Diagnostic, KeyedTable, Located, Resolver, quoted};
 use crate::config::durations;
-use crate::config::schema::RawRole;
+use crate::config::schema::{RawInline, RawRole};
 use crate::config::templates::Variables;
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleName};
 use crate::model::desired::{Attachment, Binding, Boundary, ClusterState, Role};
@@ -312,7 +312,7 @@ impl<'a> Resolver<'a> {
 
     fn inline(&mut self, what: &str, raw: &RawRole, variables: &Variables) -> InlinePolicies {
         let mut inline = InlinePolicies::new();
-        for (name, document) in &raw.inline {
+        for (name, RawInline { document, .. }) in &raw.inline {
             let title = format!("inline policy `{}` of {what}", name.value);
             if name.value.as_str() == TRANSITION {
                 self.refuse(&name.origin, format!("{title}: irsa reserves the name for transitions of a role"));

@@ -75,6 +75,16 @@ pub(crate) fn metadata(values: &Value, description: &str) -> Value {
     })
 }
 
+/// Lint rules with the reasons why their findings do not count.
+pub(crate) fn ignore() -> Value {
+    json!({
+        "type": "object",
+        "description": "lint rules whose findings here do not count, each with the reason",
+        "propertyNames": { "pattern": "^IRSA[0-9]{3}$" },
+        "additionalProperties": { "type": "string", "pattern": "[^ \t]" },
+    })
+}
+
 /// A table with these keys and no others.
 pub(crate) fn object(properties: Map<String, Value>, required: &[&str], description: &str) -> Value {
     let mut object = json!({ "type": "object", "description": description, "additionalProperties": false });

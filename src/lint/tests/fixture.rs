@@ -64,6 +64,7 @@ impl Fixture {
             guard: Guard::default(),
             prune_paths: BTreeSet::new(),
             lock: None,
+            ignores: Vec::new(),
         };
         let issuers = [("east", EAST), ("west", WEST), ("far", "oidc.example.com/far")];
         let live = Live {

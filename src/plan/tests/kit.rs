@@ -68,6 +68,7 @@ impl Kit {
             guard: Guard::default(),
             prune_paths: BTreeSet::new(),
             lock: None,
+            ignores: Vec::new(),
         };
         let live = Live {
             accounts: BTreeMap::from([(key("default"), live_account())]),
@@ -122,6 +123,7 @@ impl Kit {
             withheld: Vec::new(),
             unknown: Vec::new(),
             notes: Vec::new(),
+            ignored: Vec::new(),
             unchanged: 0,
             waiting: Vec::new(),
             settled: Vec::new(),

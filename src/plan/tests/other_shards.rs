@@ -192,6 +192,7 @@ fn finding_is_reported_by_the_shard_of_its_object_or_by_all() {
         rule: "IRSA000".into(),
         origin: String::new(),
         text: "text".into(),
+        ignored: None,
     };
     let told = |shard| -> Vec<String> {
         let plan = with_findings(&kit, shard, vec![note("role/b"), note("account/default")]);

@@ -234,6 +234,8 @@ fn variable_of_one_version_overlaps_a_text_that_it_may_be() {
 fn arn_has_at_most_six_parts_and_a_variable_is_not_split() {
     assert_eq!(arn_parts("arn:aws:logs:eu-west-1:1:log-group:a:*")[5], "log-group:a:*");
     assert_eq!(arn_parts("arn:aws:s3:::${aws:PrincipalTag/a}/x")[5], "${aws:PrincipalTag/a}/x");
+    assert_eq!(arn_parts("arn:aws:s3:::${aws:PrincipalTag/a{b:c}/x")[5], "${aws:PrincipalTag/a{b:c}/x");
+    assert_eq!(arn_parts("arn:${a{:b}:s3:::b"), ["arn", "${a{:b}", "s3", "", "", "b"]);
     assert_eq!(arn_parts("arn:${AWS::Partition}:s3:::b"), ["arn", "${AWS::Partition}", "s3", "", "", "b"]);
     assert_eq!(arn_parts("arn:aws:s3:::a${b").len(), 6);
     assert_eq!(arn_parts_as("arn:${AWS::Partition}:s3:::b", Syntax::Literal)[1..3], ["${AWS", ""]);

@@ -111,3 +111,19 @@ fn variable_of_one_version_is_plain_text_in_the_other() {
     assert_eq!(intersect(Some(&old), Some(&new)), None);
     assert!(!intersect(Some(&old), Some(&of("2008-10-17", "s3:Get*"))).unwrap().is_current());
 }
+
+/// Without variables, `${aws:username}` is sixteen plain characters, of which the pattern excepts fifteen and any one.
+#[test]
+fn exception_is_compared_in_the_syntax_of_its_own_document() {
+    let document = |version: &str, resource: &str| {
+        let statement = json!({ "Effect": "Allow", "Action": "*", "NotResource": resource });
+        document(&json!({ "Version": version, "Statement": statement }).to_string())
+    };
+    let any = format!("arn:aws:s3:::a{}", "?".repeat("${aws:username}".len()));
+    let (variable, texts) = (document("2012-10-17", "arn:aws:s3:::a${aws:username}"), document("2008-10-17", &any));
+    // whose name has another length is excepted by the first only
+    assert!(between(Some(&variable), Some(&texts)).allow_arrives);
+    let literal = document("2008-10-17", "arn:aws:s3:::a${aws:username}");
+    assert!(!between(Some(&texts), Some(&literal)).allow_leaves, "the pattern excepts the plain text too");
+    assert!(between(Some(&texts), Some(&literal)).allow_arrives);
+}

@@ -41,6 +41,7 @@ pub(crate) fn plan(changes: Vec<ChangeV2>) -> PlanV2 {
         refused: Vec::new(),
         unknown: Vec::new(),
         notes: Vec::new(),
+        ignored: Vec::new(),
         plan_digest: format!("sha256:{}", "1".repeat(64)),
         digest: format!("sha256:{}", "2".repeat(64)),
     }

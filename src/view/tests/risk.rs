@@ -57,6 +57,14 @@ fn permissions_that_a_change_gives_are_listed_the_severe_ones_first() {
             "removes a deny of `inline.a`",
         ),
         ("inline.a", Value::Null, document("Deny", "Action", &json!("*")), RiskLevel::Other, ""),
+        // one of two equal denies
+        (
+            "inline.a",
+            json!({ "Statement": [{ "Effect": "Deny", "Action": "*", "Resource": "*" }, { "Effect": "Deny", "Action": "*", "Resource": "*" }] }),
+            document("Deny", "Action", &json!("*")),
+            RiskLevel::Permissions,
+            "changes policy `inline.a`",
+        ),
         (
             "attached",
             json!(["arn:aws:iam::aws:policy/A"]),

@@ -251,11 +251,11 @@ fn shared_reason_of_refusals_is_shown_once() {
     let expected = "\
 x role/a is refused
 x role/b is refused
-    too many
+    too many (exit-4)
     hint: do this
 
 x role/c is refused
-    not ours
+    not ours (exit-4)
     hint: do this
 ";
     assert!(text.starts_with(expected), "{text}");

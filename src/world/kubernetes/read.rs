@@ -226,10 +226,19 @@ async fn service_accounts(
     params: ListParams,
     patience: i64,
 ) -> Result<Option<ServiceAccountList>, ApiFailure> {
-    let (mut known, mut malformed) = (FieldManagers::default(), Vec::new());
-    let parse = |object: &RawValue| parse(object, &mut known).map_err(|object| malformed.push(object)).ok();
+    let mut known = FieldManagers::default();
+    let parse = |object: &RawValue| parse(object, &mut known);
     let listed = list(connection, &collection(namespace, "serviceaccounts"), &params, patience, parse).await?;
-    Ok(listed.map(|items| ServiceAccountList { items: items.into_iter().flatten().collect(), malformed }))
+    Ok(listed.map(|objects| {
+        let mut list = ServiceAccountList::default();
+        for object in objects {
+            match object {
+                Ok(item) => list.items.push(item),
+                Err(malformed) => list.malformed.push(malformed),
+            }
+        }
+        list
+    }))
 }
 
 fn parse(object: &RawValue, known: &mut FieldManagers) -> Result<LiveServiceAccount, MalformedServiceAccount> {

@@ -1,29 +1,31 @@
-//! Finds the live object of an address, in the form of the plan file.
+//! Finds the live object of an address.
 
+use super::change::{Change, ResourceChange};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::Desired;
 use crate::model::live::{Live, LiveAccount, Observed};
 use crate::model::resource::ServiceAccount;
-use crate::plan::fields::{self, PlanFields};
-use serde_json::Value;
 
 /// What was read of an object.
-pub(super) enum LiveObject {
-    /// All of it; for a ServiceAccount, with the labels and annotations of every field manager.
-    Read(Value),
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LiveObject {
+    /// All of it, as a creation of the object as it is now. A ServiceAccount has the labels and annotations of every
+    /// field manager.
+    Read(ResourceChange),
     /// Only that it exists.
     Listed,
+    /// It does not exist, or was not read.
     Absent,
 }
 
 impl LiveObject {
-    fn of<T: PlanFields>(live: Option<&T>) -> Self {
-        live.map_or(Self::Absent, |live| Self::Read(fields::json(live)))
+    fn of<T: Clone>(live: Option<&T>, kind: impl FnOnce(Change<T>) -> ResourceChange) -> Self {
+        live.map_or(Self::Absent, |live| Self::Read(kind(Change::Create { after: live.clone() })))
     }
 }
 
 /// Whether the configuration declares the object, or the account or cluster that would hold it.
-pub(super) fn is_known(address: &Address, desired: &Desired) -> bool {
+pub(crate) fn is_known(address: &Address, desired: &Desired) -> bool {
     match address {
         Address::OidcProvider { account, cluster } => {
             desired.accounts.contains_key(account) && desired.clusters.contains_key(cluster)
@@ -36,7 +38,7 @@ pub(super) fn is_known(address: &Address, desired: &Desired) -> bool {
 }
 
 /// The live object of this address.
-pub(super) fn object(address: &Address, desired: &Desired, live: &Live) -> LiveObject {
+pub fn object(address: &Address, desired: &Desired, live: &Live) -> LiveObject {
     find(address, desired, live).unwrap_or(LiveObject::Absent)
 }
 
@@ -59,7 +61,10 @@ fn find(address: &Address, desired: &Desired, live: &Live) -> Option<LiveObject>
             let cluster = live.clusters.get(cluster)?;
             let live = cluster.service_accounts.get(&(namespace.clone(), name.clone()))?.present()?;
             let (labels, annotations) = (live.labels.clone(), live.annotations.clone());
-            LiveObject::of(Some(&ServiceAccount { namespace, name, labels, annotations }))
+            LiveObject::of(
+                Some(&ServiceAccount { namespace, name, labels, annotations }),
+                ResourceChange::ServiceAccount,
+            )
         }
         Address::Orphan { account, kind, name } => {
             let account = live.accounts.get(account)?;
@@ -74,20 +79,20 @@ fn find(address: &Address, desired: &Desired, live: &Live) -> Option<LiveObject>
 
 fn provider(account: &LiveAccount, host_path: &str) -> LiveObject {
     let found = account.providers.iter().find(|(arn, _)| arn.host_path() == host_path);
-    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.provider))
+    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.provider), ResourceChange::Provider)
 }
 
-fn policy(account: &LiveAccount, folded: &str) -> LiveObject {
-    let found = account.policies.iter().find(|(arn, _)| arn.name().to_lowercase() == folded);
-    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.policy))
+fn policy(account: &LiveAccount, lower_case: &str) -> LiveObject {
+    let found = account.policies.iter().find(|(arn, _)| arn.name().to_lowercase() == lower_case);
+    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.policy), ResourceChange::Policy)
 }
 
-fn role(account: &LiveAccount, folded: &str) -> LiveObject {
-    if let Some(live) = account.roles.get(folded).and_then(Observed::present) {
-        return LiveObject::of(Some(&live.role));
+fn role(account: &LiveAccount, lower_case: &str) -> LiveObject {
+    if let Some(live) = account.roles.get(lower_case).and_then(Observed::present) {
+        return LiveObject::of(Some(&live.role), |change| ResourceChange::Role(Box::new(change)));
     }
     let mut listed = account.role_list.present().into_iter().flatten();
-    if listed.any(|summary| summary.name.case_insensitive() == folded) {
+    if listed.any(|summary| summary.name.case_insensitive() == lower_case) {
         LiveObject::Listed
     } else {
         LiveObject::Absent

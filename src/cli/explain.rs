@@ -1,0 +1,95 @@
+//! `irsa explain`: what a rule, a note, a refusal, an exit code or an address means.
+
+mod address;
+
+use super::Run;
+use super::arguments::Explain;
+use super::output::Output;
+use crate::config::suggest;
+use crate::error::{Error, ExitStatus};
+use crate::explain::{self, Page, Topic};
+use crate::model::address::Address;
+use crate::model::sanitize::printable;
+use crate::render::Format;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+const FORMATS: &[Format] = &[Format::Text, Format::Json];
+/// The version of the JSON form. New keys raise the minor number, changed keys the major one.
+const FORMAT_VERSION: &str = "1.0";
+
+pub(super) async fn run(run: Run<'_>, arguments: &Explain) -> Result<ExitStatus, Error> {
+    let output = Output::open(run, "explain", FORMATS, None)?;
+    let (text, document) = match arguments.what.as_deref() {
+        None => (index(), json!({ "words": explain::pages().iter().map(entry).collect::<Vec<_>>() })),
+        Some(word) => match (explain::page(word), word.parse::<Address>()) {
+            (Some(page), _) => (page_text(page), json!({ "page": with_text(page) })),
+            (None, Ok(address)) => return address::run(run, &output, &address).await,
+            (None, Err(_)) => return Err(unknown(word)),
+        },
+    };
+    print(run, &output, &text, document).await?;
+    Ok(ExitStatus::Success)
+}
+
+/// Prints the result in the format of the run.
+pub(super) async fn print(run: Run<'_>, output: &Output<'_>, text: &str, document: Value) -> Result<(), Error> {
+    let mut with_version = json!({ "format-version": FORMAT_VERSION });
+    if let (Value::Object(all), Value::Object(entries)) = (&mut with_version, document) {
+        all.extend(entries);
+    }
+    let document = printable(&format!("{with_version:#}\n"));
+    output.write_json(|out| std::io::Write::write_all(out, document.as_bytes())).await?;
+    output.print(if run.global.format == Format::Json { &document } else { text })
+}
+
+fn unknown(word: &str) -> Error {
+    let words = explain::pages().iter().map(|page| page.word.as_str());
+    let lower = word.to_lowercase();
+    let near = suggest::nearest(word, words.clone()).or_else(|| suggest::nearest(&lower, words));
+    let hint = near.map_or_else(
+        || "`irsa explain` lists the words; addresses look like `role/KEY`".to_owned(),
+        suggest::did_you_mean,
+    );
+    Error::usage(format!("`{word}` is not a rule, note, refusal, exit code or address")).hint(hint)
+}
+
+/// All words with their titles, by topic.
+fn index() -> String {
+    let mut text = String::new();
+    let widest = explain::pages().iter().map(|page| page.word.len()).max().unwrap_or(0);
+    for (topic, heading) in [
+        (Topic::Rule, "Lint rules:"),
+        (Topic::Note, "Notes of a plan:"),
+        (Topic::Refusal, "Refusals:"),
+        (Topic::ExitCode, "Exit codes:"),
+    ] {
+        let _ = writeln!(text, "{heading}");
+        for page in explain::pages().iter().filter(|page| page.topic == topic) {
+            let _ = writeln!(text, "  {:<widest$}  {}", page.word, explain::without_links(&page.title));
+        }
+        text.push('\n');
+    }
+    text.push_str("An address, such as `role/KEY`, explains a declared object: it reads the live one.\n");
+    text
+}
+
+fn page_text(page: &Page) -> String {
+    let severity = if page.severity.is_empty() { String::new() } else { format!(" ({})", page.severity) };
+    let text = explain::without_links(&page.text);
+    // the head of a rule's section is the first line already
+    let body = text.strip_prefix("**").and_then(|rest| rest.split_once("** ")).map_or(text.as_str(), |(_, body)| body);
+    format!("{}{severity}: {}\n\n{body}\n\n{}\n", page.word, explain::without_links(&page.title), page.url)
+}
+
+fn entry(page: &Page) -> Value {
+    let Page { word, topic, title, severity, text: _, url } = page;
+    let severity = (!severity.is_empty()).then_some(severity);
+    json!({ "word": word, "topic": topic.as_str(), "title": title, "severity": severity, "url": url })
+}
+
+fn with_text(page: &Page) -> Value {
+    let mut entry = entry(page);
+    entry["text"] = json!(page.text);
+    entry
+}

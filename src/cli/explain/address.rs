@@ -1,0 +1,131 @@
+//! `irsa explain ADDRESS`: where an object is declared, what is live, who may assume it, what it may do, its findings.
+
+use super::print;
+use crate::cli::Run;
+use crate::cli::arguments::{Deny, Fleet, Global, Shape};
+use crate::cli::output::{self, Output};
+use crate::cli::session::Session;
+use crate::error::{Error, ExitStatus};
+use crate::model::address::Address;
+use crate::model::desired::{Desired, Subject};
+use crate::model::live::Live;
+use crate::model::sanitize::scrub;
+use crate::plan::file::as_created;
+use crate::plan::{LiveObject, Plan, live_object};
+use crate::view;
+use serde_json::json;
+
+/// What one run knows about an object.
+struct Explained<'a> {
+    address: &'a Address,
+    desired: &'a Desired,
+    live: &'a Live,
+    plan: &'a Plan,
+}
+
+pub(super) async fn run(run: Run<'_>, output: &Output<'_>, address: &Address) -> Result<ExitStatus, Error> {
+    // a finding is shown, and ends nothing
+    let global = Global { deny: Deny::None, only: vec![address.to_string()], ..run.global.clone() };
+    let run = Run { global: &global, ..run };
+    let session = Session::open(run)?;
+    output.spares(session.files())?;
+    let options = session.options(&Shape::default(), Fleet::default())?;
+    let (connected, plan, live) = session.plan(&options).await?;
+    let unread = plan.unknown.iter().any(|item| item.address == address.to_string());
+    if !plan.unmatched.is_empty() {
+        return Err(Error::usage(format!("`{address}` is no object of this configuration"))
+            .hint("`irsa plan` shows the addresses, `irsa explain` the other words"));
+    }
+    let explained = Explained { address, desired: &connected.desired, live: &live, plan: &plan };
+    print(run, output, &explained.text(), explained.document()).await?;
+    let incomplete = unread && !global.allow_incomplete;
+    Ok(if incomplete { ExitStatus::Refused } else { ExitStatus::Success })
+}
+
+impl Explained<'_> {
+    /// `file:line` of the declaration. Providers have none: they follow from the bindings.
+    fn declared(&self) -> Option<String> {
+        let Desired { policies, roles, .. } = self.desired;
+        let origin = match self.address {
+            Address::Role { key } => Some(&roles.get(key)?.origin),
+            Address::Policy { account, key } => Some(&policies.get(&(account.clone(), key.clone()))?.origin),
+            Address::ServiceAccount { cluster, namespace, name } => {
+                let subject = Subject::Exact(namespace.clone(), name.clone());
+                let mut bindings = roles.values().flat_map(|role| &role.bindings);
+                bindings
+                    .find(|binding| binding.cluster == *cluster && binding.subject == subject)
+                    .map(|binding| &binding.origin)
+            }
+            Address::OidcProvider { .. } | Address::Orphan { .. } => None,
+        };
+        origin.map(ToString::to_string)
+    }
+
+    fn object(&self) -> LiveObject {
+        live_object(self.address, self.desired, self.live)
+    }
+
+    /// The state in a few words, and what to do next.
+    fn state(&self) -> String {
+        let address = self.address.to_string();
+        if let Some(item) = self.plan.unknown.iter().find(|item| item.address == address) {
+            return format!("unknown: {}", item.why);
+        }
+        if let Some(item) = self.plan.refused.iter().find(|item| item.address == address) {
+            let word = crate::explain::word_of_refusal(&item.why);
+            return format!("refused: {} ({word}); {}", item.why, item.hint);
+        }
+        if let Some(step) = self.plan.steps.iter().find(|step| step.address == *self.address) {
+            let action = step.change.action().as_str();
+            return format!("`irsa apply` would {action} it; `irsa plan --only '{address}'` shows how");
+        }
+        if self.plan.waiting.contains(self.address) {
+            return "it waits; the note below says for what".to_owned();
+        }
+        match self.object() {
+            LiveObject::Read(_) | LiveObject::Listed => "as declared".to_owned(),
+            LiveObject::Absent => "it does not exist".to_owned(),
+        }
+    }
+
+    fn live_lines(&self) -> Vec<String> {
+        let account = match self.address {
+            Address::Role { key } => self.desired.roles.get(key).map(|role| &role.account),
+            _ => None,
+        };
+        let account = account.and_then(|key| self.desired.accounts.get(key)).map(|account| account.id.to_string());
+        match self.object() {
+            LiveObject::Read(live) => view::live_lines(self.address, &live, &self.plan.names, account.as_deref()),
+            LiveObject::Listed => vec!["it exists; irsa did not read it".to_owned()],
+            LiveObject::Absent => Vec::new(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let declared = self.declared().map(|origin| format!("  {origin}")).unwrap_or_default();
+        let mut lines = vec![format!("{}{declared}", self.address), format!("  state: {}", self.state())];
+        lines.extend(self.live_lines().into_iter().map(|line| format!("  {line}")));
+        let address = self.address.to_string();
+        for note in self.plan.notes.iter().filter(|note| note.address == address) {
+            lines.push(format!("  {}", output::finding(note)));
+        }
+        let mut text: String = lines.iter().map(|line| scrub(line)).collect::<Vec<_>>().join("\n");
+        text.push('\n');
+        text
+    }
+
+    fn document(&self) -> serde_json::Value {
+        let live = match self.object() {
+            LiveObject::Read(live) => as_created(self.address, &live).after,
+            LiveObject::Listed | LiveObject::Absent => serde_json::Value::Null,
+        };
+        let address = self.address.to_string();
+        let notes = self.plan.notes.iter().filter(|note| note.address == address).map(|note| {
+            json!({ "rule": note.rule, "severity": note.severity.as_str(), "origin": note.origin, "text": note.text })
+        });
+        json!({ "object": {
+            "address": address, "declared": self.declared(), "state": self.state(), "live": live,
+            "summary": self.live_lines(), "notes": notes.collect::<Vec<_>>(),
+        }})
+    }
+}

@@ -1,0 +1,228 @@
+//! Writes findings as SARIF 2.1.0, for code scanning
+//! (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
+//!
+//! GitHub needs a location for every result, takes the fingerprint from `primaryLocationLineHash`, and sorts by
+//! `security-severity`
+//! (<https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support-for-code-scanning>).
+
+use super::write_text;
+use crate::explain::{self, Page, Topic};
+use crate::model::origin::file_and_line;
+use crate::model::sanitize::printable;
+use crate::plan::file::{ChangeV2, IgnoredV2, NoteV2, PlanV2};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// The characters that a path of a relative URI cannot have (<https://www.rfc-editor.org/rfc/rfc3986#section-3.3>).
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b':')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// One result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SarifResult {
+    /// A word that `irsa explain` takes.
+    pub rule: String,
+    /// `critical`, `high`, `medium`, `low` or `info`.
+    pub severity: String,
+    /// The object. Empty for a mistake in a file.
+    pub address: String,
+    /// The text.
+    pub text: String,
+    /// File, relative to the root of the repository, line and column.
+    pub place: Option<(String, usize, Option<usize>)>,
+    /// Why it does not count.
+    pub ignored: Option<String>,
+}
+
+/// Why a run has no results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SarifFailure(pub String);
+
+/// Writes the findings, notes, refusals and unread objects of a plan; with `changes`, each object that differs too.
+/// Results without a line are at the top of `top_file`.
+pub fn plan(plan: &PlanV2, top_file: &str, changes: bool, out: &mut dyn Write) -> io::Result<()> {
+    let mut results: Vec<SarifResult> = Vec::new();
+    for item in &plan.refused {
+        let rule = explain::word_of_refusal(&item.why);
+        let hint = if item.hint.is_empty() { String::new() } else { format!("; {}", item.hint) };
+        results.push(result(rule, "high", &item.address, &format!("is refused: {}{hint}", item.why)));
+    }
+    for item in &plan.unknown {
+        results.push(result("incomplete", "medium", &item.address, &format!("could not be read: {}", item.why)));
+    }
+    for change in plan.changes.iter().filter(|_| changes) {
+        results.push(of_change(change));
+    }
+    for note in &plan.notes {
+        let NoteV2 { address, severity, rule, origin, text } = note;
+        results.push(SarifResult { place: place(origin), ..result(rule, severity, address, text) });
+    }
+    for note in &plan.ignored {
+        let IgnoredV2 { address, severity, rule, origin, text, reason } = note;
+        let ignored = Some(reason.clone());
+        results.push(SarifResult { place: place(origin), ignored, ..result(rule, severity, address, text) });
+    }
+    document(&results, top_file, None, out)
+}
+
+fn result(rule: &str, severity: &str, address: &str, text: &str) -> SarifResult {
+    let [rule, severity, address, text] = [rule, severity, address, text].map(str::to_owned);
+    SarifResult { rule, severity, address, text, place: None, ignored: None }
+}
+
+/// File and line of `file:line`.
+pub fn place(origin: &str) -> Option<(String, usize, Option<usize>)> {
+    let (file, line) = file_and_line(origin)?;
+    Some((file.to_owned(), line, None))
+}
+
+/// An object that differs from its declaration.
+fn of_change(change: &ChangeV2) -> SarifResult {
+    let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+    let text = match change.action.as_str() {
+        "create" => "does not exist".to_owned(),
+        "delete" => "exists, and is not declared".to_owned(),
+        "adopt" => "exists, and is not managed by irsa".to_owned(),
+        _ => format!("differs from its declaration: {}", fields.join(", ")),
+    };
+    let declared = change.reasons.first().and_then(|reason| reason.rsplit_once("declared at "));
+    let place = declared.and_then(|(_, origin)| place(origin));
+    SarifResult { place, ..result("exit-2", "medium", &change.address, &text) }
+}
+
+/// Writes a document with these results.
+pub fn document(
+    results: &[SarifResult],
+    top_file: &str,
+    failure: Option<&SarifFailure>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let words: BTreeSet<&str> = results.iter().map(|result| result.rule.as_str()).collect();
+    let words: Vec<&str> = words.into_iter().collect();
+    let rules: Vec<Value> = words.iter().map(|word| rule(word)).collect();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let results: Vec<Value> = results
+        .iter()
+        .map(|result| {
+            let index = words.iter().position(|word| *word == result.rule);
+            let times = seen.entry(fingerprint(result)).or_default();
+            *times += 1;
+            let fingerprint = format!("{}:{times}", fingerprint(result));
+            json_result(result, index, &fingerprint, top_file)
+        })
+        .collect();
+    let notifications: Vec<Value> =
+        failure.iter().map(|SarifFailure(text)| json!({ "level": "error", "message": { "text": text } })).collect();
+    let document = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "irsa", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "columnKind": "unicodeCodePoints",
+            "invocations": [{ "executionSuccessful": failure.is_none(), "toolExecutionNotifications": notifications }],
+            "results": results,
+        }],
+    });
+    write_text(&printable(&format!("{document:#}\n")), out)
+}
+
+/// The rule of a word, with its page as help.
+fn rule(word: &str) -> Value {
+    let Some(page) = explain::page(word) else { return json!({ "id": word, "shortDescription": { "text": word } }) };
+    let Page { topic, title, severity, text, .. } = page;
+    let (title, text) = (explain::without_links(title), explain::without_links(text));
+    let mut rule = json!({
+        "id": word, "name": word,
+        "shortDescription": { "text": title },
+        "fullDescription": { "text": first_paragraph(&text) },
+        "help": { "text": text, "markdown": text },
+        "defaultConfiguration": { "level": level(severity) },
+        "properties": { "tags": [topic.as_str()] },
+    });
+    if *topic == Topic::Rule {
+        rule["properties"]["tags"] = json!(["security"]);
+        rule["properties"]["security-severity"] = json!(security_severity(severity));
+    }
+    rule
+}
+
+fn first_paragraph(text: &str) -> &str {
+    text.split("\n\n").next().unwrap_or(text)
+}
+
+fn level(severity: &str) -> &'static str {
+    match severity {
+        "critical" | "high" => "error",
+        "medium" => "warning",
+        _ => "note",
+    }
+}
+
+/// A score in the middle of GitHub's range for the severity.
+fn security_severity(severity: &str) -> &'static str {
+    match severity {
+        "critical" => "9.5",
+        "high" => "8.0",
+        "medium" => "5.5",
+        "low" => "2.0",
+        _ => "0.1",
+    }
+}
+
+/// Does not depend on lines, which move.
+fn fingerprint(result: &SarifResult) -> String {
+    let mut hash = Sha256::new();
+    for part in [&result.rule, &result.address, &result.text] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+        // writing to a String cannot fail
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn json_result(result: &SarifResult, index: Option<usize>, fingerprint: &str, top_file: &str) -> Value {
+    let SarifResult { rule, severity, address, text, place, ignored } = result;
+    let (file, line, column) = place.clone().unwrap_or_else(|| (top_file.to_owned(), 1, None));
+    let mut region = json!({ "startLine": line.max(1) });
+    if let Some(column) = column {
+        region["startColumn"] = json!(column.max(1));
+    }
+    let mut location = json!({ "physicalLocation": {
+        "artifactLocation": { "uri": utf8_percent_encode(&file, PATH).to_string() }, "region": region,
+    } });
+    let text = if address.is_empty() { text.clone() } else { format!("{address}: {text}") };
+    if !address.is_empty() {
+        location["logicalLocations"] = json!([{ "fullyQualifiedName": address, "kind": "resource" }]);
+    }
+    let mut value = json!({
+        "ruleId": rule, "ruleIndex": index, "level": level(severity), "message": { "text": text },
+        "locations": [location], "partialFingerprints": { "primaryLocationLineHash": fingerprint },
+        "properties": { "severity": severity },
+    });
+    if let Some(reason) = ignored {
+        value["suppressions"] = json!([{ "kind": "inSource", "status": "accepted", "justification": reason }]);
+    }
+    value
+}
