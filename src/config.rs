@@ -116,6 +116,45 @@ fn load_top(path: &Path, by_user: bool) -> Result<Configuration, Diagnostics> {
     Err(sources.diagnostics(errors))
 }
 
+/// A configuration of texts that are not files yet, by path, or an existing one with further texts.
+///
+/// # Errors
+/// As for `load`.
+pub fn of_texts<'t>(
+    existing: Option<&Configuration>,
+    texts: impl IntoIterator<Item = (String, &'t str)>,
+) -> Result<Configuration, Diagnostics> {
+    let (mut sources, mut raw) = match existing {
+        Some(existing) => (existing.sources.clone(), Some(existing.raw.clone())),
+        None => (Sources::default(), None),
+    };
+    let mut errors = Vec::new();
+    for (name, text) in texts {
+        match sources.keep(&name, text) {
+            Ok(source) if name.ends_with(".toml") => {
+                let file = parse(source);
+                errors.extend(file.errors);
+                match &mut raw {
+                    Some(raw) => raw.add(file.raw, &mut errors),
+                    None => raw = Some(file.raw),
+                }
+            }
+            Ok(_) => {}
+            Err(why) => errors.push(Diagnostic::without_position(format!("`{name}`: {why}"))),
+        }
+    }
+    if let Some(raw) = &raw {
+        errors.extend(documents::read_files(&mut sources, raw));
+    }
+    match raw {
+        Some(raw) if errors.is_empty() => {
+            let digest = sources.digest();
+            Ok(Configuration { sources, raw, digest })
+        }
+        _ => Err(sources.diagnostics(errors)),
+    }
+}
+
 /// The files read so far.
 struct Loader {
     sources: Sources,

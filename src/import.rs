@@ -81,6 +81,8 @@ pub struct SeenAccount {
     pub policies: BTreeMap<PolicyArn, LivePolicy>,
     /// The OIDC providers of the clusters, with the audiences that they accept.
     pub providers: BTreeMap<ProviderArn, BTreeSet<String>>,
+    /// All OIDC providers of the account. None if they could not be listed.
+    pub listed_providers: Option<BTreeSet<ProviderArn>>,
 }
 
 /// A cluster.
@@ -107,9 +109,12 @@ pub struct Imported {
     pub counts: [usize; 4],
 }
 
+/// The lint rules to ignore, by the address of the object: `role/KEY`, `policy/ACCOUNT/KEY`.
+pub type Ignores = BTreeMap<String, BTreeSet<String>>;
+
 /// The configuration of what was seen. `existing` is the configuration that it extends.
-pub fn import(seen: &Seen, scope: &Scope, existing: Option<&Existing>) -> Imported {
-    write::files(&draft::draft(seen, scope, existing), seen, scope, existing)
+pub fn import(seen: &Seen, scope: &Scope, existing: Option<&Existing>, ignores: &Ignores) -> Imported {
+    write::files(&draft::draft(seen, scope, existing), seen, scope, existing, ignores)
 }
 
 /// The name of the top file: of a new configuration, or of the part that extends an existing one.

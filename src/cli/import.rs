@@ -4,12 +4,16 @@ use super::arguments::Import;
 use super::session::{self, offline};
 use super::{Run, files, output, signals};
 use crate::apply::wait;
-use crate::config::Configuration;
+use crate::config::{self, Configuration};
 use crate::error::{Error, ExitStatus};
 use crate::ids::{AccountId, ClusterName, Key, Partition, Region};
-use crate::import::{self, ClusterKeys, Existing, Imported, Scope, Seen, account_key, read};
+use crate::import::{
+    self, ClusterKeys, Existing, Ignores, Imported, Scope, Seen, SeenAccount, SeenCluster, account_key, read,
+};
+use crate::lint;
 use crate::model::desired::{Account, Cluster, ClusterState, Desired, KubernetesAccess, PLACEHOLDER_ID};
-use crate::model::live::{Access, Identity};
+use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, Observed};
+use crate::model::note::Severity;
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use crate::observe;
@@ -37,7 +41,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
     let owner = owner(arguments, configuration.as_ref())?;
     let inside = extended.map(|top| files::path_below(top, &arguments.out)).transpose()?;
     let signals = signals::listen()?;
-    let importer = Importer { run, arguments, configuration };
+    let importer = Importer { run, arguments, configuration, inside };
     // on the heap: the futures of the SDKs are large
     let (seen, imported) = tokio::select! {
         done = Box::pin(importer.read(owner)) => done?,
@@ -48,7 +52,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
     for (name, text) in &imported.files {
         files::create_below(&arguments.out, name, text)?;
     }
-    report(run, &arguments.out, inside.as_deref(), &seen, &imported);
+    report(run, &arguments.out, importer.inside.as_deref(), &seen, &imported);
     let is_complete = seen.unseen.is_empty() || run.global.allow_incomplete;
     Ok(if is_complete { ExitStatus::Success } else { ExitStatus::Refused })
 }
@@ -106,6 +110,8 @@ struct Importer<'a> {
     run: Run<'a>,
     arguments: &'a Import,
     configuration: Option<Configuration>,
+    /// The folder of the result, from that of the configuration to extend.
+    inside: Option<String>,
 }
 
 impl Importer<'_> {
@@ -150,8 +156,41 @@ impl Importer<'_> {
         }
         self.check_named(&seen, &clusters, &missing)?;
         seen.unseen.splice(0..0, unlisted);
-        let imported = import::import(&seen, &scope, existing.as_ref());
+        let without = import::import(&seen, &scope, existing.as_ref(), &Ignores::new());
+        let ignores = self.ignores(&seen, &without, &aws, &identities)?;
+        let imported = if ignores.is_empty() {
+            without
+        } else {
+            import::import(&seen, &scope, existing.as_ref(), &ignores)
+        };
         Ok((seen, imported))
+    }
+
+    /// The lint rules whose findings on the result would make `irsa validate` or `irsa plan` fail.
+    ///
+    /// # Errors
+    /// The mistakes in the result, which are mistakes of this program. Nothing is written then.
+    fn ignores(
+        &self,
+        seen: &Seen,
+        imported: &Imported,
+        aws: &AwsReader,
+        identities: &BTreeMap<Key, Access<Identity>>,
+    ) -> Result<Ignores, Error> {
+        let below = self.inside.as_deref().filter(|inside| !inside.is_empty());
+        let name = |name: &str| below.map_or_else(|| name.to_owned(), |below| format!("{below}/{name}"));
+        let texts = imported.files.iter().map(|(path, text)| (name(path), text.as_str()));
+        let configuration = config::of_texts(self.configuration.as_ref(), texts)?;
+        let live = live(seen);
+        let mut ignores = Ignores::new();
+        let offline = configuration.resolve(&offline(self.run.context))?;
+        let online = session::resolve(&configuration, aws, identities)?;
+        let findings = lint::declared(&offline).into_iter().chain(lint::declared(&online));
+        let findings = findings.chain(lint::declared_against(&online, &live));
+        for finding in findings.filter(|finding| finding.severity >= Severity::High && finding.ignored.is_none()) {
+            ignores.entry(finding.address).or_default().insert(finding.rule);
+        }
+        Ok(ignores)
     }
 
     /// The accounts of the profiles, or that of the ambient credentials.
@@ -248,6 +287,32 @@ impl Importer<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What lint needs to know of the live world: the providers and the issuers.
+fn live(seen: &Seen) -> Live {
+    let account = |account: &SeenAccount| {
+        let listed = match &account.listed_providers {
+            Some(_) => Observed::Present(()),
+            None => Observed::Unknown("the providers were not listed".to_owned()),
+        };
+        let providers = account.listed_providers.iter().flatten();
+        LiveAccount {
+            providers: providers.map(|arn| (arn.clone(), Observed::Unknown("it was not read".to_owned()))).collect(),
+            ..LiveAccount::without_objects(Access::Granted(account.identity.clone()), listed)
+        }
+    };
+    let cluster = |cluster: &SeenCluster| LiveCluster {
+        issuer: Observed::Present(cluster.issuer.clone()),
+        api: Access::Granted(()),
+        extent: Extent::Named,
+        namespaces: BTreeMap::new(),
+        service_accounts: BTreeMap::new(),
+    };
+    Live {
+        accounts: seen.accounts.iter().map(|(key, item)| (key.clone(), account(item))).collect(),
+        clusters: seen.clusters.iter().map(|(key, item)| (key.clone(), cluster(item))).collect(),
     }
 }
 

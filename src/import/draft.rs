@@ -51,6 +51,7 @@ pub(super) struct RoleDraft<'a> {
 
 pub(super) struct PolicyDraft<'a> {
     pub key: Key,
+    pub account: Key,
     pub live: &'a LivePolicy,
     pub comments: Vec<String>,
 }
@@ -317,7 +318,7 @@ impl<'a> Drafter<'a> {
         if elsewhere > 0 {
             comments.push(format!("also attached to {elsewhere} roles, users or groups that were not imported"));
         }
-        self.draft.policies.push(PolicyDraft { key: key.clone(), live, comments });
+        self.draft.policies.push(PolicyDraft { key: key.clone(), account: account_key.clone(), live, comments });
         key.to_string()
     }
 

@@ -101,14 +101,18 @@ pub async fn world(
             Vec::new().into()
         });
         unseen.extend(roles.malformed.iter().map(|entry| format!("role `{}`: {}", entry.name, entry.why)));
-        let providers = providers.unwrap_or_else(|error| {
-            unseen.push(format!("OIDC providers: {error}"));
-            Vec::new().into()
-        });
+        let providers: Option<BTreeSet<ProviderArn>> = match providers {
+            Ok(list) => Some(list.items.into_iter().collect()),
+            Err(error) => {
+                unseen.push(format!("OIDC providers: {error}"));
+                None
+            }
+        };
+        let listed_providers = providers.clone();
         let reader = AccountReader { key, aws, slots: Semaphore::new(parallelism.max(1)) };
         let selected = select::roles(&roles.items, identity, known, scope);
         let issuers: BTreeSet<&str> = known.values().map(|cluster| cluster.issuer.host_path()).collect();
-        let providers = providers.items.into_iter().filter(|arn| issuers.contains(arn.host_path())).collect();
+        let providers = providers.into_iter().flatten().filter(|arn| issuers.contains(arn.host_path())).collect();
         let read = join(reader.roles(&selected), reader.providers(providers)).await;
         let ((roles, no_roles), (providers, no_providers)) = read;
         let attached: BTreeSet<&PolicyArn> =
@@ -119,7 +123,7 @@ pub async fn world(
         listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects });
         let account = accounts.get(*key).cloned();
         let account =
-            account.map(|account| SeenAccount { account, identity: (*identity).clone(), roles, policies, providers });
+            account.map(|account| SeenAccount { account, identity: (*identity).clone(), roles, policies, providers, listed_providers });
         ((*key).clone(), account, unseen)
     });
     let reads = join_all(reads).await;

@@ -3,7 +3,7 @@
 use super::draft::{Draft, Entry, PolicyDraft, RoleDraft, Settings, own_tags};
 use super::keys::unique;
 use super::text::{self, comments};
-use super::{Existing, Imported, Scope, Seen, top_file};
+use super::{Existing, Ignores, Imported, Scope, Seen, top_file};
 use crate::ids::{Key, Namespace, PolicyArn, ServiceAccountName};
 use crate::model::marks::{PREVENT_DESTROY, default_path};
 use crate::model::resource::StringMap;
@@ -32,13 +32,20 @@ struct Writer<'a> {
     scope: &'a Scope,
     existing: Option<&'a Existing>,
     defaults: Defaults,
+    ignores: &'a Ignores,
     several_accounts: bool,
     several_clusters: bool,
     /// The JSON files, by key.
     documents: BTreeMap<Key, String>,
 }
 
-pub(super) fn files(draft: &Draft<'_>, seen: &Seen, scope: &Scope, existing: Option<&Existing>) -> Imported {
+pub(super) fn files(
+    draft: &Draft<'_>,
+    seen: &Seen,
+    scope: &Scope,
+    existing: Option<&Existing>,
+    ignores: &Ignores,
+) -> Imported {
     let clusters = existing.map_or(0, |existing| {
         let declared = &existing.desired.clusters;
         declared.keys().filter(|key| !seen.clusters.contains_key(*key)).count()
@@ -49,6 +56,7 @@ pub(super) fn files(draft: &Draft<'_>, seen: &Seen, scope: &Scope, existing: Opt
         scope,
         existing,
         defaults: if existing.is_some() { Defaults::default() } else { Defaults::of(draft, scope) },
+        ignores,
         several_accounts: accounts > 1,
         several_clusters: clusters + seen.clusters.len() > 1,
         documents: BTreeMap::new(),
@@ -241,6 +249,7 @@ impl Writer<'_> {
         put(&mut table, "attach", (!draft.attach.is_empty()).then(|| text::list(draft.attach.iter().map(Value::from))));
         let is_protected = role.tags.get(PREVENT_DESTROY).is_some_and(|value| value == "true");
         put(&mut table, "prevent-destroy", is_protected.then_some(true));
+        put(&mut table, "ignore", self.ignore(&format!("role/{}", draft.key)));
         let (short, long) = self.bindings(draft);
         if let Some((clusters, names)) = short {
             put(&mut table, "cluster", self.several_clusters.then(|| text::one_or_list(clusters)));
@@ -274,6 +283,13 @@ impl Writer<'_> {
         let lines = draft.comments.iter().cloned().chain(entry_comments(draft));
         let text = chunk(&["roles", draft.key.as_str()], table, &comments(lines));
         long.into_iter().fold(text, |text, entry| format!("{text}\n{entry}"))
+    }
+
+    /// The value of `ignore`, so that findings on what was imported do not make `irsa validate` fail.
+    fn ignore(&self, address: &str) -> Option<Value> {
+        let rules = self.ignores.get(address)?;
+        let pairs: InlineTable = rules.iter().map(|rule| (rule.as_str(), "imported as it was")).collect();
+        Some(pairs.into())
     }
 
     /// Whether a JSON file of this key exists. Policies have their own keys as file names.
@@ -349,6 +365,7 @@ impl Writer<'_> {
         put(&mut table, "tags", (!tags.is_empty()).then(|| text::table(tags)));
         let is_protected = policy.tags.get(PREVENT_DESTROY).is_some_and(|value| value == "true");
         put(&mut table, "prevent-destroy", is_protected.then_some(true));
+        put(&mut table, "ignore", self.ignore(&format!("policy/{}/{}", draft.account, draft.key)));
         put(&mut table, "file", Some(format!("policies/{}.json", draft.key)));
         self.documents.insert(draft.key.clone(), text::json(&policy.document).unwrap_or_default());
         chunk(&["policies", draft.key.as_str()], table, &comments(&draft.comments))
