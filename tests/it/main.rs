@@ -19,6 +19,7 @@ mod glance;
 mod guards;
 mod hostile;
 mod house;
+mod import;
 mod ignore;
 mod kill;
 mod lies;

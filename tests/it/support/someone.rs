@@ -169,6 +169,17 @@ impl Someone {
         self.wait(call.client_id(audience).send());
     }
 
+    /// Whether a ServiceAccount token gets the role.
+    pub(crate) fn token_gets_role(&self, role_arn: &str, token: &str) -> bool {
+        let call = self.sts.assume_role_with_web_identity().role_arn(role_arn).role_session_name("pod");
+        self.runtime.block_on(call.web_identity_token(token).send()).is_ok()
+    }
+
+    pub(crate) fn associate(&self, cluster: &str, namespace: &str, name: &str, role_arn: &str) {
+        let call = self.eks.create_pod_identity_association().cluster_name(cluster).namespace(namespace);
+        self.wait(call.service_account(name).role_arn(role_arn).send());
+    }
+
     pub(crate) fn put_in_instance_profile(&self, role: &str) {
         let name = format!("{role}-profile");
         self.wait(self.iam.create_instance_profile().instance_profile_name(&name).send());
