@@ -158,11 +158,8 @@ impl Importer<'_> {
         seen.unseen.splice(0..0, unlisted);
         let without = import::import(&seen, &scope, existing.as_ref(), &Ignores::new());
         let ignores = self.ignores(&seen, &without, &aws, &identities)?;
-        let imported = if ignores.is_empty() {
-            without
-        } else {
-            import::import(&seen, &scope, existing.as_ref(), &ignores)
-        };
+        let imported =
+            if ignores.is_empty() { without } else { import::import(&seen, &scope, existing.as_ref(), &ignores) };
         Ok((seen, imported))
     }
 

@@ -122,8 +122,14 @@ pub async fn world(
         let objects = roles.len() + policies.len() + providers.len();
         listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects });
         let account = accounts.get(*key).cloned();
-        let account =
-            account.map(|account| SeenAccount { account, identity: (*identity).clone(), roles, policies, providers, listed_providers });
+        let account = account.map(|account| SeenAccount {
+            account,
+            identity: (*identity).clone(),
+            roles,
+            policies,
+            providers,
+            listed_providers,
+        });
         ((*key).clone(), account, unseen)
     });
     let reads = join_all(reads).await;

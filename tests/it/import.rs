@@ -400,10 +400,7 @@ fn seed_many(sandbox: &Sandbox, count: usize) {
     let cluster = sandbox.cluster("main");
     let issuer = cluster.issuer().to_owned();
     let people = OtherPeople { sandbox, account: FIRST };
-    people.call(
-        "CreateOpenIDConnectProvider",
-        &[("Url", &issuer), ("ClientIDList.member.1", "sts.amazonaws.com")],
-    );
+    people.call("CreateOpenIDConnectProvider", &[("Url", &issuer), ("ClientIDList.member.1", "sts.amazonaws.com")]);
     for number in 0..count {
         let name = format!("r{number}");
         people.create_role(&name, &trust(&[lets_in(&issuer, "sts.amazonaws.com", &[&format!("apps:s{number}")])]));
