@@ -16,7 +16,6 @@
 
 mod figures;
 mod fleet;
-mod inside;
 mod live;
 mod naive;
 mod needed;
@@ -24,6 +23,7 @@ mod peers;
 mod plot;
 mod report;
 mod runs;
+mod world;
 
 use clap::{Parser, ValueEnum};
 use peers::Peers;

@@ -2,7 +2,7 @@
 
 use crate::figures::Walls;
 use crate::fleet::{Fleet, account_id};
-use crate::inside::{Cost, World, ended};
+use crate::world::{Cost, World, ended};
 use crate::{Arguments, needed};
 use std::fmt::Write as _;
 use std::fs;

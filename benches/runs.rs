@@ -2,8 +2,8 @@
 
 use crate::figures::{Applied, FAR, Figures, Growth, Local, Naive, Parts, Throttled, Walls};
 use crate::fleet::Fleet;
-use crate::inside::{Cost, World};
 use crate::peers::{self, Beside, Peers, Terraform};
+use crate::world::{Cost, World};
 use crate::{Arguments, Table, live, naive, note};
 use irsa::config::{self, Diagnostics, Identities};
 use irsa::{lint, plan};

@@ -3,6 +3,7 @@
 //! The only module that knows all others. It decides nothing about AWS or Kubernetes: it loads, reads, plans, shows, asks
 //! and applies, in this order.
 
+mod access;
 mod annotations;
 mod apply;
 mod arguments;
@@ -177,6 +178,7 @@ async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> 
         Command::Apply(arguments) => apply::run(run, arguments).await,
         Command::Drift(arguments) => drift::run(run, arguments).await,
         Command::Show(arguments) => show::run(run, arguments).await,
+        Command::Access(arguments) => access::run(run, arguments).await,
         Command::Explain(arguments) => explain::run(run, arguments).await,
         Command::Schema(arguments) => generate::schema(run, arguments),
         Command::Completions(arguments) => generate::completions(run, arguments),

@@ -2,6 +2,7 @@
 //!
 //! The library exists for the program and its tests. Its API is not stable.
 
+pub mod access;
 pub mod apply;
 pub mod cli;
 pub mod config;

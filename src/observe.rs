@@ -7,6 +7,7 @@
 mod account;
 mod bulk;
 mod clusters;
+mod documents;
 mod early;
 mod foreign_policies;
 mod other_shards;
@@ -17,6 +18,7 @@ mod reader;
 mod role_list;
 mod roles;
 
+pub use documents::documents;
 pub use early::Early;
 pub use other_shards::connect;
 

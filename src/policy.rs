@@ -6,6 +6,7 @@ pub mod budget;
 pub(crate) mod canonical;
 pub(crate) mod condition;
 pub mod document;
+pub mod evaluate;
 pub mod parse;
 pub(crate) mod pattern;
 pub mod permission_effects;

@@ -15,6 +15,7 @@ mod style;
 pub mod terminal;
 mod wrap;
 
+pub(crate) use crate::view::count;
 pub(crate) use style::Ink;
 pub use style::Style;
 

@@ -23,6 +23,7 @@ pub use config_keys::config_keys;
 use crate::model::address::Address;
 use crate::plan::file::as_created;
 use crate::plan::{ConfigKeys, ResourceChange};
+use crate::policy::Statement;
 
 pub(crate) use change::{ChangeView, sign};
 pub(crate) use diff_node::{DiffNode, NodeText, Sign};
@@ -43,6 +44,11 @@ pub(crate) fn live_lines(
     // nothing is created, so no line has a sign
     let plain = |line: SummaryLine| SummaryLine { sign: Sign::Same, ..line };
     change.summary.into_iter().map(plain).map(|line| format!("{}{}", "  ".repeat(line.depth), line.text())).collect()
+}
+
+/// `Allow ACTIONS on RESOURCES if CONDITIONS`
+pub(crate) fn statement_text(statement: &Statement) -> String {
+    statement.to_value().as_object().map(statement::sentence).unwrap_or_default()
 }
 
 /// How much of a plan the forms for people show. The forms for programs always show everything.

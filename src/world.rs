@@ -37,6 +37,10 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+/// The largest page that IAM returns, in objects
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>).
+pub(crate) const IAM_PAGE_SIZE: u16 = 1_000;
+
 /// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {

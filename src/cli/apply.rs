@@ -3,7 +3,7 @@
 use super::arguments::Apply;
 use super::output::Output;
 use super::session::{Connected, Session, plan_status, refusal};
-use super::{Run, lock, saved_plan};
+use super::{Run, files, lock, saved_plan};
 use crate::apply::lock::HeldLock;
 use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Clients, Pace, wait};
@@ -81,7 +81,7 @@ async fn make_plan(
     }
     if status != ExitStatus::Success {
         session.unless_interrupted(output.write_plan_json(&frozen)).await??;
-        return Err(refusal(!plan.refused.is_empty() && !plan.options.skip_refused));
+        return Err(refusal(plan.is_refused()));
     }
     if plan.is_empty() {
         return Ok(None);
@@ -106,8 +106,8 @@ async fn read_plan(session: &Session<'_>, arguments: &Apply, path: &Path) -> Res
     let options = saved_plan::options(&saved, &session.options(&arguments.shape, arguments.fleet)?, ui, path)?;
     expect(arguments, &saved)?;
     if saved.config_digest != session.digest() {
-        let message = "the saved plan was made from another configuration";
-        return Err(Error::new(ExitStatus::Stale, message).hint(saved_plan::MAKE_A_NEW_ONE));
+        let message = "the saved plan was made from another configuration, or the configuration has changed since";
+        return Err(Error::new(ExitStatus::Stale, message).hint(files::MAKE_A_NEW_ONE));
     }
     let (connected, fresh, live) = session.plan(&options).await?;
     saved_plan::same_run(&saved, &fresh)?;
@@ -140,7 +140,7 @@ fn expect(arguments: &Apply, plan: &PlanV2) -> Result<(), Error> {
 
 fn stale(list: &[Stale], is_saved: bool) -> Error {
     let (message, hint) = if is_saved {
-        ("the saved plan is stale; nothing was written", saved_plan::MAKE_A_NEW_ONE)
+        ("the saved plan is stale; nothing was written", files::MAKE_A_NEW_ONE)
     } else {
         (
             "the plan is stale: another run held the lock since it was made; nothing was written",

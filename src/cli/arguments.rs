@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Drift(Drift),
     /// Show a saved plan
     Show(Show),
+    /// Show which ServiceAccounts may do an action, or what a role may do
+    Access(Access),
     /// Say what a lint rule, a note, a refusal, an exit code or an address means
     Explain(Explain),
     /// Print the JSON Schema (draft-07) of the configuration, a plan or a report
@@ -305,6 +307,19 @@ pub(crate) struct Show {
     /// A plan saved by `irsa plan -o FILE`, or `-` for stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Access {
+    /// An action such as `s3:GetObject` or `s3:*`; or an address such as `role/reports`, for all that it may do
+    #[arg(value_name = "ACTION|ADDRESS")]
+    pub what: String,
+    /// The resource, as an ARN with or without wildcards
+    #[arg(value_name = "RESOURCE", default_value = "*")]
+    pub resource: String,
+    /// Judge the configuration instead of the live objects, offline
+    #[arg(long)]
+    pub declared: bool,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,9 @@ const MAX_PLAN_FILE: u64 = 1 << 30;
 /// Linux follows at most this many links in a path (<https://man7.org/linux/man-pages/man7/path_resolution.7.html>).
 const MAX_LINKS: usize = 40;
 
+/// The hint of an error about a plan file that irsa cannot use.
+pub(super) const MAKE_A_NEW_ONE: &str = "create a new one with `irsa plan -o FILE`";
+
 /// Stdin or stdout, in place of a path.
 const DASH: &str = "-";
 
@@ -77,7 +80,8 @@ impl Destination {
         }
     }
 
-    /// Writes `text`. A new file gets `mode`, and with [`PRIVATE`] an existing file does too.
+    /// Writes `text`. A new or replaced file gets `mode`. A file that is written in place keeps its mode, except that
+    /// [`PRIVATE`] takes all permissions from others.
     pub(super) async fn write(&self, ui: &Ui, text: &str, mode: u32) -> Result<(), Error> {
         let Self::Stream(path) = self else { return self.write_now(ui, text, mode) };
         // in a thread, so that a signal is handled while nobody reads the pipe
@@ -264,8 +268,7 @@ pub(super) fn path_below(top: &Path, folder: &Path) -> Result<String, Error> {
 /// Reads a saved plan.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let not_a_plan = |why: &str| {
-        Error::new(ExitStatus::Stale, format!("`{}`: not a plan file: {why}", path.display()))
-            .hint("create a new one with `irsa plan -o FILE`")
+        Error::new(ExitStatus::Stale, format!("`{}`: not a plan file: {why}", path.display())).hint(MAKE_A_NEW_ONE)
     };
     let text = open(path).and_then(|file| {
         let mut text = String::new();

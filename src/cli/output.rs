@@ -206,7 +206,7 @@ fn name(format: Format) -> String {
 pub(super) fn no_json(global: &Global, command: &str) -> Result<(), Error> {
     match &global.json_into {
         Some(_) => Err(Error::usage(format!("`irsa {command}` has no `{JSON_INTO}`"))
-            .hint("`validate`, `plan`, `apply`, `drift`, `show` and `explain` have it")),
+            .hint("`validate`, `plan`, `apply`, `drift`, `show`, `access` and `explain` have it")),
         None => Ok(()),
     }
 }

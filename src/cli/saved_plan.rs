@@ -3,7 +3,7 @@
 //! A plan file is not signed. So it can only narrow a run: it selects objects and changes. Options that widen a run must
 //! be repeated on the command line.
 
-use super::files;
+use super::files::{self, MAKE_A_NEW_ONE};
 use super::session::refusal;
 use crate::error::{Error, ExitStatus};
 use crate::plan::file::OptionsV2;
@@ -11,8 +11,6 @@ use crate::plan::{Options, Plan, PlanV2};
 use crate::ui::Ui;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-pub(super) const MAKE_A_NEW_ONE: &str = "create a new one with `irsa plan -o FILE`";
 
 /// Reads a plan for `irsa show`. Warns if the file was changed.
 pub(super) fn read_to_show(path: &Path, ui: &Ui) -> Result<PlanV2, Error> {

@@ -31,7 +31,7 @@ use tokio::time::Instant;
 /// A valid configuration, and the arguments of the run.
 pub(super) struct Session<'a> {
     pub run: Run<'a>,
-    /// When `run.context.now()` was the time.
+    /// The monotonic time that belongs to `run.context.now()`. The lock computes the current time from both.
     pub started: Instant,
     pub signals: Signals,
     configuration: Configuration,
@@ -289,9 +289,8 @@ pub(super) fn plan_status(plan: &Plan) -> Result<ExitStatus, Error> {
             "addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`; `irsa plan` shows them",
         ));
     }
-    let refused = !plan.refused.is_empty() && !plan.options.skip_refused;
     let incomplete = !plan.complete() && !plan.options.allow_incomplete;
-    Ok(if refused || incomplete { ExitStatus::Refused } else { ExitStatus::Success })
+    Ok(if plan.is_refused() || incomplete { ExitStatus::Refused } else { ExitStatus::Success })
 }
 
 /// The error of a plan that is refused, or else incomplete.

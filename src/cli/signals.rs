@@ -44,7 +44,7 @@ async fn next(interrupt: &mut Signal, terminate: &mut Signal, hangup: Option<&mu
     }
 }
 
-/// Whether the parent process, like `nohup`, wants the program to outlive the terminal.
+/// Whether the process was started with SIGHUP ignored, as `nohup` does: the program must outlive the terminal.
 fn is_hangup_ignored() -> bool {
     #[expect(clippy::disallowed_methods, reason = "this file is about the process, not part of the configuration")]
     let status = std::fs::read_to_string("/proc/self/status");

@@ -104,7 +104,7 @@ fn summary(run: Run<'_>, desired: &Desired) -> String {
         (desired.roles.len(), "role", "roles"),
         (bindings, "ServiceAccount", "ServiceAccounts"),
     ];
-    let counts = counts.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+    let counts = counts.map(|(number, one, many)| crate::view::count(number, one, many));
     format!("`{}` is valid: {}", run.global.config().display(), counts.join(", "))
 }
 

@@ -7,15 +7,12 @@
 use super::early::{self, FEW, TimedPage};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
-use crate::world::{AccountSummary, BulkPage, ReadAws, RoleDetail};
+use crate::world::{AccountSummary, BulkPage, IAM_PAGE_SIZE, ReadAws, RoleDetail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The roles on a page of GetAccountAuthorizationDetails
-/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>).
-const PAGE_SIZE: usize = 1000;
 /// The assumed time of a page before one was measured.
 const PAGE_TIME: Duration = Duration::from_secs(1);
 
@@ -196,7 +193,7 @@ fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, list: &RoleList<'_>) 
         return Some(FEW_ROLES.to_owned());
     }
     let single = reader.aws.one_by_one(reader.key, list.calls(|_| false));
-    let pages = all.len().div_ceil(PAGE_SIZE);
+    let pages = all.len().div_ceil(usize::from(IAM_PAGE_SIZE));
     (PAGE_TIME * count(pages) > single).then(|| Bulk::default().pages_too_slow(single, pages))
 }
 

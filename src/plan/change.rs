@@ -66,6 +66,14 @@ pub enum Action {
 }
 
 impl Action {
+    /// All actions.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Delete, Self::Adopt];
+
+    /// The action of a word in JSON. None for any other word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == word)
+    }
+
     /// The word in JSON.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -156,6 +156,11 @@ impl Plan {
         self.unknown.is_empty()
     }
 
+    /// Whether the plan has refusals that `--skip-refused` does not skip.
+    pub fn is_refused(&self) -> bool {
+        !self.refused.is_empty() && !self.options.skip_refused
+    }
+
     /// The steps, then the withheld ones.
     pub fn changes(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(&self.withheld)

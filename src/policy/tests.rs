@@ -4,6 +4,7 @@
 
 mod dice;
 mod documents;
+mod evaluate;
 mod evaluator;
 mod laws;
 mod mutations;

@@ -113,7 +113,7 @@ pub struct FileLine {
 /// The level of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// An error, a refusal, or a severe finding.
+    /// An error, a failed step, an object that is refused or could not be read, or a high or critical finding.
     Error,
     /// A delete, a skipped step, or a medium finding.
     Warning,

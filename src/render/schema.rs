@@ -221,10 +221,8 @@ fn document<'a>(title: &str, properties: impl IntoIterator<Item = (&'a str, Valu
 
 /// An object with exactly these keys.
 fn object<'a>(text: &str, properties: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    let properties: Vec<(&str, Value)> = properties.into_iter().collect();
-    let required: Vec<&str> = properties.iter().map(|(key, _)| *key).collect();
-    let properties: Map<String, Value> =
-        properties.iter().map(|(key, schema)| ((*key).to_owned(), schema.clone())).collect();
+    let (required, properties): (Vec<&str>, Map<String, Value>) =
+        properties.into_iter().map(|(key, schema)| (key, (key.to_owned(), schema))).unzip();
     json!({
         "type": "object", "description": text, "additionalProperties": false,
         "required": required, "properties": properties,

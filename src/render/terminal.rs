@@ -24,8 +24,8 @@ pub fn plan(view: &PlanView, style: &Style, out: &mut dyn Write) -> io::Result<(
         }
         Detail::Usual | Detail::Least => page.short_changes(view),
     }
-    page.problems(&view.refused, 'x', Ink::Refused, "is refused");
-    page.problems(&view.unknown, '?', Ink::Warning, "could not be read");
+    page.problems(&view.refused, 'x', Ink::Refused, "is refused", true);
+    page.problems(&view.unknown, '?', Ink::Warning, "could not be read", false);
     // the short form has minor findings beside their changes
     let in_notes = |note: &&NoteView| view.detail == Detail::Full || !note.is_minor_finding();
     page.notes("Notes:", &view.notes.iter().filter(in_notes).collect::<Vec<_>>(), true);
@@ -88,8 +88,7 @@ impl<'a> TextPage<'a> {
         if view.changes.is_empty() {
             return;
         }
-        let actions = [Action::Create, Action::Update, Action::Delete, Action::Adopt];
-        let used = actions.into_iter().filter(|action| view.changes.iter().any(|change| change.action == *action));
+        let used = Action::ALL.into_iter().filter(|action| view.changes.iter().any(|change| change.action == *action));
         let mut signs: Vec<(char, Ink, &str)> =
             used.map(|action| (sign(action), action_ink(action), action.as_str())).collect();
         if !view.refused.is_empty() {
@@ -119,11 +118,12 @@ impl<'a> TextPage<'a> {
         self.paragraph(4, "", Ink::Plain, words);
     }
 
-    /// Objects that irsa refuses or could not read. Consecutive refusals with the same reason share it.
-    fn problems(&mut self, problems: &[ProblemView], sign: char, ink: Ink, words: &str) {
+    /// Objects that irsa refuses or could not read. With `share_reasons`, consecutive objects with the
+    /// same reason share it.
+    fn problems(&mut self, problems: &[ProblemView], sign: char, ink: Ink, words: &str, share_reasons: bool) {
         for (index, ProblemView { address, why, hint }) in problems.iter().enumerate() {
             self.head(sign, ink, address, words);
-            let next = problems.get(index + 1).filter(|_| sign == 'x');
+            let next = problems.get(index + 1).filter(|_| share_reasons);
             if next.is_some_and(|next| (&next.why, &next.hint) == (why, hint)) {
                 continue;
             }

@@ -97,7 +97,7 @@ impl Listen for Lines {
         let mut log = locked(&self.log);
         if let Some(line) = log.line(event, self.start.elapsed()) {
             // if stderr is closed, nobody reads it
-            let _ = std::io::stderr().write_all(message::plain(&line).as_bytes());
+            let _ = std::io::stderr().write_all(line.as_bytes());
         }
     }
 }
@@ -107,7 +107,7 @@ impl Log {
         Self { interval, tally: Tally::default(), last: Duration::ZERO }
     }
 
-    /// The line to print after this event.
+    /// The line to print after this event, with its line break.
     fn line(&mut self, event: &Event, now: Duration) -> Option<String> {
         let line = match self.tally.count(event) {
             Change::Started => None,
@@ -116,7 +116,7 @@ impl Log {
             Change::Ended(line) => Some(line),
         };
         self.last = now;
-        line
+        line.map(|line| message::plain(&line))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::model::sanitize::scrub;
+use crate::render::count;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Phase {
@@ -55,10 +56,11 @@ impl Tally {
             Event::ReadFinished => {
                 self.phase = Phase::After;
                 let (accounts, clusters) = (self.accounts_read, self.clusters_read);
-                let (accounts, clusters) = (counted(accounts, "account"), counted(clusters, "cluster"));
+                let accounts = count(accounts, "account", "accounts");
+                let clusters = count(clusters, "cluster", "clusters");
                 return Change::Ended(format!(
                     "Read {} in {accounts} and {clusters}.",
-                    counted(self.objects, "object")
+                    count(self.objects, "object", "objects")
                 ));
             }
             Event::ApplyStarted { steps, calls } => {
@@ -74,7 +76,7 @@ impl Tally {
                 self.failed += usize::from(*outcome == "failed");
                 if self.phase == Phase::Applying && self.steps_done >= self.steps {
                     self.phase = Phase::After;
-                    let (done, all, calls) = (self.steps_done, self.steps, counted(self.calls_done, "call"));
+                    let (done, all, calls) = (self.steps_done, self.steps, count(self.calls_done, "call", "calls"));
                     return Change::Ended(format!("Ended {done} of {all} steps with {calls}{}.", self.failures()));
                 }
             }
@@ -103,7 +105,7 @@ impl Tally {
     pub(super) fn line(&self) -> String {
         let text = match self.phase {
             Phase::Reading => {
-                let (read, all, objects) = (self.places_read(), self.places, counted(self.objects, "object"));
+                let (read, all, objects) = (self.places_read(), self.places, count(self.objects, "object", "objects"));
                 format!("Reading: {read} of {all} accounts and clusters, {objects}")
             }
             Phase::Applying => {
@@ -115,10 +117,6 @@ impl Tally {
         };
         if self.latest.is_empty() { text } else { format!("{text} ({})", self.latest) }
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

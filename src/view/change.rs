@@ -60,9 +60,8 @@ impl ChangeView {
         keys: &ConfigKeys,
         account: Option<&str>,
     ) -> Self {
-        let actions = [Action::Create, Action::Update, Action::Delete, Action::Adopt];
         // `PlanV2::read` refuses any other word
-        let action = actions.into_iter().find(|action| action.as_str() == change.action).unwrap_or(Action::Update);
+        let action = Action::parse(&change.action).unwrap_or(Action::Update);
         let diffs: Vec<(&FieldV2, Option<DocumentDiff<'_>>)> = change
             .fields
             .iter()

@@ -32,9 +32,10 @@ use aws_smithy_types::retry::ErrorKind;
 use caller::Caller;
 use failure::permanent;
 use recent_writes::RecentWrites;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -91,6 +92,8 @@ pub(crate) struct AccountClient {
     /// Bounds the pages of GetAccountAuthorizationDetails.
     pub(crate) bulk_listing: Mutex<Option<Listing>>,
     counter: Counter,
+    /// The EKS clients that were built, by region.
+    eks: Mutex<BTreeMap<Region, aws_sdk_eks::Client>>,
     /// The answer of sts:GetCallerIdentity.
     pub(crate) identity: OnceCell<Identity>,
 }
@@ -128,6 +131,7 @@ impl AccountClient {
             sts_endpoint: connection.sts,
             bulk_listing: Mutex::default(),
             counter,
+            eks: Mutex::default(),
             identity: OnceCell::new(),
             sdk,
         }
@@ -140,9 +144,11 @@ impl AccountClient {
         }
     }
 
-    /// The EKS client of a region.
+    /// The EKS client of a region. Builds it once: the clusters of a region share its connections.
     pub(crate) fn eks(&self, region: &Region) -> aws_sdk_eks::Client {
-        client!(aws_sdk_eks, &in_region(&self.sdk, region.as_str()), self.counter)
+        let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
+        let build = || client!(aws_sdk_eks, &in_region(&self.sdk, region.as_str()), self.counter);
+        clients.entry(region.clone()).or_insert_with(build).clone()
     }
 }
 

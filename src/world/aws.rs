@@ -172,7 +172,7 @@ impl ReadAws for AwsReader {
         fn summary() -> AccountSummary = iam::summary;
         fn roles() -> Listed<RoleSummary> = iam::roles::list;
         fn bulk_page(page: Option<&str>) -> BulkPage = iam::bulk::page;
-        fn role(name: &RoleName, inline: &BTreeSet<PolicyName>) -> Option<LiveRole> = iam::roles::whole;
+        fn role(name: &RoleName, inline: &BTreeSet<PolicyName>) -> Option<LiveRole> = iam::roles::with_policies;
         fn role_tags(name: &RoleName) -> Option<StringMap> = iam::roles::tags;
         fn attached(name: &RoleName) -> Option<BTreeSet<PolicyArn>> = iam::roles::attached;
         fn inline_names(name: &RoleName) -> Option<BTreeSet<PolicyName>> = iam::roles::inline_names;
@@ -206,12 +206,12 @@ impl ReadAws for AwsReader {
 
     async fn policy(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<LivePolicy>> {
         let account = self.clients.iam(account)?;
-        iam::policies::get(account, arn, account.recent_writes.of_read(Target::Policy(arn))).await
+        iam::policies::with_versions(account, arn, account.recent_writes.of_read(Target::Policy(arn))).await
     }
 
     async fn provider(&self, account: &Key, arn: &ProviderArn) -> Answer<Option<LiveProvider>> {
         let account = self.clients.iam(account)?;
-        iam::providers::get(account, arn, account.recent_writes.of_read(Target::Provider(arn))).await
+        iam::providers::get_provider(account, arn, account.recent_writes.of_read(Target::Provider(arn))).await
     }
 
     async fn cluster(&self, cluster: &Key) -> Answer<Option<ClusterFacts>> {

@@ -42,7 +42,20 @@ fn command_reference_is_the_help_text() {
         .collect();
     assert_eq!(
         names,
-        ["init", "import", "validate", "plan", "apply", "drift", "show", "explain", "schema", "completions", "man"]
+        [
+            "init",
+            "import",
+            "validate",
+            "plan",
+            "apply",
+            "drift",
+            "show",
+            "access",
+            "explain",
+            "schema",
+            "completions",
+            "man"
+        ]
     );
     let block = format!("\n## irsa\n\n```\n{}\n```\n", trimmed(&top));
     text.push_str(&block);

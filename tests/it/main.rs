@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read and write files and their own environment")]
 
+mod access;
 mod budgets;
 mod clients;
 mod clusters;

@@ -215,7 +215,7 @@ fn uses_between_files(files: &[(Vec<String>, String)]) -> BTreeMap<&[String], BT
 }
 
 /// The files that use themselves through other files.
-fn in_circles(files: &[(Vec<String>, String)]) -> Vec<String> {
+fn in_cycles(files: &[(Vec<String>, String)]) -> Vec<String> {
     let uses = uses_between_files(files);
     let comes_back = |start: &&&[String]| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![**start]);
@@ -241,8 +241,8 @@ fn files_form_no_cycle() {
     let files: Vec<(Vec<String>, String)> =
         sources().into_iter().map(|(path, _, code)| (module(&path), code)).collect();
     assert!(uses_between_files(&files).values().map(BTreeSet::len).sum::<usize>() > 500, "the uses were not read");
-    let circles = in_circles(&files);
-    assert!(circles.is_empty(), "these files use each other in a circle: {}", circles.join(", "));
+    let cycles = in_cycles(&files);
+    assert!(cycles.is_empty(), "these files use each other in a cycle: {}", cycles.join(", "));
 }
 
 #[test]
@@ -255,8 +255,8 @@ fn cycle_of_files_is_found() {
         file("plan::parts", "use super::roles;"),
         file("plan::alone", "use super::roles::all;"),
     ];
-    assert_eq!(in_circles(&files), ["plan::order", "plan::parts", "plan::roles"]);
-    assert_eq!(in_circles(&files[..3]), [""; 0]);
+    assert_eq!(in_cycles(&files), ["plan::order", "plan::parts", "plan::roles"]);
+    assert_eq!(in_cycles(&files[..3]), [""; 0]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::saved::signed;
 use crate::support::fleet::{CLUSTERS, Fleet, Scene, same};
-use crate::support::given::{OtherPeople, document};
+use crate::support::given::{OtherPeople, document_with_list};
 use crate::support::moments::Watch;
 use crate::support::program::tell;
 use crate::support::world::{self, FIRST, SECOND};
@@ -298,7 +298,7 @@ const EVENTS: [Event; 29] = [
         address: "policy/one/queue",
         happens: |scene| {
             iam(scene, FIRST, "DeletePolicyVersion", &[QUEUE, ("VersionId", "v1")]);
-            let document = ("PolicyDocument", &*document("Allow", &["sqs:*"]));
+            let document = ("PolicyDocument", &*document_with_list("Allow", "sqs:*"));
             iam(scene, FIRST, "CreatePolicyVersion", &[QUEUE, document, ("SetAsDefault", "true")]);
         },
     },
@@ -314,7 +314,7 @@ const EVENTS: [Event; 29] = [
         what: "someone makes a policy of the name",
         address: "policy/one/archive",
         happens: |scene| {
-            let document = ("PolicyDocument", &*document("Allow", &["s3:*"]));
+            let document = ("PolicyDocument", &*document_with_list("Allow", "s3:*"));
             iam(scene, FIRST, "CreatePolicy", &[("PolicyName", "archive"), ("Path", "/irsa/fleet/"), document]);
         },
     },
@@ -335,7 +335,7 @@ const EVENTS: [Event; 29] = [
         what: "an inline policy changes",
         address: "role/web",
         happens: |scene| {
-            let (name, text) = (("PolicyName", "changes"), document("Allow", &["s3:*"]));
+            let (name, text) = (("PolicyName", "changes"), document_with_list("Allow", "s3:*"));
             iam(scene, FIRST, "PutRolePolicy", &[WEB, name, ("PolicyDocument", &text)]);
         },
     },
@@ -343,7 +343,8 @@ const EVENTS: [Event; 29] = [
         what: "an inline policy comes",
         address: "role/shrink",
         happens: |scene| {
-            let (role, name, text) = (("RoleName", "shrink"), ("PolicyName", "sneaky"), document("Allow", &["s3:*"]));
+            let (role, name, text) =
+                (("RoleName", "shrink"), ("PolicyName", "sneaky"), document_with_list("Allow", "s3:*"));
             iam(scene, FIRST, "PutRolePolicy", &[role, name, ("PolicyDocument", &text)]);
         },
     },
@@ -391,7 +392,8 @@ const EVENTS: [Event; 29] = [
         what: "a role that goes gets a permission",
         address: "orphan/two/role/two-old",
         happens: |scene| {
-            let (role, name, text) = (("RoleName", "two-old"), ("PolicyName", "more"), document("Allow", &["s3:*"]));
+            let (role, name, text) =
+                (("RoleName", "two-old"), ("PolicyName", "more"), document_with_list("Allow", "s3:*"));
             iam(scene, SECOND, "PutRolePolicy", &[role, name, ("PolicyDocument", &text)]);
         },
     },

@@ -50,9 +50,11 @@ fn check_change(change: &ChangeV2) -> Result<(), String> {
     if address.to_string() != change.address || !ascii {
         return Err("is no address".to_owned());
     }
-    let actions = [Action::Create, Action::Update, Action::Delete, Action::Adopt];
-    let action = actions.into_iter().find(|action| action.as_str() == change.action);
-    let sides = match (action.ok_or("has no action")?, change.before.as_object(), change.after.as_object()) {
+    let sides = match (
+        Action::parse(&change.action).ok_or("has no action")?,
+        change.before.as_object(),
+        change.after.as_object(),
+    ) {
         (Action::Create, None, Some(after)) if change.before.is_null() => vec![after],
         (Action::Delete, Some(before), None) if change.after.is_null() => vec![before],
         (Action::Update | Action::Adopt, Some(before), Some(after)) => vec![before, after],

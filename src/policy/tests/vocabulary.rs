@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 const ACTIONS: [&str; 7] = ["s3:GetObject", "s3:getobject", "s3:Get*", "S3:*", "*", "sts:AssumeRole", "s3:GetObjec?"];
-const ASKED_ACTIONS: [&str; 4] = ["s3:GetObject", "s3:GetObjects", "s3:PutObject", "sts:AssumeRole"];
+pub(super) const ASKED_ACTIONS: [&str; 4] = ["s3:GetObject", "s3:GetObjects", "s3:PutObject", "sts:AssumeRole"];
 
 const RESOURCES: [&str; 8] = [
     "*",
@@ -19,7 +19,7 @@ const RESOURCES: [&str; 8] = [
     "arn:aws:s3:::b/${AWS:UserName}",
     "arn:aws:s3:::B/x",
 ];
-const ASKED_RESOURCES: [&str; 8] = [
+pub(super) const ASKED_RESOURCES: [&str; 8] = [
     "arn:aws:s3:::b/x",
     "arn:aws:s3:::b/X",
     "arn:aws:s3:::b/ann",
@@ -53,7 +53,7 @@ fn principals() -> Vec<Value> {
     ]
 }
 
-const ASKED_BY: [Who; 9] = [
+pub(super) const ASKED_BY: [Who; 9] = [
     Who::Aws("111122223333", "arn:aws:iam::111122223333:role/a"),
     Who::Aws("111122223333", "arn:aws:iam::111122223333:role/A"),
     Who::Aws("111122223333", "arn:aws:iam::111122223333:user/root"),
@@ -387,7 +387,7 @@ fn value(group: &Group, operator: &str, dice: &mut Dice) -> Value {
 }
 
 /// Every context in which the documents can differ.
-fn contexts(texts: [&str; 2]) -> Vec<Context> {
+pub(super) fn contexts(texts: [&str; 2]) -> Vec<Context> {
     let mut named = BTreeSet::new();
     for text in texts {
         let document: Value = serde_json::from_str(text).unwrap();

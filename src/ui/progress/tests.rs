@@ -14,11 +14,18 @@ fn log_has_a_line_each_interval_and_at_the_end() {
     assert_eq!(
         lines,
         [
-            "Reading: 3 of 5 accounts and clusters, 6 objects (cluster/c)",
-            "Reading: 5 of 5 accounts and clusters, 10 objects (cluster/e)",
-            "Read 10 objects in 1 account and 4 clusters."
+            "Reading: 3 of 5 accounts and clusters, 6 objects (cluster/c)\n",
+            "Reading: 5 of 5 accounts and clusters, 10 objects (cluster/e)\n",
+            "Read 10 objects in 1 account and 4 clusters.\n"
         ]
     );
+}
+
+#[test]
+fn line_that_a_ci_system_would_obey_is_escaped() {
+    let mut log = Log::new(Duration::ZERO);
+    let event = Event::PlaceRead { place: "::error::x\u{202e}".into(), objects: 2 };
+    assert_eq!(log.line(&event, Duration::ZERO).as_deref(), Some("\\::error::x<U+202E>\n"));
 }
 
 #[test]

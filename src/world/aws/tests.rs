@@ -111,6 +111,18 @@ async fn described_cluster_has_its_issuer_verbatim() {
 }
 
 #[tokio::test]
+async fn eks_client_is_built_once_in_each_region() {
+    let reader = reader(&Stub::serve(|_| Reply::gone()).await);
+    let account = &reader.clients.accounts[&key("prod")];
+    let clients = ["eu-west-1", "eu-west-1", "us-east-1"].map(|region| account.eks(&Region::parse(region).unwrap()));
+    let regions = clients.each_ref().map(|client| client.config().region().unwrap().to_string());
+    assert_eq!(regions, ["eu-west-1", "eu-west-1", "us-east-1"]);
+    // clones of one client share its configuration
+    assert!(std::ptr::eq(clients[0].config(), clients[1].config()));
+    assert!(!std::ptr::eq(clients[0].config(), clients[2].config()));
+}
+
+#[tokio::test]
 async fn missing_cluster_is_absent_and_denied_cluster_is_an_error() {
     let stub = Stub::serve(|_| Reply::json_error(404, "ResourceNotFoundException", "No cluster found")).await;
     assert_eq!(reader(&stub).cluster(&key("c")).await, Ok(None));

@@ -29,6 +29,25 @@ fn all_certificates_of_a_text_are_read_with_text_between_them() {
 }
 
 #[test]
+fn certificate_beside_an_encrypted_key_is_read_and_the_key_is_ignored() {
+    use rcgen::{CertificateParams, IsCa, KeyPair};
+    let mut params = CertificateParams::new(vec!["x".to_owned()]).unwrap();
+    params.is_ca = IsCa::ExplicitNoCa;
+    let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let key = to_pem("ENCRYPTED PRIVATE KEY", b"key");
+    for (text, labels) in [
+        (pem(certificate.der()) + &key, ["CERTIFICATE", "ENCRYPTED PRIVATE KEY"]),
+        (key.clone() + &pem(certificate.der()), ["ENCRYPTED PRIVATE KEY", "CERTIFICATE"]),
+    ] {
+        assert_eq!(sections(&text).map(|(label, _)| label).collect::<Vec<_>>(), labels);
+        let read = from_pem(&text).unwrap();
+        assert_eq!(read, [certificate.der().to_vec()]);
+        assert!(is_leaf(&read[0]));
+    }
+    assert_eq!(from_pem(&key), None);
+}
+
+#[test]
 fn text_without_a_readable_certificate_is_refused() {
     let begin = "-----BEGIN CERTIFICATE-----";
     for text in ["", "text", &format!("{begin}\nb25l\n"), &pem(b"x").replace("eA==", "*"), &pem(b"")] {

@@ -4,7 +4,7 @@
 //! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleDetail.html>), so its roles are joined with those of
 //! ListRoles. A page has all roles of the account, so a role is parsed only when it is joined.
 
-use super::pages::{PAGE_SIZE, long_attempt, next_page, parsed, tag_map};
+use super::pages::{long_attempt, next_page, parsed, tag_map};
 use super::roles;
 use crate::ids::{PolicyName, RoleName};
 use crate::model::live::{Identity, LiveRole, RoleSummary};
@@ -12,7 +12,7 @@ use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, other};
 use crate::world::bounds::{Endless, Listing};
 use crate::world::retry::RetryFacts;
-use crate::world::{Answer, BulkPage, RoleAttributes, RoleDetail};
+use crate::world::{Answer, BulkPage, IAM_PAGE_SIZE, RoleAttributes, RoleDetail};
 use aws_sdk_iam::types::{self, EntityType, PolicyDetail};
 use std::sync::PoisonError;
 use tokio::time::Instant;
@@ -21,7 +21,8 @@ const ACTION: Action = Action::iam("GetAccountAuthorizationDetails");
 
 /// One page: the first one, or the one at `marker`.
 pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answer<BulkPage> {
-    let request = account.iam.get_account_authorization_details().filter(EntityType::Role).max_items(PAGE_SIZE);
+    let request =
+        account.iam.get_account_authorization_details().filter(EntityType::Role).max_items(IAM_PAGE_SIZE.into());
     let request = request.set_marker(marker.map(str::to_owned));
     let send = || request.clone().customize().config_override(long_attempt(account)).send();
     let page = account.caller.call(ACTION, RetryFacts::default(), send).await?;

@@ -28,11 +28,11 @@ pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: Call
         })
     } else if let IamCall::CreatePolicy { arn, policy } = call {
         // policy names are unique whatever their path, so the policy may well have another path, and another owner
-        let live = policies::get(account, arn, RetryFacts { created: false, ..exists }).await?;
+        let live = policies::with_versions(account, arn, RetryFacts { created: false, ..exists }).await?;
         live.filter(|live| has_owner_tags(&live.policy.tags, &policy.tags))
             .map(|live| live.policy.document == policy.document)
     } else if let IamCall::CreateProvider { arn, provider } = call {
-        let live = providers::get(account, arn, exists).await?;
+        let live = providers::get_provider(account, arn, exists).await?;
         live.filter(|live| has_owner_tags(&live.provider.tags, &provider.tags))
             .map(|live| provider.audiences.is_subset(&live.provider.audiences))
     } else {

@@ -16,9 +16,6 @@ use aws_sdk_iam::types::Tag;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::Instant;
 
-/// The largest page size that IAM accepts.
-pub(crate) const PAGE_SIZE: i32 = 1_000;
-
 /// Reads all pages of a list: `$items` are the entries of `$page`, `$size` tells how many bytes an entry takes.
 macro_rules! list {
     ($account:expr, $action:expr, $facts:expr, $request:expr, $size:expr, |$page:ident| $items:expr) => {

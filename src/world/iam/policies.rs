@@ -1,6 +1,6 @@
 //! Reads customer managed policies.
 
-use super::pages::{PAGE_SIZE, entry, entry_size, list, listed, parsed, tag_map, tag_size};
+use super::pages::{entry, entry_size, list, listed, parsed, tag_map, tag_size};
 use crate::ids::{IamPath, PolicyArn, PolicyName};
 use crate::model::address::OrphanKind;
 use crate::model::call::Target;
@@ -9,7 +9,7 @@ use crate::model::resource::{ManagedPolicy, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, optional, other};
 use crate::world::retry::RetryFacts;
-use crate::world::{Answer, Listed, PolicySummary};
+use crate::world::{Answer, IAM_PAGE_SIZE, Listed, PolicySummary};
 use aws_sdk_iam::types::{Policy, PolicyScopeType, PolicyVersion};
 
 const LIST: Action = Action::iam("ListPolicies");
@@ -25,7 +25,7 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<PolicySummary
         account,
         LIST,
         RetryFacts::default(),
-        account.iam.list_policies().scope(PolicyScopeType::Local).max_items(PAGE_SIZE),
+        account.iam.list_policies().scope(PolicyScopeType::Local).max_items(IAM_PAGE_SIZE.into()),
         |policy| entry_size(policy, size),
         |page| page.policies().iter().map(summary).collect()
     );
@@ -44,13 +44,18 @@ fn summary(policy: &Policy) -> Result<PolicySummary, Malformed> {
 }
 
 /// iam:GetPolicy, GetPolicyVersion of the default version, and ListPolicyVersions.
-pub(crate) async fn get(account: &AccountClient, arn: &PolicyArn, facts: RetryFacts) -> Answer<Option<LivePolicy>> {
+pub(crate) async fn with_versions(
+    account: &AccountClient,
+    arn: &PolicyArn,
+    facts: RetryFacts,
+) -> Answer<Option<LivePolicy>> {
     // the default version may be replaced between two calls: then read once more
     for _ in 0..2 {
-        let (policy, versions) = futures::try_join!(head(account, arn, facts), versions(account, arn, facts))?;
+        let (policy, versions) =
+            futures::try_join!(get_policy(account, arn, facts), list_policy_versions(account, arn, facts))?;
         let Some(policy) = policy else { return Ok(None) };
         let default = default_version(&policy)?;
-        let document = version(account, arn, default, facts).await?;
+        let document = get_policy_version(account, arn, default, facts).await?;
         if let (Some(document), Some(versions)) = (document, versions) {
             return live(&policy, default, document, versions).map(Some);
         }
@@ -66,25 +71,27 @@ pub(crate) async fn foreign(
     document: bool,
 ) -> Answer<Option<Option<PolicyDocument>>> {
     let facts = RetryFacts::default();
-    let Some(policy) = head(account, arn, facts).await? else { return Ok(None) };
+    let Some(policy) = get_policy(account, arn, facts).await? else { return Ok(None) };
     if !document {
         return Ok(Some(None));
     }
     // a missing version means that the policy was deleted meanwhile
-    version(account, arn, default_version(&policy)?, facts).await.map(|document| document.map(Some))
+    get_policy_version(account, arn, default_version(&policy)?, facts).await.map(|document| document.map(Some))
 }
 
 fn default_version(policy: &Policy) -> Answer<&str> {
     policy.default_version_id().ok_or_else(|| other(GET, "the answer has no default version"))
 }
 
-async fn head(account: &AccountClient, arn: &PolicyArn, facts: RetryFacts) -> Answer<Option<Policy>> {
+/// iam:GetPolicy
+async fn get_policy(account: &AccountClient, arn: &PolicyArn, facts: RetryFacts) -> Answer<Option<Policy>> {
     let request = account.iam.get_policy().policy_arn(arn.as_str());
     let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
     answer.map(|answer| answer.policy.ok_or_else(|| other(GET, "the answer has no policy"))).transpose()
 }
 
-async fn version(
+/// iam:GetPolicyVersion
+async fn get_policy_version(
     account: &AccountClient,
     arn: &PolicyArn,
     id: &str,
@@ -98,7 +105,12 @@ async fn version(
     Ok(Some(PolicyDocument::live(document)))
 }
 
-async fn versions(account: &AccountClient, arn: &PolicyArn, facts: RetryFacts) -> Answer<Option<Vec<String>>> {
+/// iam:ListPolicyVersions
+async fn list_policy_versions(
+    account: &AccountClient,
+    arn: &PolicyArn,
+    facts: RetryFacts,
+) -> Answer<Option<Vec<String>>> {
     let versions = list!(
         account,
         LIST_VERSIONS,

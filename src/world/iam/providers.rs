@@ -31,7 +31,11 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<ProviderArn>>
 }
 
 /// iam:GetOpenIDConnectProvider
-pub(crate) async fn get(account: &AccountClient, arn: &ProviderArn, facts: RetryFacts) -> Answer<Option<LiveProvider>> {
+pub(crate) async fn get_provider(
+    account: &AccountClient,
+    arn: &ProviderArn,
+    facts: RetryFacts,
+) -> Answer<Option<LiveProvider>> {
     let request = account.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn.as_str());
     let Some(answer) = optional(account.caller.call(GET, facts, || request.clone().send()).await)? else {
         return Ok(None);

@@ -1,8 +1,6 @@
 //! Reads roles.
 
-use super::pages::{
-    PAGE_SIZE, entry, entry_size, list, listed, long_attempt, next_page, pages, parsed, tag_map, tag_size,
-};
+use super::pages::{entry, entry_size, list, listed, long_attempt, next_page, pages, parsed, tag_map, tag_size};
 use crate::ids::{IamPath, PolicyArn, PolicyName, RoleArn, RoleName};
 use crate::model::address::OrphanKind;
 use crate::model::call::Target;
@@ -11,7 +9,7 @@ use crate::model::resource::{InlinePolicies, Role, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, optional, other};
 use crate::world::retry::RetryFacts;
-use crate::world::{Answer, Listed, RoleAttributes, sts};
+use crate::world::{Answer, IAM_PAGE_SIZE, Listed, RoleAttributes, sts};
 use aws_sdk_iam::types::{self, AttachedPermissionsBoundary, AttachedPolicy};
 use futures::future::try_join_all;
 use std::collections::BTreeSet;
@@ -38,7 +36,7 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>>
         LIST,
         |role| entry_size(role, size),
         |marker| async move {
-            let request = account.iam.list_roles().max_items(PAGE_SIZE).set_marker(marker);
+            let request = account.iam.list_roles().max_items(IAM_PAGE_SIZE.into()).set_marker(marker);
             let send = || request.clone().customize().config_override(long_attempt(account)).send();
             let page = account.caller.call(LIST, RetryFacts::default(), send).await?;
             let roles =
@@ -49,7 +47,8 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>>
     roles.await.map(listed)
 }
 
-async fn get(account: &AccountClient, name: &RoleName, facts: RetryFacts) -> Answer<Option<types::Role>> {
+/// iam:GetRole
+async fn get_role(account: &AccountClient, name: &RoleName, facts: RetryFacts) -> Answer<Option<types::Role>> {
     let request = account.iam.get_role().role_name(name.as_str());
     let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
     answer.map(|answer| answer.role.ok_or_else(|| other(GET, "the answer has no role"))).transpose()
@@ -61,11 +60,12 @@ pub(crate) async fn attributes(
     name: &RoleName,
     facts: RetryFacts,
 ) -> Answer<Option<RoleAttributes>> {
-    get(account, name, facts).await?.map(|role| attributes_of(&role)).transpose()
+    get_role(account, name, facts).await?.map(|role| attributes_of(&role)).transpose()
 }
 
-/// A role with its policies, in one round trip if `guessed` names all of its inline policies, otherwise in two.
-pub(crate) async fn whole(
+/// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies, and GetRolePolicy of each inline policy. Takes one round
+/// trip if `guessed` names all inline policies, otherwise two.
+pub(crate) async fn with_policies(
     account: &AccountClient,
     name: &RoleName,
     guessed: &BTreeSet<PolicyName>,
@@ -92,7 +92,7 @@ enum Attempt {
 async fn attempt(account: &AccountClient, name: &RoleName, guessed: &BTreeSet<PolicyName>) -> Answer<Attempt> {
     let speculative = try_join_all(guessed.iter().map(|policy| inline_entry(account, name, policy)));
     let (role, attached, listed, found) = futures::try_join!(
-        get(account, name, account.recent_writes.of_read(Target::Role(name))),
+        get_role(account, name, account.recent_writes.of_read(Target::Role(name))),
         attached(account, name),
         inline_names(account, name),
         speculative

@@ -216,7 +216,7 @@ impl Sender<'_> {
             if !matches!(error.kind, CallErrorKind::Unavailable | CallErrorKind::Limit) {
                 return Err(error);
             }
-            let live = policies::get(self.account, arn, self.facts).await?;
+            let live = policies::with_versions(self.account, arn, self.facts).await?;
             if live.is_some_and(|live| live.policy.document == *document) {
                 return Ok(Written { request_id: error.request_id, already_done: true });
             }

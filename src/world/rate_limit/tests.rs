@@ -67,6 +67,10 @@ fn rate_recovers_but_not_above_the_full_rate() {
     throttled(&limiter, start, start);
     limiter.take(start + SECOND);
     assert!((limiter.lock().rate - FULL / 2.0 * (1.0 + RECOVERY)).abs() < 0.05);
+    limiter.take(start + SECOND * 3);
+    assert!((limiter.lock().rate - 9.9).abs() < 0.05, "8.25, and 10 % of it for each of two seconds");
+    limiter.take(start + SECOND * 7);
+    assert!((limiter.lock().rate - 13.86).abs() < 0.05, "9.9, and 10 % of it for each of four seconds");
     limiter.take(start + SECOND * 600);
     assert!((limiter.lock().rate - FULL).abs() < f64::EPSILON);
     assert!(limiter.lock().tokens <= FULL);

@@ -89,9 +89,9 @@ impl Crowd {
         person.make_role("foreign");
         person.iam(
             "PutRolePolicy",
-            &[("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &document("Allow", &["s3:*"]))],
+            &[("RoleName", "foreign"), ("PolicyName", "own"), ("PolicyDocument", &document("Allow", "s3:*"))],
         );
-        person.iam("CreatePolicy", &[("PolicyName", "foreign"), ("PolicyDocument", &document("Allow", &["ec2:*"]))]);
+        person.iam("CreatePolicy", &[("PolicyName", "foreign"), ("PolicyDocument", &document("Allow", "ec2:*"))]);
         // the boundary must exist before the role that it bounds
         for only in ["policy/*", "*"] {
             let ended = inside.irsa(1, "older.toml", &["apply", "--auto-approve", "--only", only]).await;
@@ -185,7 +185,7 @@ impl Person<'_> {
                 let inline = [
                     ("RoleName", name),
                     ("PolicyName", "own"),
-                    ("PolicyDocument", &document("Allow", &["s3:DeleteObject"])),
+                    ("PolicyDocument", &document("Allow", "s3:DeleteObject")),
                 ];
                 self.iam("PutRolePolicy", &inline);
             }
@@ -196,7 +196,7 @@ impl Person<'_> {
                 let inline = [
                     ("RoleName", "foreign"),
                     ("PolicyName", "own"),
-                    ("PolicyDocument", &document("Allow", &["ec2:RunInstances"])),
+                    ("PolicyDocument", &document("Allow", "ec2:RunInstances")),
                 ];
                 self.iam("PutRolePolicy", &inline);
             }

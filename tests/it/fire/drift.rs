@@ -222,7 +222,7 @@ const TAMPERINGS: [Tampering; 46] = [
     ("the older policy language inline", "role/app", |w| w.inline(|own| own["Version"] = json!("2008-10-17"))),
     ("an inline policy less", "role/app", |w| w.iam("DeleteRolePolicy", &[APP, ("PolicyName", "own")])),
     ("an inline policy more", "role/app", |w| {
-        w.iam("PutRolePolicy", &[APP, ("PolicyName", "more"), ("PolicyDocument", &document("Allow", &["iam:*"]))]);
+        w.iam("PutRolePolicy", &[APP, ("PolicyName", "more"), ("PolicyDocument", &document("Allow", "iam:*"))]);
     }),
     ("an attachment more", "role/app", |w| {
         w.iam("AttachRolePolicy", &[APP, ("PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")]);
@@ -258,7 +258,7 @@ const TAMPERINGS: [Tampering; 46] = [
     ("another default version of a policy", "policy/one/read", |w| {
         w.iam(
             "CreatePolicyVersion",
-            &[READ, ("PolicyDocument", &document("Allow", &["sqs:*"])), ("SetAsDefault", "true")],
+            &[READ, ("PolicyDocument", &document("Allow", "sqs:*")), ("SetAsDefault", "true")],
         );
     }),
     ("a tag of a policy", "policy/one/read", |w| {
@@ -302,7 +302,7 @@ const TAMPERINGS: [Tampering; 46] = [
     ("a policy with our mark that is not declared", "orphan/one/policy/stray", |w| {
         let tag = [("Tags.member.1.Key", "irsa/owner"), ("Tags.member.1.Value", "watched")];
         let policy =
-            [("PolicyName", "stray"), ("Path", "/irsa/watched/"), ("PolicyDocument", &document("Allow", &["s3:*"]))];
+            [("PolicyName", "stray"), ("Path", "/irsa/watched/"), ("PolicyDocument", &document("Allow", "s3:*"))];
         w.iam("CreatePolicy", &[policy, [tag[0], tag[1], ("Description", "")]].concat());
     }),
 ];
@@ -350,7 +350,7 @@ fn stale_reads_are_no_drift() {
                     watched.untag("app", "by");
                 }
                 1 => {
-                    let document = document("Allow", &["s3:*"]);
+                    let document = document("Allow", "s3:*");
                     let policy = [APP, ("PolicyName", "more"), ("PolicyDocument", document.as_str())];
                     watched.iam("PutRolePolicy", &policy);
                     sandbox.stale_reads(reads);

@@ -3,7 +3,7 @@
 //! The apply makes every kind of change that irsa knows: objects are created, changed, adopted, moved and deleted, in
 //! two accounts and three clusters. Objects of others stand beside ours and must stay the same at every moment.
 
-use crate::support::given::{self, OtherPeople, document, ec2_trust};
+use crate::support::given::{self, OtherPeople, document, document_with_list, ec2_trust};
 use crate::support::inside::{Ended, Inside};
 use crate::support::judge::{ACCOUNTS, Law, all_roles};
 use crate::support::world::{FIRST, SECOND, create_namespace};
@@ -310,9 +310,9 @@ fn set_others(inside: &Inside) {
     }});
     for account in [FIRST, SECOND] {
         let people = other_people(inside, account);
-        people.create_policy("bound", &document("Allow", &["s3:*", "sqs:*"]));
-        people.create_policy("foreign", &document("Allow", &["ec2:*"]));
-        people.create_policy("foreign-guard", &document("Deny", &["s3:Get*", "sqs:*"]));
+        people.create_policy("bound", &document("Allow", ["s3:*", "sqs:*"]));
+        people.create_policy("foreign", &document("Allow", ["ec2:*"]));
+        people.create_policy("foreign-guard", &document("Deny", ["s3:Get*", "sqs:*"]));
     }
     let people = other_people(inside, FIRST);
     let provider = [("Url", "https://foreign.example.com/id"), ("ClientIDList.member.1", "sts.amazonaws.com")];
@@ -346,7 +346,7 @@ fn disturb(inside: &Inside) {
         people.attach(role, &guard);
     }
     let policy = format!("arn:aws:iam::{SECOND}:policy/irsa/fire/versions");
-    let current = document("Allow", &["s3:ListBucket"]);
+    let current = document_with_list("Allow", "s3:ListBucket");
     for _ in 0..4 {
         let version = [("PolicyArn", policy.as_str()), ("PolicyDocument", &current), ("SetAsDefault", "true")];
         other_people(inside, SECOND).call("CreatePolicyVersion", &version);

@@ -279,7 +279,7 @@ impl Seed {
 /// What others create in both accounts before irsa's first apply.
 fn before() -> Vec<Seed> {
     let trust = |account: &str| given::trust(&json!({"AWS": format!("arn:aws:iam::{account}:root")}));
-    let (document, guard) = (given::document("Allow", &["s3:*"]), given::document("Deny", &["s3:*"]));
+    let (document, guard) = (given::document_with_list("Allow", "s3:*"), given::document_with_list("Deny", "s3:*"));
     let mut seeds = Vec::new();
     for account in [FIRST, SECOND] {
         let (trust, read) = (trust(account), "arn:aws:iam::aws:policy/ReadOnlyAccess");

@@ -2,6 +2,7 @@
 
 use super::world::{FIRST, SECOND};
 use irsa_sandbox::Sandbox;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The first lines of a configuration of owner `owner`, with guards that let tests delete. Declares the accounts `one`
@@ -23,9 +24,15 @@ pub(crate) fn second_account() -> String {
     format!("[accounts.two]\nid = \"{SECOND}\"\nassume-role = \"arn:aws:iam::{SECOND}:{role}\"\n")
 }
 
-/// A policy document with one statement for every resource.
-pub(crate) fn document(effect: &str, actions: &[&str]) -> String {
-    json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": actions, "Resource": "*"}}).to_string()
+/// A policy document whose statement is an object, for every resource. `action` is a string or a list, and is written as
+/// it is: AWS accepts both.
+pub(crate) fn document(effect: &str, action: impl Serialize) -> String {
+    json!({"Version": "2012-10-17", "Statement": {"Effect": effect, "Action": action, "Resource": "*"}}).to_string()
+}
+
+/// The same document with its statement in a list.
+pub(crate) fn document_with_list(effect: &str, action: impl Serialize) -> String {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": effect, "Action": action, "Resource": "*"}]}).to_string()
 }
 
 /// A trust policy that lets a principal assume the role.

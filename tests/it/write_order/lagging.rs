@@ -2,7 +2,7 @@
 //! whole run: the final state is the same, and no access is widened on the way.
 
 use super::scene::HEAD;
-use crate::support::given::document;
+use crate::support::given::document_with_list;
 use crate::support::inside::{self, Ended, Inside};
 use crate::support::judge::{ACCOUNTS, Moment, Roles, Trail, all_roles};
 use crate::support::program::tell;
@@ -245,7 +245,7 @@ impl Start {
         let inside = Inside::start(SandboxOptions { clusters, ..SandboxOptions::empty() }).await;
         for (name, effect, action) in [("one", "Allow", "s3:*"), ("two", "Allow", "sqs:*"), ("three", "Deny", "iam:*")]
         {
-            let fields = [("PolicyName", name), ("PolicyDocument", &document(effect, &[action]))];
+            let fields = [("PolicyName", name), ("PolicyDocument", &document_with_list(effect, action))];
             inside.sandbox.iam_call(FIRST, "CreatePolicy", &fields).expect("a policy");
         }
         inside.write("before.toml", &format!("{HEAD}{}", change.before));

@@ -230,7 +230,7 @@ fn remaining_sessions_are_noted_if_a_role_loses_a_principal_and_gains_access() {
 #[test]
 fn transition_deny_left_by_a_killed_run_is_shown_and_removed_last() {
     let scene = Scene::of(SMALL);
-    let deny = crate::support::given::document("Deny", &["*"]);
+    let deny = crate::support::given::document_with_list("Deny", "*");
     scene.iam("PutRolePolicy", &[("RoleName", "r"), ("PolicyName", "irsa-transition"), ("PolicyDocument", &deny)]);
     scene.declare(&SMALL.replace("attach = [\"p\"]", "attach = [\"p\", \"aws:AmazonSQSReadOnlyAccess\"]"));
     let plan = scene.plan(&[]);

@@ -8,7 +8,7 @@
 //! number of walks, `IRSA_TEST_SEED` repeats one.
 
 use super::scene::{Judged, Scene, notes};
-use crate::support::given::document;
+use crate::support::given::document_with_list;
 use crate::support::judge::{Law, Moment, smooth_order};
 use crate::support::program::{refusals, tell};
 use crate::support::world::FIRST;
@@ -224,7 +224,7 @@ fn by_hand(scene: &Scene, number: usize, random: &mut fastrand::Rng) -> String {
             format!("somebody attaches {arn} to {role}")
         }
         1 => {
-            let text = document(one(random, &["Allow", "Deny"]), &[one(random, &ACTIONS)]);
+            let text = document_with_list(one(random, &["Allow", "Deny"]), one(random, &ACTIONS));
             scene.iam("PutRolePolicy", &[("RoleName", &role), ("PolicyName", "hand"), ("PolicyDocument", &text)]);
             format!("somebody puts {text} into {role}")
         }

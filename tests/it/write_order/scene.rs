@@ -1,6 +1,6 @@
 //! A sandbox with irsa's objects before a change, and a run that is judged.
 
-use crate::support::given::{OtherPeople, document};
+use crate::support::given::{OtherPeople, document_with_list};
 use crate::support::judge::{ACCOUNTS, Moment, Roles, Trail, all_roles};
 use crate::support::program::{Bench, Run};
 use crate::support::world::{FIRST, World, create_namespaces_in};
@@ -86,7 +86,7 @@ impl Scene {
     /// Creates a managed policy of somebody else, with one statement.
     pub(super) fn foreign(&self, name: &str, effect: &str, action: &str) {
         self.world.with(|sandbox| {
-            OtherPeople { sandbox, account: FIRST }.create_policy(name, &document(effect, &[action]));
+            OtherPeople { sandbox, account: FIRST }.create_policy(name, &document_with_list(effect, action));
         });
     }
 

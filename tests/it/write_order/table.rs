@@ -2,7 +2,7 @@
 //! wait for the other.
 
 use super::scene::{Judged, PARALLEL, Scene, notes};
-use crate::support::given::document;
+use crate::support::given::document_with_list;
 use crate::support::world::FIRST;
 
 /// A change of a configuration, a manual change before it, and the calls to delay: those that remove access.
@@ -202,7 +202,7 @@ fn deleted_role_keeps_inline_denies_of_others_until_last() {
     let change = Change {
         before: DELETED,
         hand: |scene| {
-            let deny = document("Deny", &["*"]);
+            let deny = document_with_list("Deny", "*");
             scene.iam("PutRolePolicy", &[("RoleName", "r"), ("PolicyName", "a-stop"), ("PolicyDocument", &deny)]);
         },
         after: DELETED_AFTER,

@@ -97,7 +97,7 @@ fn tag_whose_key_differs_in_case_is_kept_on_adoption() {
     scene.iam("CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", trust)]);
     scene.tag("r", "Team", "a");
     scene.tag("r", "Old", "1");
-    let statement = crate::support::given::document("Allow", &["s3:Get*"]);
+    let statement = crate::support::given::document_with_list("Allow", "s3:Get*");
     let policy = [("PolicyName", "p"), ("Path", "/irsa/order/"), ("PolicyDocument", statement.as_str())];
     let tag = [("Tags.member.1.Key", "Team"), ("Tags.member.1.Value", "a")];
     scene.iam("CreatePolicy", &[&policy[..], &tag[..]].concat());

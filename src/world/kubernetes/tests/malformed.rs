@@ -4,8 +4,9 @@ use super::kit::*;
 use crate::ids::{Namespace, ServiceAccountName};
 use crate::model::live::NamespacePhase;
 use crate::world::{MalformedServiceAccount, ReadKubernetes, ServiceAccountList, ServiceAccountScope};
-use irsa_sandbox::kubernetes::{Cluster, Fault, Match, Resource, Stage};
+use irsa_sandbox::kubernetes::{Cluster, Fault, Match, Refusal, Resource, Stage};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// `depth` nested objects.
@@ -90,6 +91,31 @@ async fn readable_fields_of_a_malformed_object_are_kept() {
         assert_eq!((list.malformed.len(), list.items.len()), (1, 2), "{object}");
         assert_eq!(list.malformed[0].annotations, None);
     }
+}
+
+/// The page with the malformed object is read twice, because the token of the second page has expired.
+#[tokio::test]
+async fn malformed_object_is_reported_once_after_a_restart_of_the_list() {
+    let cluster = cluster("prod").await;
+    cluster.with(|store| {
+        for number in 0..600 {
+            store.seed_service_account("a", &format!("sa-{number:04}"), &[], "kubectl-create").unwrap();
+        }
+        let odd = |object: &mut Value| object["metadata"]["managedFields"] = json!("x");
+        assert!(store.tamper(Resource::ServiceAccounts, "a", "sa-0001", odd));
+    });
+    let reader = reader(&cluster).await;
+    let (before, lists) = (reader.requests(), || Match::on("list", "serviceaccounts"));
+    cluster.gate().fault(Stage::Before, lists(), Fault::Delay(std::time::Duration::ZERO), Some(1));
+    let expired = Refusal::new(410, "Expired", "The provided continue parameter is too old");
+    cluster.gate().fault(Stage::Before, lists(), Fault::Refuse(expired), Some(1));
+    let scope = ServiceAccountScope::Namespace(&namespace("a"));
+    let list = reader.service_accounts(&key("prod"), scope).await.unwrap();
+    assert_eq!(reader.requests() - before, 4, "one page, the refusal, two pages");
+    let malformed: Vec<_> = list.malformed.iter().map(|malformed| malformed.object.clone()).collect();
+    assert_eq!(malformed, [Some(spot("sa-0001"))]);
+    let names: BTreeSet<&str> = list.items.iter().map(|item| item.name.as_str()).collect();
+    assert_eq!((names.len(), list.items.len()), (600, 600), "with `default`");
 }
 
 /// A cluster that answers every list with this body.

@@ -1,0 +1,207 @@
+//! Who may do an action: the permissions of roles, and the ServiceAccounts that reach them.
+//!
+//! Pure. Looks at identity policies, permissions boundaries and trust policies. Service and resource control policies,
+//! resource policies and session policies are not looked at: they may take away more, or give more.
+
+use crate::ids::Key;
+use crate::model::live::Observed;
+use crate::policy::evaluate::{Applied, Caller, KnownKeys, Request, Truth, evaluate};
+use crate::policy::{PolicyDocument, Statement};
+
+/// A policy of a role.
+#[derive(Debug, Clone)]
+pub struct NamedPolicy {
+    /// For example `inline queue`, `read-catalogue` or `aws:ReadOnlyAccess`.
+    pub name: String,
+    /// The document. Absent if no such policy exists, unknown if it could not be read.
+    pub document: Observed<PolicyDocument>,
+}
+
+/// A role with its policies.
+#[derive(Debug, Clone)]
+pub struct RolePermissions {
+    /// The key in `[roles]`.
+    pub key: Key,
+    /// Its ARN and the id of its account. Empty if they are not known.
+    pub arn: String,
+    /// The id of its account.
+    pub account: String,
+    /// Its inline and attached policies. Unknown if the role could not be read, absent if it does not exist.
+    pub policies: Observed<Vec<NamedPolicy>>,
+    /// Its permissions boundary, if it has one.
+    pub boundary: Option<NamedPolicy>,
+}
+
+/// How sure an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    /// It may not.
+    No,
+    /// It may or may not: something could not be read.
+    May,
+    /// It may for some of the actions and resources, or under conditions.
+    If,
+    /// It may.
+    Yes,
+}
+
+impl Answer {
+    /// The word in the output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::May => "may",
+            Self::If => "if",
+            Self::Yes => "yes",
+        }
+    }
+}
+
+/// A statement that decides an answer.
+#[derive(Debug, Clone)]
+pub struct Deciding {
+    /// The name of its policy.
+    pub policy: String,
+    /// Its `Sid` or number.
+    pub name: String,
+    /// The statement.
+    pub statement: Statement,
+    /// The conditions that must hold, or of a deny must not hold.
+    pub conditions: Vec<String>,
+}
+
+/// Whether a role may do something.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The answer.
+    pub answer: Answer,
+    /// The statements that allow it.
+    pub allows: Vec<Deciding>,
+    /// The denies that may apply, and the statements of the boundary under whose conditions it is allowed.
+    pub limits: Vec<Deciding>,
+    /// What could not be read.
+    pub unread: Vec<String>,
+}
+
+impl RolePermissions {
+    /// Whether the role may do `action` on `resource`. Both may be patterns.
+    pub fn decide(&self, action: &str, resource: &str) -> Decision {
+        let mut decision = Decision { answer: Answer::No, allows: Vec::new(), limits: Vec::new(), unread: Vec::new() };
+        let policies = match &self.policies {
+            Observed::Present(policies) => policies,
+            Observed::Absent => return decision,
+            Observed::Unknown(why) => {
+                decision.answer = Answer::May;
+                decision.unread.push(why.clone());
+                return decision;
+            }
+        };
+        let request = Request {
+            caller: Caller::Itself,
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            keys: self.keys(),
+        };
+        let (mut certain, mut denied) = (false, Truth::False);
+        for policy in policies {
+            let document = match &policy.document {
+                Observed::Present(document) if document.is_parsed() => document,
+                Observed::Present(_) => {
+                    decision.unread.push(format!("{}: its document cannot be parsed", policy.name));
+                    continue;
+                }
+                Observed::Unknown(why) => {
+                    decision.unread.push(format!("{}: {why}", policy.name));
+                    continue;
+                }
+                Observed::Absent => continue,
+            };
+            let evaluation = evaluate(document, &request);
+            for allow in &evaluation.allows {
+                certain |= allow.found.truth() == Truth::True;
+                decision.allows.push(deciding(policy, allow));
+            }
+            for deny in &evaluation.denies {
+                denied = denied.max(deny.found.truth());
+                decision.limits.push(deciding(policy, deny));
+            }
+        }
+        let boundary = self.boundary.as_ref().map_or(Truth::True, |boundary| decision.bound(boundary, &request));
+        decision.answer = if denied == Truth::True || boundary == Truth::False {
+            Answer::No
+        } else if decision.allows.is_empty() {
+            if decision.unread.is_empty() { Answer::No } else { Answer::May }
+        } else if !decision.unread.is_empty() {
+            // an unread policy may deny it, an unread boundary may not allow it
+            Answer::May
+        } else if certain && denied == Truth::False && boundary == Truth::True {
+            Answer::Yes
+        } else {
+            Answer::If
+        };
+        decision
+    }
+
+    /// The keys that every request of the role has
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
+    fn keys(&self) -> KnownKeys {
+        if self.arn.is_empty() {
+            return KnownKeys::none();
+        }
+        KnownKeys::none()
+            .with("aws:PrincipalArn", [self.arn.as_str()])
+            .with("aws:PrincipalAccount", [self.account.as_str()])
+            .with("aws:PrincipalType", ["AssumedRole"])
+    }
+}
+
+impl Decision {
+    /// What the boundary says: it must allow what the policies allow.
+    fn bound(&mut self, boundary: &NamedPolicy, request: &Request) -> Truth {
+        let named = NamedPolicy { name: format!("boundary {}", boundary.name), ..boundary.clone() };
+        match &boundary.document {
+            Observed::Present(document) if document.is_parsed() => {
+                let evaluation = evaluate(document, request);
+                let verdict = evaluation.verdict();
+                if verdict == Truth::Unknown {
+                    let all = evaluation.allows.iter().chain(&evaluation.denies);
+                    self.limits.extend(all.map(|applied| deciding(&named, applied)));
+                }
+                verdict
+            }
+            Observed::Present(_) => {
+                self.unread.push(format!("{}: its document cannot be parsed", named.name));
+                Truth::Unknown
+            }
+            Observed::Unknown(why) => {
+                self.unread.push(format!("{}: {why}", named.name));
+                Truth::Unknown
+            }
+            // IAM lets a boundary be deleted only when nothing has it
+            Observed::Absent => Truth::False,
+        }
+    }
+}
+
+fn deciding(policy: &NamedPolicy, applied: &Applied<'_>) -> Deciding {
+    Deciding {
+        policy: policy.name.clone(),
+        name: applied.name(),
+        statement: applied.statement.clone(),
+        conditions: applied.found.open.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Whether a token of this ServiceAccount may assume a role with this trust policy.
+pub fn assumes(trust: &PolicyDocument, provider_arn: &str, host_path: &str, audience: &str, subject: &str) -> Truth {
+    let request = Request {
+        caller: Caller::Federated(provider_arn.to_owned()),
+        action: "sts:AssumeRoleWithWebIdentity".to_owned(),
+        resource: "*".to_owned(),
+        keys: KnownKeys::of_token(host_path, &[audience.to_owned()], subject, provider_arn),
+    };
+    evaluate(trust, &request).verdict()
+}
+
+#[cfg(test)]
+mod tests;

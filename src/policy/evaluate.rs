@@ -1,0 +1,371 @@
+//! Evaluates policies: whether a document allows or denies a request, and what decides it.
+//!
+//! Three-valued. A condition whose key is unknown may hold or not, and an answer that depends on it says so. Sources: the
+//! order of evaluation
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>), the elements
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>) and the operators
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>).
+
+mod conditions;
+
+use super::canonical::{CanonicalStatement, Choice, Principal, condition_key};
+use super::condition::conditions as conditions_of;
+use super::pattern::{Syntax, arn_covers, covers_as, overlap_as};
+use super::{PolicyDocument, Statement};
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use conditions::DecidingCondition;
+
+/// The truth of a statement about a request of which not everything is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Truth {
+    /// It does not hold.
+    False,
+    /// It depends on something unknown.
+    Unknown,
+    /// It holds.
+    True,
+}
+
+impl Truth {
+    fn and(self, other: Self) -> Self {
+        self.min(other)
+    }
+
+    fn or(self, other: Self) -> Self {
+        self.max(other)
+    }
+
+    fn not(self) -> Self {
+        match self {
+            Self::False => Self::True,
+            Self::Unknown => Self::Unknown,
+            Self::True => Self::False,
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// What is known of the condition keys of a request.
+#[derive(Debug, Clone, Default)]
+pub struct KnownKeys {
+    values: BTreeMap<String, Vec<String>>,
+    /// Whether the request has no other keys.
+    all_others_absent: bool,
+}
+
+impl KnownKeys {
+    /// Nothing is known.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Every key without a value is absent.
+    pub fn complete() -> Self {
+        Self { all_others_absent: true, ..Self::default() }
+    }
+
+    /// The request has the key with these values.
+    #[must_use]
+    pub fn with(mut self, key: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.values.insert(condition_key(key), values.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The claims of a web identity token, as `ISSUER:aud` and `ISSUER:sub`. Other keys with the name of an issuer are
+    /// absent: STS sets only those of the token's own
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif>).
+    pub fn of_token(issuer_host_path: &str, audience: &[String], subject: &str, provider_arn: &str) -> Self {
+        Self::default()
+            .with(&format!("{issuer_host_path}:aud"), audience.iter().cloned())
+            .with(&format!("{issuer_host_path}:sub"), [subject])
+            .with("aws:FederatedProvider", [provider_arn])
+    }
+
+    fn value(&self, key: &str) -> KeyValue<'_> {
+        if let Some(values) = self.values.get(key) {
+            return KeyValue::Known(values);
+        }
+        // `aws:…` and `sts:…` are keys of every request, the others have the name of an issuer
+        let is_of_issuer = self.values.keys().any(|known| known.contains('/') && known.ends_with(":sub"));
+        let of_service = ["aws:", "sts:", "saml:"].iter().any(|prefix| key.starts_with(prefix));
+        let is_absent = self.all_others_absent || is_of_issuer && !of_service;
+        if is_absent { KeyValue::Absent } else { KeyValue::Unknown }
+    }
+}
+
+/// What is known of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyValue<'a> {
+    Known(&'a [String]),
+    Absent,
+    Unknown,
+}
+
+/// Who makes a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// A token of this OIDC provider.
+    Federated(String),
+    /// A role or user: its account and its ARN.
+    Aws(String, String),
+    /// An AWS service.
+    Service(String),
+    /// A canonical user of S3.
+    CanonicalUser(String),
+    /// The role that has the policy: for permissions, which have no principals.
+    Itself,
+}
+
+/// A request. Action and resource may be patterns, which stand for all that they match.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who makes it.
+    pub caller: Caller,
+    /// For example `s3:GetObject`, in any case.
+    pub action: String,
+    /// An ARN or `*`. Trust policies have no resources, so it does not matter there.
+    pub resource: String,
+    /// The condition keys.
+    pub keys: KnownKeys,
+}
+
+/// How much of the requested actions or resources a list covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// None of them.
+    Nothing,
+    /// Some, or which ones depends on a variable.
+    Part,
+    /// All.
+    Whole,
+}
+
+impl Extent {
+    fn truth(self) -> Truth {
+        match self {
+            Self::Nothing => Truth::False,
+            Self::Part => Truth::Unknown,
+            Self::Whole => Truth::True,
+        }
+    }
+}
+
+/// How far a statement applies to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// Whether it means the caller.
+    pub caller: bool,
+    /// How many of the requested actions it covers.
+    pub actions: Extent,
+    /// How many of the requested resources it covers.
+    pub resources: Extent,
+    /// The conditions that certainly do not hold.
+    pub failed: Vec<DecidingCondition>,
+    /// The conditions that depend on something unknown.
+    pub open: Vec<DecidingCondition>,
+}
+
+impl Match {
+    /// Whether the statement applies.
+    pub fn truth(&self) -> Truth {
+        let conditions = match (self.failed.is_empty(), self.open.is_empty()) {
+            (false, _) => Truth::False,
+            (true, false) => Truth::Unknown,
+            (true, true) => Truth::True,
+        };
+        Truth::from(self.caller).and(self.actions.truth()).and(self.resources.truth()).and(conditions)
+    }
+
+    /// How near the statement is to applying: the larger, the nearer.
+    fn nearness(&self) -> (bool, Extent, bool, Extent, std::cmp::Reverse<usize>) {
+        let failed = std::cmp::Reverse(self.failed.len());
+        (self.caller, self.actions, self.failed.is_empty(), self.resources, failed)
+    }
+}
+
+/// A statement and how far it applies.
+#[derive(Debug, Clone)]
+pub struct Applied<'a> {
+    /// The position in its document, from 1.
+    pub number: usize,
+    /// The statement.
+    pub statement: &'a Statement,
+    /// How far it applies.
+    pub found: Match,
+}
+
+impl Applied<'_> {
+    /// Its `Sid`, or its number.
+    pub fn name(&self) -> String {
+        self.statement.sid().map_or_else(|| format!("statement {}", self.number), |sid| format!("statement `{sid}`"))
+    }
+}
+
+/// The evaluation of one document.
+#[derive(Debug, Clone)]
+pub struct Evaluation<'a> {
+    /// The allows that apply or may apply.
+    pub allows: Vec<Applied<'a>>,
+    /// The denies that apply or may apply.
+    pub denies: Vec<Applied<'a>>,
+    /// Of the allows that do not apply, the one that is nearest to it.
+    pub nearest: Option<Applied<'a>>,
+    /// Whether the document cannot be parsed, so that it may allow or deny anything.
+    pub unreadable: bool,
+}
+
+impl Evaluation<'_> {
+    /// Whether the document allows the request: a deny overrides every allow.
+    pub fn verdict(&self) -> Truth {
+        if self.unreadable {
+            return Truth::Unknown;
+        }
+        let any = |list: &[Applied<'_>]| list.iter().fold(Truth::False, |all, one| all.or(one.found.truth()));
+        any(&self.allows).and(any(&self.denies).not())
+    }
+
+    /// Whether the document denies the request.
+    pub fn denies_it(&self) -> Truth {
+        if self.unreadable {
+            return Truth::Unknown;
+        }
+        self.denies.iter().fold(Truth::False, |all, one| all.or(one.found.truth()))
+    }
+}
+
+/// Evaluates one document.
+pub fn evaluate<'a>(document: &'a PolicyDocument, request: &Request) -> Evaluation<'a> {
+    let mut evaluation =
+        Evaluation { allows: Vec::new(), denies: Vec::new(), nearest: None, unreadable: !document.is_parsed() };
+    let syntax = if document.is_current() { Syntax::Variables } else { Syntax::Literal };
+    for (index, statement) in document.statements().iter().enumerate() {
+        let applied = Applied { number: index + 1, statement, found: found(statement.canonical(), syntax, request) };
+        let is_open = applied.found.truth() != Truth::False;
+        if statement.denies() {
+            if is_open {
+                evaluation.denies.push(applied);
+            }
+        } else if is_open {
+            evaluation.allows.push(applied);
+        } else if evaluation.nearest.as_ref().is_none_or(|best| best.found.nearness() < applied.found.nearness()) {
+            evaluation.nearest = Some(applied);
+        }
+    }
+    evaluation
+}
+
+fn found(statement: &CanonicalStatement, syntax: Syntax, request: &Request) -> Match {
+    let action = request.action.to_lowercase();
+    let actions = extent(
+        &statement.actions,
+        |pattern| covers_as(pattern, Syntax::Literal, &action, Syntax::Literal),
+        |pattern| overlap_as(pattern, Syntax::Literal, &action, Syntax::Literal),
+    );
+    let resources = statement
+        .resources
+        .as_ref()
+        .map_or(Extent::Whole, |choice| resource_extent(choice, syntax, &request.resource, &request.keys));
+    let (mut failed, mut open) = (Vec::new(), Vec::new());
+    for condition in conditions_of(statement) {
+        match conditions::holds(condition, syntax, &request.keys) {
+            Truth::True => {}
+            Truth::False => failed.push(DecidingCondition::of(condition, &request.keys)),
+            Truth::Unknown => open.push(DecidingCondition::of(condition, &request.keys)),
+        }
+    }
+    Match { caller: means(statement, &request.caller), actions, resources, failed, open }
+}
+
+fn extent(choice: &Choice<String>, covers: impl Fn(&str) -> bool, overlaps: impl Fn(&str) -> bool) -> Extent {
+    let of_list = |list: &[String]| {
+        if list.iter().any(|pattern| covers(pattern)) {
+            Extent::Whole
+        } else if list.iter().any(|pattern| overlaps(pattern)) {
+            Extent::Part
+        } else {
+            Extent::Nothing
+        }
+    };
+    match choice {
+        Choice::Only(list) => of_list(list),
+        Choice::AllBut(list) => match of_list(list) {
+            Extent::Whole => Extent::Nothing,
+            Extent::Part => Extent::Part,
+            Extent::Nothing => Extent::Whole,
+        },
+    }
+}
+
+/// Variables are filled in as far as they are known. A variable that the request lacks makes its pattern match nothing.
+fn resource_extent(choice: &Choice<String>, syntax: Syntax, resource: &str, keys: &KnownKeys) -> Extent {
+    let filled = |list: &[String]| -> Vec<conditions::Filled> {
+        list.iter().map(|pattern| conditions::filled(pattern, syntax, keys)).collect()
+    };
+    let patterns = filled(choice.items());
+    let covers = |pattern: &conditions::Filled| match pattern {
+        conditions::Filled::Text(text) => {
+            covers_as(text, Syntax::Variables, resource, Syntax::Literal)
+                && (resource_is_plain(resource) || arn_covers(text, Syntax::Variables, resource, Syntax::Literal))
+        }
+        conditions::Filled::Nothing | conditions::Filled::Open(_) => false,
+    };
+    let overlaps = |pattern: &conditions::Filled| match pattern {
+        conditions::Filled::Text(text) | conditions::Filled::Open(text) => {
+            overlap_as(text, Syntax::Variables, resource, Syntax::Literal)
+        }
+        conditions::Filled::Nothing => false,
+    };
+    let extent = if patterns.iter().any(covers) {
+        Extent::Whole
+    } else if patterns.iter().any(overlaps) {
+        Extent::Part
+    } else {
+        Extent::Nothing
+    };
+    match (choice, extent) {
+        (Choice::Only(_), extent) | (Choice::AllBut(_), extent @ Extent::Part) => extent,
+        (Choice::AllBut(_), Extent::Whole) => Extent::Nothing,
+        (Choice::AllBut(_), Extent::Nothing) => Extent::Whole,
+    }
+}
+
+/// Whether the resource of a request is one resource.
+fn resource_is_plain(resource: &str) -> bool {
+    !resource.contains(['*', '?'])
+}
+
+fn means(statement: &CanonicalStatement, caller: &Caller) -> bool {
+    let Some(choice) = &statement.principals else { return *caller == Caller::Itself };
+    let named = |list: &[Principal]| list.iter().any(|principal| names(principal, caller));
+    match choice {
+        Choice::Only(list) => named(list),
+        Choice::AllBut(list) => !named(list),
+    }
+}
+
+fn names(principal: &Principal, caller: &Caller) -> bool {
+    match (principal, caller) {
+        (Principal::Aws(name), _) if name == "*" => true,
+        (Principal::Aws(name), Caller::Aws(account, arn)) => name == account || name == arn,
+        (Principal::Federated(name), Caller::Federated(provider)) => name == provider,
+        (Principal::Service(name), Caller::Service(service)) => name == service,
+        (Principal::CanonicalUser(name), Caller::CanonicalUser(id)) => name == id,
+        _ => false,
+    }
+}
+
+impl fmt::Display for Applied<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! `irsa access`: which ServiceAccounts may do an action, by the live policies.
+
+use crate::ownership::Scene;
+use crate::support::program::Bench;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const CONFIGURATION: &str = r#"
+[policies.queue]
+statements = [{ sid = "Send", actions = ["sqs:Send*"], resources = ["arn:aws:sqs:*:*:orders"] }]
+
+[roles.reader]
+service-accounts = ["apps/reader"]
+[roles.reader.inline.read]
+statements = [{ actions = ["s3:Get*"], resources = ["arn:aws:s3:::b/*"], conditions = { StringEquals = { "aws:SourceVpc" = "vpc-1" } } }]
+
+[roles.sender]
+attach = ["queue"]
+service-accounts = ["apps/sender"]
+
+[roles.aws]
+attach = ["aws:AmazonS3ReadOnlyAccess"]
+service-accounts = ["apps/aws"]
+
+[roles.most]
+service-accounts = ["apps/most"]
+ignore = { IRSA034 = "a test" }
+[roles.most.inline.most]
+statements = [
+  { not-actions = ["iam:*", "sts:*"], resources = ["*"] },
+  { effect = "Deny", actions = ["s3:Delete*"], resources = ["*"] },
+]
+"#;
+
+/// `answer name role` of each ServiceAccount.
+fn answers(document: &Value) -> Vec<String> {
+    let list = document["service-accounts"].as_array().expect("a list");
+    let word = |entry: &Value, key: &str| entry[key].as_str().expect("a text").to_owned();
+    list.iter()
+        .map(|entry| format!("{} {} {}", word(entry, "answer"), word(entry, "name"), word(entry, "role")))
+        .collect()
+}
+
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.declare(CONFIGURATION);
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    scene
+}
+
+fn ask(scene: &Scene, arguments: &[&str]) -> Vec<String> {
+    let mut line = vec!["access"];
+    line.extend(arguments);
+    line.extend(["--format", "json"]);
+    answers(&scene.bench.ends(0, &line).json())
+}
+
+#[test]
+fn live_policies_decide() {
+    let scene = scene();
+    assert_eq!(
+        ask(&scene, &["sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:orders"]),
+        ["yes most most", "yes sender sender"]
+    );
+    assert_eq!(ask(&scene, &["sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:other"]), ["yes most most"]);
+    // a condition makes it "if"; AWS's own policy is read
+    assert_eq!(
+        ask(&scene, &["s3:GetObject", "arn:aws:s3:::b/k"]),
+        ["yes aws aws", "yes most most", "if reader reader"]
+    );
+    assert_eq!(ask(&scene, &["s3:DeleteObject", "arn:aws:s3:::b/k"]), Vec::<String>::new());
+    assert_eq!(ask(&scene, &["iam:CreateUser"]), Vec::<String>::new());
+    // a pattern of which a part is allowed
+    assert_eq!(ask(&scene, &["s3:*", "arn:aws:s3:::c/*"]), ["if aws aws", "if most most"]);
+    let run = scene.bench.ends(0, &["access", "s3:GetObject", "arn:aws:s3:::b/k"]);
+    run.says("if   main/apps/reader  role/reader").says("if StringEquals aws:SourceVpc = vpc-1").says("1 may not");
+    run.says("Not looked at: service and resource control policies");
+    scene.bench.ends(0, &["access", "sqs:SendMessage"]).says("queue, statement `Send`");
+    // what others changed counts
+    scene.someone.put_inline(
+        "sender",
+        "extra",
+        &json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}]}),
+    );
+    assert_eq!(ask(&scene, &["iam:CreateUser"]), ["yes sender sender"]);
+    assert_eq!(ask(&scene, &["--declared", "iam:CreateUser"]), ["may aws aws"]);
+}
+
+#[test]
+fn boundary_limits_and_a_broken_chain_reaches_nothing() {
+    let scene = scene();
+    let boundary =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
+    let arn = scene.someone.create_policy("limit", &boundary, &[]);
+    scene.someone.set_boundary("sender", &arn);
+    assert_eq!(ask(&scene, &["sqs:SendMessage"]), ["yes most most"]);
+    scene.someone.set_trust("most", &crate::ownership::trust());
+    assert_eq!(ask(&scene, &["sqs:SendMessage"]), Vec::<String>::new());
+    scene
+        .bench
+        .ends(0, &["access", "sqs:SendMessage"])
+        .says("main/apps/most: the trust policy of role/most does not let it in");
+}
+
+#[test]
+fn what_cannot_be_read_may_allow_it() {
+    let scene = scene();
+    scene.world.deny("GetPolicyVersion");
+    let run = scene.bench.ends(4, &["access", "s3:GetObject", "arn:aws:s3:::c/k", "--format", "json"]);
+    assert!(answers(&run.json()).contains(&"may aws aws".to_owned()), "{}", run.stdout);
+    scene
+        .bench
+        .ends(0, &["access", "s3:GetObject", "arn:aws:s3:::c/k", "--allow-incomplete"])
+        .says("unknown: aws:AmazonS3ReadOnlyAccess");
+}
+
+#[test]
+fn object_shows_all_that_it_may_do() {
+    let scene = scene();
+    for address in ["role/sender", "service-account/main/apps/sender"] {
+        let run = scene.bench.ends(0, &["access", address]);
+        run.says(address).says("Allow sqs:Send* on arn:aws:sqs:*:*:orders");
+    }
+    scene.bench.ends(0, &["access", "role/aws"]).says("aws:AmazonS3ReadOnlyAccess").says("s3:Get*");
+    scene.bench.ends(64, &["access", "role/absent"]).says("is no object of this configuration");
+    scene.bench.ends(64, &["access", "oidc-provider/default/main"]).says("has no permissions of its own");
+}
+
+#[test]
+fn declared_permissions_need_no_network() {
+    let bench = Bench::new(BTreeMap::new());
+    let head = "owner = \"me\"\n[accounts.main]\nid = \"111122223333\"\n[clusters.main]\nregion = \"eu-west-1\"\n";
+    bench.write("irsa.toml", &format!("{head}{CONFIGURATION}"));
+    let ask = |arguments: &[&str]| {
+        let mut line = vec!["access", "--declared", "--format", "json"];
+        line.extend(arguments);
+        answers(&bench.ends(0, &line).json())
+    };
+    assert_eq!(ask(&["sqs:SendMessage"]), ["may aws aws", "yes most most", "if sender sender"]);
+    assert_eq!(ask(&["sqs:SendMessage", "--only", "role/s*"]), ["if sender sender"]);
+    bench.ends(64, &["access", "--declared", "nonsense"]).says("is neither an action nor an address");
+}
