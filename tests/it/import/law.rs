@@ -17,7 +17,7 @@ fn statement(random: &mut fastrand::Rng, issuer: &str, subjects: &[&str]) -> Val
     let host = issuer.trim_start_matches("https://");
     let mut usual = lets_in(issuer, if random.u8(..6) == 0 { "other" } else { "sts.amazonaws.com" }, subjects);
     match random.u8(..8) {
-        0 => usual["Sid"] = json!("Made"),
+        0 => usual["Sid"] = json!(format!("Made{}", random.u32(..))),
         1 => usual["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]),
         2 => {
             let subject = usual["Condition"]["StringEquals"][format!("{host}:sub")].take();
