@@ -131,7 +131,7 @@ pub fn of_texts<'t>(
     let mut errors = Vec::new();
     for (name, text) in texts {
         match sources.keep(&name, text) {
-            Ok(source) if name.ends_with(".toml") => {
+            Ok(source) if FileKind::Include.check_extension(&name).is_ok() => {
                 let file = parse(source);
                 errors.extend(file.errors);
                 match &mut raw {

@@ -43,16 +43,16 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
     let signals = signals::listen()?;
     let importer = Importer { run, arguments, configuration, inside };
     // on the heap: the futures of the SDKs are large
-    let (seen, imported) = tokio::select! {
+    let (seen, result) = tokio::select! {
         done = Box::pin(importer.read(owner)) => done?,
         interrupt = wait::until_set(&signals.first) => {
             return Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"));
         }
     };
-    for (name, text) in &imported.files {
+    for (name, text) in &result.files {
         files::create_below(&arguments.out, name, text)?;
     }
-    report(run, &arguments.out, importer.inside.as_deref(), &seen, &imported);
+    report(run, &arguments.out, importer.inside.as_deref(), &seen, &result);
     let is_complete = seen.unseen.is_empty() || run.global.allow_incomplete;
     Ok(if is_complete { ExitStatus::Success } else { ExitStatus::Refused })
 }

@@ -4,7 +4,7 @@ use super::draft::{Draft, Entry, PolicyDraft, RoleDraft, Settings, own_tags};
 use super::keys::unique;
 use super::text::{self, comments};
 use super::{Existing, Ignores, Imported, Scope, Seen, top_file};
-use crate::ids::{Key, Namespace, PolicyArn, ServiceAccountName};
+use crate::ids::{ClusterName, Key, Namespace, PolicyArn, Region, ServiceAccountName};
 use crate::model::marks::{PREVENT_DESTROY, default_path};
 use crate::model::resource::StringMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,8 +210,8 @@ impl Writer<'_> {
         for (key, cluster) in seen.clusters.iter().filter(|(key, _)| is_new(key)) {
             let mut table = Table::new();
             put(&mut table, "account", self.several_accounts.then(|| cluster.cluster.account.as_str()));
-            put(&mut table, "region", cluster.cluster.region.as_ref().map(|region| region.as_str()));
-            let name = cluster.cluster.name.as_ref().map(|name| name.as_str());
+            put(&mut table, "region", cluster.cluster.region.as_ref().map(Region::as_str));
+            let name = cluster.cluster.name.as_ref().map(ClusterName::as_str);
             put(&mut table, "name", name.filter(|name| *name != key.as_str()));
             let note = cluster.service_accounts.is_none().then_some("its API could not be read");
             parts.push(chunk(&["clusters", key.as_str()], table, &comments(note)));
@@ -260,13 +260,12 @@ impl Writer<'_> {
             inline.set_implicit(true);
             for (name, document) in role.inline.iter() {
                 let mut policy = Table::new();
-                match text::statements(document, SHORT) {
-                    Some(statements) => put(&mut policy, "statements", Some(statements)),
-                    None => {
-                        let key = unique(&[format!("{}.{name}", draft.key)], |key| self.is_document(key));
-                        put(&mut policy, "file", Some(format!("../policies/{key}.json")));
-                        self.documents.insert(key, text::json(document).unwrap_or_default());
-                    }
+                if let Some(statements) = text::statements(document, SHORT) {
+                    put(&mut policy, "statements", Some(statements));
+                } else {
+                    let key = unique(&[format!("{}.{name}", draft.key)], |key| self.is_document(key));
+                    put(&mut policy, "file", Some(format!("../policies/{key}.json")));
+                    self.documents.insert(key, text::json(document).unwrap_or_default());
                 }
                 inline.insert(name.as_str(), Item::Table(policy));
             }
