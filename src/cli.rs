@@ -13,6 +13,7 @@ mod environment;
 mod explain;
 mod files;
 mod generate;
+mod import;
 mod init;
 mod lock;
 mod log;
@@ -173,6 +174,7 @@ pub async fn run_on(machine: &Machine, ui: &Ui, cli: Cli) -> ExitStatus {
 async fn dispatch(run: Run<'_>, command: &Command) -> Result<ExitStatus, Error> {
     match command {
         Command::Init(_) => init::run(run),
+        Command::Import(arguments) => import::run(run, arguments).await,
         Command::Validate(_) => validate::run(run).await,
         Command::Plan(arguments) => plan::run(run, arguments).await,
         Command::Apply(arguments) => apply::run(run, arguments).await,

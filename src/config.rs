@@ -28,6 +28,7 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 use crate::ids::{AccountId, Key, Partition, Region};
 use crate::model::desired::Desired;
 use crate::model::origin::Origin;
+use crate::model::resource::StringMap;
 use file_kind::FileKind;
 use rayon::prelude::*;
 use reader::{FileReader, Located};
@@ -57,6 +58,17 @@ pub struct Identities {
     pub online: bool,
     /// Whether STS is about to be called. ARNs are then not compared with a partition that is only likely.
     pub provisional: bool,
+}
+
+/// What new files of a configuration must take into account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The keys of all its accounts, clusters, policies and roles.
+    pub keys: BTreeSet<Key>,
+    /// The tags in `[defaults.role]`.
+    pub role_tags: StringMap,
+    /// Whether `[defaults.role]` has a permissions boundary.
+    pub has_default_boundary: bool,
 }
 
 /// The file that irsa reads if the user names none.
@@ -102,6 +114,45 @@ fn load_top(path: &Path, by_user: bool) -> Result<Configuration, Diagnostics> {
         errors.extend(resolve::resolve(&raw, &sources, "", &Identities::default()).err().unwrap_or_default());
     }
     Err(sources.diagnostics(errors))
+}
+
+/// A configuration of texts that are not files yet, by path, or an existing one with further texts.
+///
+/// # Errors
+/// As for `load`.
+pub fn of_texts<'t>(
+    existing: Option<&Configuration>,
+    texts: impl IntoIterator<Item = (String, &'t str)>,
+) -> Result<Configuration, Diagnostics> {
+    let (mut sources, mut raw) = match existing {
+        Some(existing) => (existing.sources.clone(), Some(existing.raw.clone())),
+        None => (Sources::default(), None),
+    };
+    let mut errors = Vec::new();
+    for (name, text) in texts {
+        match sources.keep(&name, text) {
+            Ok(source) if FileKind::Include.check_extension(&name).is_ok() => {
+                let file = parse(source);
+                errors.extend(file.errors);
+                match &mut raw {
+                    Some(raw) => raw.add(file.raw, &mut errors),
+                    None => raw = Some(file.raw),
+                }
+            }
+            Ok(_) => {}
+            Err(why) => errors.push(Diagnostic::without_position(format!("`{name}`: {why}"))),
+        }
+    }
+    if let Some(raw) = &raw {
+        errors.extend(documents::read_files(&mut sources, raw));
+    }
+    match raw {
+        Some(raw) if errors.is_empty() => {
+            let digest = sources.digest();
+            Ok(Configuration { sources, raw, digest })
+        }
+        _ => Err(sources.diagnostics(errors)),
+    }
 }
 
 /// The files read so far.
@@ -221,6 +272,19 @@ impl Configuration {
     /// The owner; None if it is missing or invalid.
     pub fn owner(&self) -> Option<Key> {
         self.raw.owner.as_ref().and_then(|owner| Key::parse(&owner.value).ok())
+    }
+
+    /// What new files of this configuration must take into account.
+    pub fn surroundings(&self) -> Surroundings {
+        let Raw { accounts, clusters, policies, roles, .. } = &self.raw;
+        let keys = accounts.keys().chain(clusters.keys()).chain(policies.keys()).chain(roles.keys());
+        let defaults = self.raw.role_defaults();
+        let tags = defaults.into_iter().flat_map(|defaults| &defaults.tags);
+        Surroundings {
+            keys: keys.cloned().collect(),
+            role_tags: tags.map(|(key, value)| (key.clone(), value.value.clone())).collect(),
+            has_default_boundary: defaults.is_some_and(|defaults| defaults.permissions_boundary.is_some()),
+        }
     }
 
     /// `sha256:…` over every file that was read.

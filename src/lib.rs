@@ -12,6 +12,7 @@ pub mod event;
 pub mod explain;
 mod folder;
 pub mod ids;
+pub mod import;
 pub mod lint;
 pub mod model;
 pub mod observe;

@@ -23,7 +23,8 @@ pub(crate) use scrub::clean;
 pub use transports::{AskUser, KubernetesClients, Transports};
 
 use crate::ids::{
-    IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, RoleArn, RoleName, ServiceAccountName,
+    ClusterName, IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, Region, RoleArn, RoleName,
+    ServiceAccountName,
 };
 use crate::model::call::{IamCall, KubernetesCall};
 use crate::model::evidence::{Owner, Pod, Published, TokenClaims, Webhook};
@@ -286,6 +287,25 @@ pub trait ReadAws: Send + Sync {
     fn provider(&self, account: &Key, arn: &ProviderArn) -> impl CallFuture<Option<LiveProvider>>;
     /// eks:DescribeCluster
     fn cluster(&self, cluster: &Key) -> impl CallFuture<Option<ClusterFacts>>;
+}
+
+/// An EKS Pod Identity association as ListPodIdentityAssociations returns it: without its role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssociationSummary {
+    /// `a-…`
+    pub id: String,
+    /// The namespace of the ServiceAccount, for display.
+    pub namespace: String,
+    /// The name of the ServiceAccount, for display.
+    pub service_account: String,
+}
+
+/// The lists of EKS that only `import` needs.
+pub trait ListEks: Send + Sync {
+    /// eks:ListClusters, all pages: the clusters of the account in the region.
+    fn cluster_names(&self, account: &Key, region: &Region) -> impl CallFuture<Vec<ClusterName>>;
+    /// eks:ListPodIdentityAssociations, all pages.
+    fn associations(&self, cluster: &Key) -> impl CallFuture<Vec<AssociationSummary>>;
 }
 
 /// Which ServiceAccounts of a cluster to list.

@@ -1,6 +1,7 @@
 //! The command line: flags, values and help texts. Checks single values; the commands check combinations.
 
 use crate::config::{self, durations};
+use crate::ids::{ClusterName, Key, Region};
 use crate::model::desired::GuardLimits;
 use crate::model::note::Severity;
 use crate::model::shard::Shard;
@@ -43,6 +44,8 @@ pub struct Cli {
 pub(crate) enum Command {
     /// Write a commented irsa.toml
     Init(Init),
+    /// Write a configuration for the roles and ServiceAccounts that exist
+    Import(Import),
     /// Check the configuration offline: syntax, references, AWS limits, lint rules
     Validate(Validate),
     /// Read the live objects and show what `irsa apply` would do
@@ -196,6 +199,32 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Search this region for EKS clusters; repeatable [default: AWS_REGION, then the profile's]
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<Region>,
+    /// Import only this EKS cluster; repeatable [default: all in the regions]
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Vec<ClusterName>,
+    /// Import the account of this profile of the shared AWS configuration; repeatable [default: the account of the
+    /// credentials]
+    #[arg(long, value_name = "PROFILE")]
+    pub account_profile: Vec<String>,
+    /// Import only ServiceAccounts of matching namespaces, and their roles; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub namespace: Vec<String>,
+    /// Import only roles with a matching name; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub role: Vec<String>,
+    /// The owner of the new configuration. With --config, the result is added to that configuration and has its owner
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<Key>,
+    /// The folder for the new files, which is created; existing files are never overwritten
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Validate {}

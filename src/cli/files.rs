@@ -224,6 +224,47 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Error> {
     })
 }
 
+/// Refuses a folder that already has one of these files or folders.
+pub(super) fn check_new(folder: &Path, names: &[&str]) -> Result<(), Error> {
+    let is_there = |name: &&&str| fs::symlink_metadata(folder.join(name)).is_ok();
+    if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
+        return Err(Error::failure(format!("`{}` is not a folder", folder.display())).hint("name another folder"));
+    }
+    match names.iter().find(is_there) {
+        Some(name) => Err(Error::failure(format!("`{}` already exists", folder.join(name).display()))
+            .hint("name another folder with `-o`: existing files are never overwritten")),
+        None => Ok(()),
+    }
+}
+
+/// Writes a file below a folder, and creates the folders that it needs. The file must not exist yet.
+pub(super) fn create_below(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+    let path = folder.join(name);
+    fs::create_dir_all(folder_of(&path)).map_err(|error| unwritable(&path, &error))?;
+    create(&path, text)
+}
+
+/// The path of `folder`, which need not exist, from the folder of the file `top`: empty if it is that folder.
+pub(super) fn path_below(top: &Path, folder: &Path) -> Result<String, Error> {
+    let outside = || {
+        let message = format!("`{}` is not below the folder of `{}`", folder.display(), top.display());
+        Error::usage(message).hint("a configuration includes only files below its folder: name a folder there")
+    };
+    let base = folder_of(top).canonicalize().map_err(|error| unwritable(top, &error))?;
+    let mut missing = Vec::new();
+    let mut at = folder.to_owned();
+    let found = loop {
+        if let Ok(found) = if at.as_os_str().is_empty() { Path::new(".").canonicalize() } else { at.canonicalize() } {
+            break found;
+        }
+        missing.push(at.file_name().ok_or_else(outside)?.to_owned());
+        at = at.parent().ok_or_else(outside)?.to_owned();
+    };
+    let whole = missing.iter().rev().fold(found, |path, name| path.join(name));
+    let below = whole.strip_prefix(&base).map_err(|_| outside())?;
+    below.to_str().map(str::to_owned).ok_or_else(outside)
+}
+
 /// Reads a saved plan.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let not_a_plan = |why: &str| {

@@ -141,7 +141,7 @@ impl<'a> Session<'a> {
         // the real account ids show more than the offline placeholders
         let mut findings = lint::declared(&desired);
         deny(&findings, global.deny())?;
-        let kubernetes = self.kubernetes(&aws, &desired);
+        let kubernetes = kubernetes(self.run, &aws, &desired.owner, &desired.clusters);
         let read = ReadOptions { parallelism, destroy: options.destroy, shard: options.shard };
         let live = observe::observe(&desired, &identities, early, &aws, &kubernetes, &read, self.listener()).await;
         tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
@@ -171,33 +171,9 @@ impl<'a> Session<'a> {
 
     /// Resolves the configuration for these accounts.
     fn resolve(&self, aws: &AwsReader, identities: &BTreeMap<Key, Access<Identity>>) -> Result<Desired, Error> {
-        let known = identities.iter().filter_map(|(key, identity)| match identity {
-            Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
-            Access::Wrong(..) | Access::Unknown(_) => None,
-        });
-        let region = aws.default_region();
-        let default_region = region.as_ref().ok().cloned().flatten();
-        let facts = Identities { accounts: known.collect(), default_region, online: true, provisional: false };
-        let mut desired: Desired = self.configuration.resolve(&facts).map_err(|mistakes| match region {
-            // the AWS profile is wrong, not the configuration
-            Err(why) => Error::new(ExitStatus::Invalid, why),
-            Ok(_) => mistakes.into(),
-        })?;
+        let mut desired = resolve(&self.configuration, aws, identities)?;
         desired.guard.at_most = self.run.global.guard();
         Ok(desired)
-    }
-
-    fn kubernetes(&self, aws: &AwsReader, desired: &Desired) -> KubernetesReader {
-        let Run { context, transports, global, .. } = self.run;
-        let aws = aws.clone();
-        let tokens: TokenSource = Arc::new(move |cluster: Key| {
-            let aws = aws.clone();
-            async move { aws.eks_token(&cluster).await.map(|token| (token.token, token.expires)) }.boxed()
-        });
-        let parallelism = usize::from(global.parallelism);
-        let interactive = std::io::stdin().is_terminal();
-        let settings = KubernetesSettings { timeout: global.timeout, parallelism, interactive };
-        KubernetesReader::new(context, transports, &desired.owner, &desired.clusters, tokens, settings)
     }
 
     /// Prints the warnings of the API servers, each once in a run.
@@ -225,6 +201,45 @@ impl<'a> Session<'a> {
         let now = jiff::Timestamp::from_second(self.run.context.now());
         PlanV2::of(plan, &now.map(|time| time.to_string()).unwrap_or_default())
     }
+}
+
+/// Resolves a configuration for the accounts that STS named.
+pub(super) fn resolve(
+    configuration: &Configuration,
+    aws: &AwsReader,
+    identities: &BTreeMap<Key, Access<Identity>>,
+) -> Result<Desired, Error> {
+    let known = identities.iter().filter_map(|(key, identity)| match identity {
+        Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
+        Access::Wrong(..) | Access::Unknown(_) => None,
+    });
+    let region = aws.default_region();
+    let default_region = region.as_ref().ok().cloned().flatten();
+    let facts = Identities { accounts: known.collect(), default_region, online: true, provisional: false };
+    configuration.resolve(&facts).map_err(|mistakes| match region {
+        // the AWS profile is wrong, not the configuration
+        Err(why) => Error::new(ExitStatus::Invalid, why),
+        Ok(_) => mistakes.into(),
+    })
+}
+
+/// A reader of the Kubernetes APIs of these clusters.
+pub(super) fn kubernetes(
+    run: Run<'_>,
+    aws: &AwsReader,
+    owner: &Key,
+    clusters: &BTreeMap<Key, Cluster>,
+) -> KubernetesReader {
+    let Run { context, transports, global, .. } = run;
+    let aws = aws.clone();
+    let tokens: TokenSource = Arc::new(move |cluster: Key| {
+        let aws = aws.clone();
+        async move { aws.eks_token(&cluster).await.map(|token| (token.token, token.expires)) }.boxed()
+    });
+    let parallelism = usize::from(global.parallelism);
+    let interactive = std::io::stdin().is_terminal();
+    let settings = KubernetesSettings { timeout: global.timeout, parallelism, interactive };
+    KubernetesReader::new(context, transports, owner, clusters, tokens, settings)
 }
 
 /// What is known offline: the region of the environment.

@@ -160,6 +160,14 @@ impl Sources {
         self.add(name, bytes)
     }
 
+    /// Adds a text as the file of this name, without reading it.
+    ///
+    /// # Errors
+    /// The reason, which fits behind "`NAME`: ".
+    pub(crate) fn keep(&mut self, name: &str, text: &str) -> Result<Arc<Source>, String> {
+        self.add(normalized(name)?, text.as_bytes().to_vec())
+    }
+
     fn add(&mut self, name: String, bytes: Vec<u8>) -> Result<Arc<Source>, String> {
         self.total += bytes.len() as u64;
         if self.total > TOTAL_LIMIT {

@@ -9,8 +9,8 @@ pub use super::eks::token::EksToken;
 use super::account::{AccountClient, Action, ClientOptions, invalid};
 use super::connect::{Clock, Connector};
 use super::{
-    AccountSummary, Answer, BulkPage, ClusterFacts, IdentityToken, Listed, PolicySummary, ProveAws, ReadAws,
-    RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
+    AccountSummary, Answer, AssociationSummary, BulkPage, ClusterFacts, IdentityToken, ListEks, Listed, PolicySummary,
+    ProveAws, ReadAws, RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
 };
 use crate::context::Context;
 use crate::event::Listen;
@@ -41,7 +41,7 @@ pub struct AwsWriter {
 }
 
 struct AwsClients {
-    accounts: BTreeMap<Key, AccountClient>,
+    accounts: Arc<BTreeMap<Key, AccountClient>>,
     clusters: BTreeMap<Key, Cluster>,
     /// The region of the ambient settings, or why it is not a region.
     default_region: Result<Option<Region>, String>,
@@ -82,7 +82,27 @@ impl AwsReader {
         default_region: Result<Option<Region>, String>,
         requests: Arc<AtomicU64>,
     ) -> Self {
+        let accounts = Arc::new(accounts);
         Self { clients: Arc::new(AwsClients { accounts, clusters: clusters.clone(), default_region, requests }) }
+    }
+
+    /// A reader of the same accounts, with the same clients, for these clusters.
+    #[must_use]
+    pub fn with_clusters(&self, clusters: &BTreeMap<Key, Cluster>) -> Self {
+        let AwsClients { accounts, clusters: _, default_region, requests } = &*self.clients;
+        Self {
+            clients: Arc::new(AwsClients {
+                accounts: Arc::clone(accounts),
+                clusters: clusters.clone(),
+                default_region: default_region.clone(),
+                requests: Arc::clone(requests),
+            }),
+        }
+    }
+
+    /// The region in the environment or the profile of an account.
+    pub fn region_of(&self, account: &Key) -> Option<Region> {
+        self.clients.accounts.get(account).and_then(|account| account.region.clone())
     }
 
     /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
@@ -218,6 +238,17 @@ impl ProveAws for AwsReader {
     async fn association_role(&self, cluster: &Key, id: &str) -> Answer<Option<String>> {
         let (account, region, name) = self.clients.cluster(cluster, eks::associations::DESCRIBE)?;
         eks::associations::role(account, &region, &name, id).await
+    }
+}
+
+impl ListEks for AwsReader {
+    async fn cluster_names(&self, account: &Key, region: &Region) -> Answer<Vec<ClusterName>> {
+        eks::names(self.clients.account(account, eks::LIST)?, region).await
+    }
+
+    async fn associations(&self, cluster: &Key) -> Answer<Vec<AssociationSummary>> {
+        let (account, region, name) = self.clients.cluster(cluster, eks::LIST_ASSOCIATIONS)?;
+        eks::associations(account, &region, &name).await
     }
 }
 

@@ -1,11 +1,12 @@
-//! EKS: DescribeCluster, and tokens for the Kubernetes API of a cluster.
+//! EKS: DescribeCluster, lists, and tokens for the Kubernetes API of a cluster.
 
 pub(crate) mod associations;
 pub(crate) mod token;
 
 use super::account::{AccountClient, Action, optional, other};
+use super::iam::pages::{pages, parsed};
 use super::retry::RetryFacts;
-use super::{Answer, ClusterFacts};
+use super::{Answer, AssociationSummary, ClusterFacts};
 use crate::ids::{ClusterName, IssuerUrl, Region};
 
 pub(crate) const ACTION: Action = Action { service: "eks", name: "DescribeCluster" };
@@ -30,4 +31,46 @@ pub(crate) async fn cluster(
         certificate_authority: cluster.certificate_authority().and_then(|ca| ca.data()).map(str::to_owned),
         status: cluster.status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
     }))
+}
+
+pub(crate) const LIST: Action = Action { service: "eks", name: "ListClusters" };
+pub(crate) const LIST_ASSOCIATIONS: Action = Action { service: "eks", name: "ListPodIdentityAssociations" };
+
+/// eks:ListClusters: the names of the clusters of a region.
+pub(crate) async fn names(account: &AccountClient, region: &Region) -> Answer<Vec<ClusterName>> {
+    let client = account.eks(region);
+    let size = |name: &ClusterName| name.as_str().len();
+    let fetch = |token: Option<String>| {
+        let request = client.list_clusters().set_next_token(token);
+        async move {
+            let page = account.caller.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
+            let names = page.clusters().iter().map(|name| parsed(LIST, Some(name), ClusterName::parse));
+            Ok((names.collect::<Answer<Vec<_>>>()?, page.next_token().map(str::to_owned)))
+        }
+    };
+    pages(account, LIST, size, fetch).await
+}
+
+/// eks:ListPodIdentityAssociations of a cluster.
+pub(crate) async fn associations(
+    account: &AccountClient,
+    region: &Region,
+    name: &ClusterName,
+) -> Answer<Vec<AssociationSummary>> {
+    let client = account.eks(region);
+    let size = |item: &AssociationSummary| item.namespace.len() + item.service_account.len() + item.id.len();
+    let fetch = |token: Option<String>| {
+        let request = client.list_pod_identity_associations().cluster_name(name.as_str()).set_next_token(token);
+        async move {
+            let page = account.caller.call(LIST_ASSOCIATIONS, RetryFacts::default(), || request.clone().send()).await?;
+            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+            let items = page.associations().iter().map(|item| AssociationSummary {
+                id: text(item.association_id()),
+                namespace: text(item.namespace()),
+                service_account: text(item.service_account()),
+            });
+            Ok((items.collect(), page.next_token().map(str::to_owned)))
+        }
+    };
+    pages(account, LIST_ASSOCIATIONS, size, fetch).await
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod bulk;
 mod lost_reply;
-mod pages;
+pub(crate) mod pages;
 pub(crate) mod policies;
 pub(crate) mod providers;
 pub(crate) mod roles;

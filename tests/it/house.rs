@@ -44,6 +44,7 @@ fn command_reference_is_the_help_text() {
         names,
         [
             "init",
+            "import",
             "validate",
             "plan",
             "apply",

@@ -21,6 +21,7 @@ mod guards;
 mod hostile;
 mod house;
 mod ignore;
+mod import;
 mod kill;
 mod lies;
 mod life;

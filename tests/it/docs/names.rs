@@ -275,6 +275,16 @@ fn permissions_are_those_that_the_program_calls() {
     assert_eq!(allowed, called);
 }
 
+#[test]
+fn permissions_of_import_are_those_that_it_calls() {
+    let source = source();
+    let called = source.split("Action { service: \"eks\", name: \"").skip(1);
+    let called: BTreeSet<String> = called.filter_map(|rest| Some(format!("eks:{}", rest.split('"').next()?))).collect();
+    let mut named = actions(&permissions("AWS: to import"));
+    named.insert("eks:DescribeCluster".to_owned());
+    assert_eq!(named, called);
+}
+
 /// A shard reads what `irsa plan` reads, except what the page lists.
 #[test]
 fn permissions_of_a_shard_are_those_of_the_example() {

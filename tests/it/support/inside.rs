@@ -97,13 +97,23 @@ impl Inside {
         self.irsa_as("irsa", seed, file, arguments).await
     }
 
+    /// Runs irsa without a configuration.
+    pub(crate) async fn irsa_alone(&self, seed: u64, arguments: &[&str]) -> Ended {
+        let line: Vec<&str> = std::iter::once("irsa").chain(arguments.iter().copied()).collect();
+        self.run("irsa", seed, &line, arguments).await
+    }
+
     /// Like `irsa`, with an actor of its own.
     pub(crate) async fn irsa_as(&self, actor: &str, seed: u64, file: &str, arguments: &[&str]) -> Ended {
-        let (ui, kept) = Ui::capturing();
         let path = self.path(file).display().to_string();
         let mut line = vec!["irsa", "--config", &path];
         line.extend(arguments);
-        let cli = Cli::try_parse_from(&line).unwrap_or_else(|error| panic!("{error}"));
+        self.run(actor, seed, &line, arguments).await
+    }
+
+    async fn run(&self, actor: &str, seed: u64, line: &[&str], arguments: &[&str]) -> Ended {
+        let (ui, kept) = Ui::capturing();
+        let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
         let machine = self.machine(actor, seed);
         let started = Instant::now();
         // on the heap, because the futures of the SDKs are large

@@ -179,6 +179,12 @@ impl Someone {
         self.wait(call.client_id(audience).send());
     }
 
+    /// Whether a ServiceAccount token gets the role.
+    pub(crate) fn token_gets_role(&self, role_arn: &str, token: &str) -> bool {
+        let call = self.sts.assume_role_with_web_identity().role_arn(role_arn).role_session_name("pod");
+        self.runtime.block_on(call.web_identity_token(token).send()).is_ok()
+    }
+
     pub(crate) fn put_in_instance_profile(&self, role: &str) {
         let name = format!("{role}-profile");
         self.wait(self.iam.create_instance_profile().instance_profile_name(&name).send());

@@ -1,0 +1,350 @@
+//! `irsa import`: writes a configuration for what is live. Reads only, and never overwrites a file.
+
+use super::arguments::Import;
+use super::session::{self, offline};
+use super::{Run, files, output, signals};
+use crate::apply::wait;
+use crate::config::{self, Configuration};
+use crate::error::{Error, ExitStatus};
+use crate::ids::{AccountId, ClusterName, Key, Partition, Region};
+use crate::import::{
+    self, ClusterKeys, Existing, Ignores, Imported, Scope, Seen, SeenAccount, SeenCluster, account_key, read,
+};
+use crate::lint;
+use crate::model::desired::{Account, Cluster, ClusterState, Desired, KubernetesAccess, PLACEHOLDER_ID};
+use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, Observed};
+use crate::model::note::Severity;
+use crate::model::origin::Origin;
+use crate::model::pattern::Pattern;
+use crate::observe;
+use crate::render::Format;
+use crate::world::Transports;
+use crate::world::aws::{AwsReader, AwsSettings};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, Error> {
+    output::no_json(run.global, "import")?;
+    if run.global.format != Format::Text {
+        return Err(Error::usage("`irsa import` has no `--format`").hint("it writes files and prints a summary"));
+    }
+    if !run.global.only.is_empty() {
+        return Err(Error::usage("`irsa import` has no `--only`").hint("use `--cluster`, `--namespace` and `--role`"));
+    }
+    let extended = run.global.config.as_deref();
+    if extended.is_some() && !arguments.account_profile.is_empty() {
+        return Err(Error::usage("`--account-profile` does not go with `--config`")
+            .hint("the configuration says how to reach its accounts: declare further ones there"));
+    }
+    files::check_new(&arguments.out, &import::entries(extended.is_some()))?;
+    let configuration = extended.map(|_| session::load(run.global)).transpose()?;
+    let owner = owner(arguments, configuration.as_ref())?;
+    let inside = extended.map(|top| files::path_below(top, &arguments.out)).transpose()?;
+    let signals = signals::listen()?;
+    let importer = Importer { run, arguments, configuration, inside };
+    // on the heap: the futures of the SDKs are large
+    let (seen, result) = tokio::select! {
+        done = Box::pin(importer.read(owner)) => done?,
+        interrupt = wait::until_set(&signals.first) => {
+            return Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"));
+        }
+    };
+    for (name, text) in &result.files {
+        files::create_below(&arguments.out, name, text)?;
+    }
+    report(run, &arguments.out, importer.inside.as_deref(), &seen, &result);
+    let is_complete = seen.unseen.is_empty() || run.global.allow_incomplete;
+    Ok(if is_complete { ExitStatus::Success } else { ExitStatus::Refused })
+}
+
+/// The owner: that of the configuration, or that of `--owner`.
+fn owner(arguments: &Import, configuration: Option<&Configuration>) -> Result<Key, Error> {
+    match (&arguments.owner, configuration.and_then(Configuration::owner)) {
+        (Some(named), Some(declared)) if *named != declared => {
+            Err(Error::usage(format!("`--owner` is `{named}`, and the configuration has owner `{declared}`"))
+                .hint("leave `--owner` out"))
+        }
+        (_, Some(owner)) => Ok(owner),
+        (Some(owner), None) => Ok(owner.clone()),
+        (None, None) => Err(Error::usage("`--owner` is missing")
+            .hint("choose a name for this configuration, which no other configuration uses: `--owner NAME`")),
+    }
+}
+
+/// Prints what was left out, what was written, and what to do next.
+fn report(run: Run<'_>, folder: &Path, inside: Option<&str>, seen: &Seen, imported: &Imported) {
+    for text in &seen.unseen {
+        run.ui.warning(&format!("not read: {text}"));
+    }
+    for text in &imported.left_out {
+        run.ui.warning(&format!("not declared: {text}"));
+    }
+    let words =
+        [("cluster", "clusters"), ("role", "roles"), ("ServiceAccount", "ServiceAccounts"), ("policy", "policies")];
+    let counts = imported.counts.iter().zip(words);
+    let counts: Vec<String> =
+        counts.map(|(count, (one, many))| format!("{count} {}", if *count == 1 { one } else { many })).collect();
+    let top = folder.join(import::top_file(inside.is_some()));
+    run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
+    let config = match inside {
+        None => top.display().to_string(),
+        Some(inside) => {
+            let names = imported.files.iter().filter_map(|(name, _)| match name.split_once('/') {
+                Some(("roles", _)) => Some("roles/*.toml"),
+                Some(_) => None,
+                None => Some(name.as_str()),
+            });
+            let below = |name: &str| if inside.is_empty() { name.to_owned() } else { format!("{inside}/{name}") };
+            let names: BTreeSet<String> = names.map(below).collect();
+            let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+            let file = run.global.config().display().to_string();
+            run.ui.message(&format!("add to `{file}`: include = [{}]", names.join(", ")));
+            file
+        }
+    };
+    run.ui
+        .message(&format!("read the files, then run `irsa validate -c {config}` and `irsa plan -c {config} --adopt`"));
+}
+
+struct Importer<'a> {
+    run: Run<'a>,
+    arguments: &'a Import,
+    configuration: Option<Configuration>,
+    /// The folder of the result, from that of the configuration to extend.
+    inside: Option<String>,
+}
+
+impl Importer<'_> {
+    async fn read(&self, owner: Key) -> Result<(Seen, Imported), Error> {
+        let Run { context, transports, ui, global } = self.run;
+        let parallelism = usize::from(global.parallelism);
+        let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
+        let scope =
+            Scope { owner, namespaces: patterns(&self.arguments.namespace), roles: patterns(&self.arguments.role) };
+        let declared = self.configuration.as_ref().map(|file| file.resolve(&offline(context))).transpose()?;
+        let accounts = declared.as_ref().map_or_else(|| self.accounts(), |declared| declared.accounts.clone());
+        let settings = AwsSettings { timeout: global.timeout, parallelism };
+        let transports = Transports { ask: Some(ui.ask()), ..transports.clone() };
+        let hints = self.region_hints(&accounts, declared.as_ref());
+        let aws = AwsReader::connect(context, &transports, &accounts, &hints, settings, ui.listener()).await;
+        let identities = observe::identify(&accounts, &aws).await;
+        let existing = self.configuration.as_ref().map(|file| existing(file, &aws, &identities)).transpose()?;
+        if !identities.values().any(|identity| matches!(identity, Access::Granted(_))) {
+            let why = identities.values().filter_map(|identity| match identity {
+                Access::Granted(_) => None,
+                Access::Wrong(why, _) | Access::Unknown(why) => Some(why.clone()),
+            });
+            return Err(Error::failure("no account could be used").details(why));
+        }
+        let regions = self.regions(&aws, &identities)?;
+        let (found, unlisted) = if self.arguments.cluster.is_empty() {
+            read::cluster_names(&regions, &aws).await
+        } else {
+            let named = regions.iter().flat_map(|(account, region)| {
+                self.arguments.cluster.iter().map(move |name| (account.clone(), region.clone(), name.clone()))
+            });
+            (named.collect(), Vec::new())
+        };
+        let clusters = self.clusters(found, &identities, existing.as_ref());
+        let aws = aws.with_clusters(&clusters);
+        let kubernetes = session::kubernetes(self.run, &aws, &scope.owner, &clusters);
+        let targets = read::Targets { accounts: &accounts, identities: &identities, clusters: &clusters, parallelism };
+        let listener = ui.listener();
+        let (mut seen, missing) = read::world(targets, &scope, &aws, &kubernetes, listener.as_ref()).await;
+        for text in kubernetes.take_warnings() {
+            ui.warning(&text);
+        }
+        self.check_named(&seen, &clusters, &missing)?;
+        seen.unseen.splice(0..0, unlisted);
+        let without = import::import(&seen, &scope, existing.as_ref(), &Ignores::new());
+        let ignores = self.ignores(&seen, &without, &aws, &identities)?;
+        let imported =
+            if ignores.is_empty() { without } else { import::import(&seen, &scope, existing.as_ref(), &ignores) };
+        Ok((seen, imported))
+    }
+
+    /// The lint rules whose findings on the result would make `irsa validate` or `irsa plan` fail.
+    ///
+    /// # Errors
+    /// The mistakes in the result, which are mistakes of this program. Nothing is written then.
+    fn ignores(
+        &self,
+        seen: &Seen,
+        imported: &Imported,
+        aws: &AwsReader,
+        identities: &BTreeMap<Key, Access<Identity>>,
+    ) -> Result<Ignores, Error> {
+        let below = self.inside.as_deref().filter(|inside| !inside.is_empty());
+        let name = |name: &str| below.map_or_else(|| name.to_owned(), |below| format!("{below}/{name}"));
+        let texts = imported.files.iter().map(|(path, text)| (name(path), text.as_str()));
+        let configuration = config::of_texts(self.configuration.as_ref(), texts)?;
+        let live = live(seen);
+        let mut ignores = Ignores::new();
+        let offline = configuration.resolve(&offline(self.run.context))?;
+        let online = session::resolve(&configuration, aws, identities)?;
+        let findings = lint::declared(&offline).into_iter().chain(lint::declared(&online));
+        let findings = findings.chain(lint::declared_against(&online, &live));
+        for finding in findings.filter(|finding| finding.severity >= Severity::High && finding.ignored.is_none()) {
+            ignores.entry(finding.address).or_default().insert(finding.rule);
+        }
+        Ok(ignores)
+    }
+
+    /// The accounts of the profiles, or that of the ambient credentials.
+    fn accounts(&self) -> BTreeMap<Key, Account> {
+        let profiles: Vec<Option<&String>> = match &self.arguments.account_profile[..] {
+            [] => vec![None],
+            profiles => profiles.iter().map(Some).collect(),
+        };
+        let mut taken = BTreeSet::new();
+        let mut accounts = BTreeMap::new();
+        for profile in profiles {
+            let key = account_key(profile.map(String::as_str), &taken);
+            taken.insert(key.clone());
+            accounts.insert(key, ambient(profile.cloned()));
+        }
+        accounts
+    }
+
+    /// Clusters that tell the reader a region of each account before the real ones are known.
+    fn region_hints(&self, accounts: &BTreeMap<Key, Account>, declared: Option<&Desired>) -> BTreeMap<Key, Cluster> {
+        let mut hints = declared.map(|declared| declared.clusters.clone()).unwrap_or_default();
+        if let (Some(region), None) = (self.arguments.region.first(), declared) {
+            let hint = |key: &Key| (key.clone(), cluster(key.clone(), region.clone(), None));
+            hints.extend(accounts.keys().map(hint));
+        }
+        hints
+    }
+
+    /// The regions of each account that can be used.
+    fn regions(
+        &self,
+        aws: &AwsReader,
+        identities: &BTreeMap<Key, Access<Identity>>,
+    ) -> Result<Vec<(Key, Region)>, Error> {
+        let usable = identities.iter().filter(|(_, access)| matches!(access, Access::Granted(_)));
+        let mut regions = Vec::new();
+        for (key, _) in usable {
+            if !self.arguments.region.is_empty() {
+                let named: BTreeSet<&Region> = self.arguments.region.iter().collect();
+                regions.extend(named.into_iter().map(|region| (key.clone(), region.clone())));
+                continue;
+            }
+            let default = aws.default_region().map_err(|why| Error::new(ExitStatus::Invalid, why))?;
+            let Some(region) = aws.region_of(key).or(default) else {
+                return Err(Error::usage(format!("the region of account `{key}` is unknown"))
+                    .hint("add `--region`, set AWS_REGION, or give the profile a region"));
+            };
+            regions.push((key.clone(), region));
+        }
+        Ok(regions)
+    }
+
+    /// The clusters to read, by key: those that were found, and those of the configuration.
+    fn clusters(
+        &self,
+        found: Vec<(Key, Region, ClusterName)>,
+        identities: &BTreeMap<Key, Access<Identity>>,
+        existing: Option<&Existing>,
+    ) -> BTreeMap<Key, Cluster> {
+        let mut clusters: BTreeMap<Key, Cluster> = BTreeMap::new();
+        let declared = existing.map(|existing| &existing.desired.clusters);
+        let is_active = |cluster: &&Cluster| cluster.state == ClusterState::Active;
+        if self.arguments.cluster.is_empty() {
+            let active = declared.into_iter().flatten().filter(|(_, cluster)| is_active(cluster));
+            clusters.extend(active.map(|(key, cluster)| (key.clone(), cluster.clone())));
+        }
+        let mut keys = ClusterKeys { taken: existing.map(|existing| existing.keys.clone()).unwrap_or_default() };
+        for (account, region, name) in found {
+            let same = |cluster: &Cluster| {
+                cluster.account == account
+                    && cluster.name.as_ref() == Some(&name)
+                    && cluster.region.as_ref() == Some(&region)
+            };
+            let known = declared.into_iter().flatten().find(|(_, cluster)| same(cluster) && is_active(cluster));
+            if let Some((key, cluster)) = known {
+                clusters.insert(key.clone(), cluster.clone());
+            } else if let Some(Access::Granted(identity)) = identities.get(&account) {
+                let key = keys.choose(&name, &region, &identity.account);
+                clusters.insert(key, cluster(account, region, Some(name)));
+            }
+        }
+        clusters
+    }
+
+    /// Fails if a cluster of `--cluster` is in none of the regions. In the others it need not exist.
+    fn check_named(&self, seen: &Seen, clusters: &BTreeMap<Key, Cluster>, missing: &[Key]) -> Result<(), Error> {
+        let is_named =
+            |key: &Key, name: &ClusterName| clusters.get(key).is_some_and(|one| one.name.as_ref() == Some(name));
+        for name in &self.arguments.cluster {
+            let exists = seen.clusters.keys().any(|key| is_named(key, name));
+            if !exists && missing.iter().any(|key| is_named(key, name)) {
+                return Err(Error::failure(format!("there is no cluster `{name}` in these accounts and regions"))
+                    .hint("name its region with `--region`, and its account with `--account-profile`"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What lint needs to know of the live world: the providers and the issuers.
+fn live(seen: &Seen) -> Live {
+    let account = |account: &SeenAccount| {
+        let listed = match &account.listed_providers {
+            Some(_) => Observed::Present(()),
+            None => Observed::Unknown("the providers were not listed".to_owned()),
+        };
+        let providers = account.listed_providers.iter().flatten();
+        LiveAccount {
+            providers: providers.map(|arn| (arn.clone(), Observed::Unknown("it was not read".to_owned()))).collect(),
+            ..LiveAccount::without_objects(Access::Granted(account.identity.clone()), listed)
+        }
+    };
+    let cluster = |cluster: &SeenCluster| LiveCluster {
+        issuer: Observed::Present(cluster.issuer.clone()),
+        api: Access::Granted(()),
+        extent: Extent::Named,
+        namespaces: BTreeMap::new(),
+        service_accounts: BTreeMap::new(),
+    };
+    Live {
+        accounts: seen.accounts.iter().map(|(key, item)| (key.clone(), account(item))).collect(),
+        clusters: seen.clusters.iter().map(|(key, item)| (key.clone(), cluster(item))).collect(),
+    }
+}
+
+/// The configuration to extend, resolved for its real accounts.
+fn existing(
+    file: &Configuration,
+    aws: &AwsReader,
+    identities: &BTreeMap<Key, Access<Identity>>,
+) -> Result<Existing, Error> {
+    let desired = session::resolve(file, aws, identities)?;
+    let surroundings = file.surroundings();
+    Ok(Existing {
+        desired,
+        keys: surroundings.keys,
+        role_tags: surroundings.role_tags,
+        has_default_boundary: surroundings.has_default_boundary,
+    })
+}
+
+/// The account of a profile, or of the ambient credentials, before STS is asked for its id.
+fn ambient(profile: Option<String>) -> Account {
+    let (id, partition) = (AccountId::parse(PLACEHOLDER_ID), Partition::parse("aws"));
+    let (Ok(id), Ok(partition)) = (id, partition) else { unreachable!("both are valid") };
+    Account { declared_id: None, id, partition, profile, assume_role: None, external_id: None, origin: None }
+}
+
+fn cluster(account: Key, region: Region, name: Option<ClusterName>) -> Cluster {
+    Cluster {
+        account,
+        region: Some(region),
+        name,
+        issuer: None,
+        state: ClusterState::Active,
+        kubernetes: KubernetesAccess { kubeconfig: None, context: None, unverified: false },
+        unmanaged: false,
+        origin: Origin { file: "".into(), line: 0, column: 0, span: 0..0 },
+    }
+}

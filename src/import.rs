@@ -1,0 +1,131 @@
+//! Makes a configuration from live objects: which roles to take, how to declare each so that it stays as it is, and the
+//! text of the files.
+//!
+//! A role is declared only if a plan of the result would change nothing but irsa's marks. What cannot be declared so is
+//! listed with the reason. Only `read` uses the ports; the rest is pure.
+
+mod draft;
+mod keys;
+mod makers;
+pub mod read;
+mod select;
+mod text;
+mod trust;
+mod write;
+
+pub use keys::{ClusterKeys, account_key};
+
+use crate::ids::{IssuerUrl, Key, PolicyArn, ProviderArn};
+use crate::model::desired::{Account, Cluster, Desired};
+use crate::model::live::{Identity, LivePolicy, LiveRole, LiveServiceAccount};
+use crate::model::pattern::{Pattern, any_matches};
+use crate::model::resource::StringMap;
+use crate::world::AssociationSummary;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What to import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The owner of the configuration.
+    pub owner: Key,
+    /// Namespaces of ServiceAccounts; all if empty.
+    pub namespaces: Vec<Pattern>,
+    /// Names of roles; all if empty.
+    pub roles: Vec<Pattern>,
+}
+
+impl Scope {
+    fn has_namespace(&self, namespace: &str) -> bool {
+        self.namespaces.is_empty() || any_matches(&self.namespaces, namespace)
+    }
+
+    fn has_role(&self, name: &str) -> bool {
+        self.roles.is_empty() || any_matches(&self.roles, name)
+    }
+}
+
+/// A configuration to which the result is added.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Existing {
+    /// It, resolved for the accounts that STS named.
+    pub desired: Desired,
+    /// The keys that it uses.
+    pub keys: BTreeSet<Key>,
+    /// The tags that it gives every role.
+    pub role_tags: StringMap,
+    /// Whether it gives every role a permissions boundary.
+    pub has_default_boundary: bool,
+}
+
+/// The live objects that were read.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The accounts that could be used.
+    pub accounts: BTreeMap<Key, SeenAccount>,
+    /// The clusters that EKS described.
+    pub clusters: BTreeMap<Key, SeenCluster>,
+    /// What could not be read, one sentence each.
+    pub unseen: Vec<String>,
+}
+
+/// An account.
+#[derive(Debug, Clone)]
+pub struct SeenAccount {
+    /// How irsa reaches it.
+    pub account: Account,
+    /// Its id and partition.
+    pub identity: Identity,
+    /// The selected roles, in full.
+    pub roles: Vec<LiveRole>,
+    /// The customer managed policies that these roles attach. One that could not be read is missing.
+    pub policies: BTreeMap<PolicyArn, LivePolicy>,
+    /// The OIDC providers of the clusters, with the audiences that they accept.
+    pub providers: BTreeMap<ProviderArn, BTreeSet<String>>,
+    /// All OIDC providers of the account. None if they could not be listed.
+    pub listed_providers: Option<BTreeSet<ProviderArn>>,
+}
+
+/// A cluster.
+#[derive(Debug, Clone)]
+pub struct SeenCluster {
+    /// Its account, region and name.
+    pub cluster: Cluster,
+    /// Its issuer.
+    pub issuer: IssuerUrl,
+    /// Its ServiceAccounts. None if its API could not be used.
+    pub service_accounts: Option<Vec<LiveServiceAccount>>,
+    /// Its pod identity associations.
+    pub associations: Vec<AssociationSummary>,
+}
+
+/// The result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Path below the folder, and text. The first one is the top file.
+    pub files: Vec<(String, String)>,
+    /// What the files do not declare, and why: one line each.
+    pub left_out: Vec<String>,
+    /// How many clusters, roles, ServiceAccounts and policies the files declare.
+    pub counts: [usize; 4],
+}
+
+/// The lint rules to ignore, by the address of the object: `role/KEY`, `policy/ACCOUNT/KEY`.
+pub type Ignores = BTreeMap<String, BTreeSet<String>>;
+
+/// The configuration of what was seen. `existing` is the configuration that it extends.
+pub fn import(seen: &Seen, scope: &Scope, existing: Option<&Existing>, ignores: &Ignores) -> Imported {
+    write::files(&draft::draft(seen, scope, existing), seen, scope, existing, ignores)
+}
+
+/// The name of the top file: of a new configuration, or of the part that extends an existing one.
+pub fn top_file(extends: bool) -> &'static str {
+    if extends { "imported.toml" } else { "irsa.toml" }
+}
+
+/// The files and folders that `import` may write.
+pub fn entries(extends: bool) -> [&'static str; 4] {
+    [top_file(extends), "policies.toml", "policies", "roles"]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Tests of the pure parts. `tests/it/import.rs` has those of the whole.
+
+use super::trust::{Providers, Subject, split};
+use super::{ClusterKeys, account_key, keys, makers, text};
+use crate::ids::{AccountId, ClusterName, Key, Namespace, ProviderArn, Region, ServiceAccountName};
+use crate::model::live::LiveServiceAccount;
+use crate::model::resource::StringMap;
+use crate::policy::PolicyDocument;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+const PROVIDER: &str = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/a";
+
+fn map(pairs: &[(&str, &str)]) -> StringMap {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn maker_is_named_by_the_tags_that_it_documents() {
+    let cases = [
+        (
+            &[("alpha.eksctl.io/cluster-name", "prod"), ("aws:cloudformation:stack-name", "s1")][..],
+            "made by eksctl, stack `s1`",
+        ),
+        (&[("aws:cloudformation:stack-name", "s2")], "made by CloudFormation, stack `s2`"),
+        (&[("aws-cdk:id", "x"), ("aws:cloudformation:stack-name", "s3")], "made by CDK, stack `s3`"),
+        (&[("services.k8s.aws/controller-version", "iam-1")], "made by ACK"),
+        (&[("crossplane-name", "x")], "made by Crossplane, object `x`"),
+        (&[("KubernetesCluster", "k.example.com")], "made by kOps"),
+        (&[("ManagedBy", "Terraform")], "made by Terraform"),
+        (&[("terraform", "true")], "made by Terraform"),
+    ];
+    for (tags, text) in cases {
+        let found = makers::of_tags(&map(tags)).unwrap_or_default();
+        assert!(found.starts_with(text), "{tags:?}: {found}");
+    }
+    for tags in [&[("team", "a")][..], &[("terraform", "false")]] {
+        assert_eq!(makers::of_tags(&map(tags)), None, "{tags:?}");
+    }
+}
+
+fn service_account(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> LiveServiceAccount {
+    LiveServiceAccount {
+        namespace: Namespace::parse("apps").unwrap(),
+        name: ServiceAccountName::parse("web").unwrap(),
+        uid: String::new(),
+        resource_version: String::new(),
+        labels: map(labels),
+        annotations: map(annotations),
+        owner_references: Vec::new(),
+        managers: Vec::new(),
+        deleting: None,
+        pods: None,
+    }
+}
+
+#[test]
+fn only_tools_that_would_create_a_service_account_again_are_left_to_it() {
+    let recreates = |labels: &[(&str, &str)], annotations: &[(&str, &str)]| {
+        makers::of_service_account(&service_account(labels, annotations)).map(|maker| maker.recreates)
+    };
+    assert_eq!(recreates(&[("app.kubernetes.io/managed-by", "Helm")], &[]), Some(true));
+    assert_eq!(recreates(&[], &[("argocd.argoproj.io/tracking-id", "a")]), Some(true));
+    assert_eq!(recreates(&[("kustomize.toolkit.fluxcd.io/name", "a")], &[]), Some(true));
+    assert_eq!(recreates(&[("app.kubernetes.io/managed-by", "eksctl")], &[]), Some(false));
+    assert_eq!(recreates(&[("app", "web")], &[]), None);
+}
+
+#[test]
+fn keys_are_valid_and_unique() {
+    let key = |text: &str| Key::parse(text).unwrap();
+    let taken: BTreeSet<Key> = [key("a-b"), key("a-b-2")].into();
+    assert_eq!(keys::unique(&["a=b".to_owned()], |key| taken.contains(key)), key("a-b-3"));
+    assert_eq!(keys::unique(&["=+,".to_owned()], |_| false), key("unnamed"));
+    assert_eq!(keys::unique(&["x".repeat(64)], |_| false).as_str().len(), 63);
+    assert_eq!(account_key(Some("prod admin"), &BTreeSet::new()), key("prod-admin"));
+    let (name, account) = (ClusterName::parse("main").unwrap(), AccountId::parse("111122223333").unwrap());
+    let mut keys = ClusterKeys::default();
+    let mut chosen = |region: &str| keys.choose(&name, &Region::parse(region).unwrap(), &account).to_string();
+    assert_eq!(
+        [chosen("eu-west-1"), chosen("us-east-1"), chosen("us-east-1")],
+        ["main", "main-us-east-1", "main-us-east-1-111122223333"]
+    );
+}
+
+#[test]
+fn long_documents_and_braces_are_read_back_as_they_were() {
+    let document = PolicyDocument::live(
+        &json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "x{{{% y"}})
+            .to_string(),
+    );
+    let text = text::json(&document).expect("a file");
+    assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
+    assert_eq!(
+        text::statements(&document, 1_000).map(|value| value.to_string()),
+        None,
+        "TOML would fill in a template"
+    );
+    assert_eq!(text::json(&PolicyDocument::live("{\"Statement\": 1}")), None);
+}
+
+/// A statement for these subjects, with the operator and the audience.
+fn statement(operator: &str, audience: &str, subjects: &[&str]) -> serde_json::Value {
+    let subjects: Vec<String> = subjects.iter().map(|name| format!("system:serviceaccount:apps:{name}")).collect();
+    json!({
+        "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": PROVIDER},
+        "Condition": {operator: {"oidc.example.com/a:aud": audience, "oidc.example.com/a:sub": subjects}},
+    })
+}
+
+#[test]
+fn only_statements_that_irsa_would_generate_become_bindings() {
+    let (provider, cluster) = (ProviderArn::parse(PROVIDER).unwrap(), Key::parse("prod").unwrap());
+    let audiences: BTreeSet<String> = ["sts.amazonaws.com".to_owned()].into();
+    let providers: Providers<'_> = [(&provider, (&cluster, &audiences))].into();
+    let taken = |subject: &Subject| subject.2.as_str() != "taken";
+    let parts = |statements: &[serde_json::Value]| {
+        let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let parts = split(&PolicyDocument::live(&text), &providers, taken);
+        (parts.bindings.len(), parts.verbatim.len())
+    };
+    let usual = statement("StringEquals", "sts.amazonaws.com", &["a", "b"]);
+    assert_eq!(parts(std::slice::from_ref(&usual)), (2, 0));
+    assert_eq!(parts(&[statement("StringLike", "sts.amazonaws.com", &["a"])]), (0, 1));
+    assert_eq!(parts(&[statement("StringEquals", "other", &["a"])]), (0, 1), "the provider does not accept it");
+    assert_eq!(parts(&[statement("StringEquals", "sts.amazonaws.com", &["a", "taken"])]), (0, 1));
+    // irsa would merge these two into one statement
+    assert_eq!(parts(&[usual, statement("StringEquals", "sts.amazonaws.com", &["c"])]), (2, 1));
+}

@@ -1,0 +1,102 @@
+//! Splits a live trust policy into statements that irsa generates from bindings, and statements to declare as they are.
+
+use super::select::SUBJECT;
+use crate::ids::{Key, Namespace, ProviderArn, ServiceAccountName};
+use crate::policy::trust::{self, Grant};
+use crate::policy::{PolicyDocument, Statement};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A ServiceAccount of a cluster.
+pub(super) type Subject = (Key, Namespace, ServiceAccountName);
+
+/// The OIDC providers of an account for which bindings are possible: the cluster of each, and its audiences.
+pub(super) type Providers<'a> = BTreeMap<&'a ProviderArn, (&'a Key, &'a BTreeSet<String>)>;
+
+/// The parts of a trust policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// The ServiceAccounts to bind, with the audience of their tokens.
+    pub bindings: BTreeMap<Subject, String>,
+    /// The statements to declare as they are.
+    pub verbatim: Vec<Statement>,
+}
+
+/// Splits `live`. A subject is bound only if `is_free` says that no other role binds it.
+///
+/// The parts give a policy that is equal to `live` if its version is 2012-10-17. A missing provider or audience would
+/// be created for a binding, so those statements are declared as they are.
+pub(super) fn split(live: &PolicyDocument, providers: &Providers<'_>, is_free: impl Fn(&Subject) -> bool) -> Parts {
+    let mut parts = Parts::default();
+    let mut grants = BTreeSet::new();
+    // irsa merges the subjects of one provider and audience into one statement
+    let mut used: BTreeSet<(ProviderArn, String)> = BTreeSet::new();
+    for statement in live.statements() {
+        let bound = generated(statement, providers).filter(|found| {
+            let key = found.first().map(|(grant, _)| (grant.provider.clone(), grant.audience.clone()));
+            key.is_some_and(|key| !used.contains(&key))
+                && found.iter().all(|(_, subject)| is_free(subject) && !parts.bindings.contains_key(subject))
+        });
+        match bound {
+            Some(found) => {
+                for (grant, subject) in found {
+                    used.insert((grant.provider.clone(), grant.audience.clone()));
+                    parts.bindings.insert(subject, grant.audience.clone());
+                    grants.insert(grant);
+                }
+            }
+            None => parts.verbatim.push(statement.clone()),
+        }
+    }
+    if trust::build(&grants, &parts.verbatim) == *live {
+        return parts;
+    }
+    Parts { bindings: BTreeMap::new(), verbatim: live.statements().to_vec() }
+}
+
+/// The grants of a statement that is exactly what irsa would generate for them.
+fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Grant, Subject)>> {
+    let value = statement.to_value();
+    let provider = one(value.get("Principal")?.get("Federated")?)?;
+    let provider = ProviderArn::parse(provider).ok()?;
+    let (cluster, audiences) = providers.get(&provider)?;
+    let conditions = value.get("Condition")?.as_object()?;
+    let (_, equals) = conditions.iter().find(|(operator, _)| operator.eq_ignore_ascii_case("StringEquals"))?;
+    let claim = |name: &str| {
+        let mut keys = equals.as_object()?.iter();
+        keys.find(|(key, _)| key.rsplit(':').next().is_some_and(|end| end.eq_ignore_ascii_case(name)))
+            .map(|(_, value)| value)
+    };
+    let audience = one(claim("aud")?)?;
+    if !audiences.contains(audience) {
+        return None;
+    }
+    let found: Option<Vec<(Grant, Subject)>> = list(claim("sub")?)?
+        .into_iter()
+        .map(|text| {
+            let (namespace, name) = text.strip_prefix(SUBJECT)?.split_once(':')?;
+            let subject =
+                ((*cluster).clone(), Namespace::parse(namespace).ok()?, ServiceAccountName::parse(name).ok()?);
+            let grant = Grant { provider: provider.clone(), audience: audience.to_owned(), subject: text.to_owned() };
+            Some((grant, subject))
+        })
+        .collect();
+    let found = found?;
+    let built = trust::build(&found.iter().map(|(grant, _)| grant.clone()).collect(), &[]);
+    (built.statements() == [statement.clone()]).then_some(found)
+}
+
+fn one(value: &Value) -> Option<&str> {
+    match list(value)?[..] {
+        [only] => Some(only),
+        _ => None,
+    }
+}
+
+fn list(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(list) => list.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}

@@ -1,0 +1,440 @@
+//! `irsa import`: the result is valid, its plan adds only irsa's marks, and nobody gains or loses a role.
+
+use crate::support::given::{OtherPeople, document, ec2_trust};
+use crate::support::inside::{self, Inside};
+use crate::support::many;
+use crate::support::program::{Bench, Run, changes, refusals};
+use crate::support::world::{FIRST, World};
+use irsa_sandbox::kubernetes::Resource;
+use irsa_sandbox::{ClusterSpec, Sandbox, SandboxOptions};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+mod law;
+
+const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
+
+fn arn(kind: &str, name: &str) -> String {
+    format!("arn:aws:iam::{FIRST}:{kind}/{name}")
+}
+
+/// A statement that lets ServiceAccounts in, as irsa, eksctl and Terraform write it.
+fn lets_in(issuer: &str, audience: &str, subjects: &[&str]) -> Value {
+    let host = issuer.trim_start_matches("https://");
+    let subjects: Vec<String> = subjects.iter().map(|name| format!("system:serviceaccount:{name}")).collect();
+    let subjects = if subjects.len() == 1 { json!(subjects[0]) } else { json!(subjects) };
+    json!({
+        "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": arn("oidc-provider", host)},
+        "Condition": {"StringEquals": {format!("{host}:sub"): subjects, format!("{host}:aud"): audience}},
+    })
+}
+
+fn trust(statements: &[Value]) -> String {
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+}
+
+/// Removes irsa's tags, labels and annotations, and the times of changes.
+fn without_marks(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let is_mark = |item: &Value| item["Key"].as_str().is_some_and(|key| key.starts_with("irsa/"));
+            items.iter().filter(|item| !is_mark(item)).map(without_marks).collect()
+        }
+        Value::Object(entries) => {
+            let kept = entries.iter().filter(|(key, _)| !key.starts_with("irsa/"));
+            kept.map(|(key, value)| (key.clone(), without_marks(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Checks that a change of a plan has no field but irsa's marks. Two spellings of one document are no change.
+#[track_caller]
+fn only_marks(change: &Value) {
+    let fields = change["fields"].as_array().expect("fields");
+    assert!(!fields.is_empty(), "{change:#}");
+    for field in fields {
+        let is_mark = field["path"].as_str().is_some_and(|path| path.contains("irsa/"));
+        let (before, after) = (without_marks(&field["before"]), without_marks(&field["after"]));
+        assert!(is_mark || before == after, "{field:#} in {change:#}");
+    }
+}
+
+/// A world with the cluster `prod`, its provider, and a folder for irsa.
+struct Scene {
+    world: World,
+    bench: Bench,
+    issuer: String,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let world = World::with_cluster("prod");
+        let issuer = world.issuer("prod");
+        world.someone().create_provider(&issuer, &["sts.amazonaws.com"]);
+        let bench = Bench::new(world.environment());
+        Self { world, bench, issuer }
+    }
+
+    fn call(&self, action: &str, fields: &[(&str, &str)]) {
+        self.world.with(|sandbox| OtherPeople { sandbox, account: FIRST }.call(action, fields));
+    }
+
+    fn create_role(&self, name: &str, trust: &str) {
+        self.call("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", trust)]);
+    }
+
+    /// A role that trusts this ServiceAccount, which names it.
+    fn create_pair(&self, role: &str, namespace: &str, name: &str) {
+        let subject = format!("{namespace}:{name}");
+        self.create_role(role, &trust(&[lets_in(&self.issuer, "sts.amazonaws.com", &[&subject])]));
+        self.annotate(namespace, name, &[(ROLE_ARN, &arn("role", role))]);
+    }
+
+    fn annotate(&self, namespace: &str, name: &str, annotations: &[(&str, &str)]) {
+        let seed = |store: &mut irsa_sandbox::kubernetes::Store| {
+            store.seed_service_account(namespace, name, annotations, "kubectl-create").map(drop)
+        };
+        self.world.cluster("prod").with(seed).expect("a ServiceAccount");
+    }
+
+    fn iam(&self) -> Value {
+        without_marks(&self.world.with(|sandbox| sandbox.iam(FIRST, |iam| iam.snapshot())))
+    }
+
+    /// Which ServiceAccounts get which roles, as STS decides. `audiences` are those to ask for.
+    fn assumable(&self, audiences: &[&str]) -> BTreeSet<String> {
+        let someone = self.world.someone();
+        let all: Vec<(String, String)> = self.world.cluster("prod").with(|store| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let accounts = store.all(Resource::ServiceAccounts);
+            accounts.map(|item| (text(&item["metadata"]["namespace"]), text(&item["metadata"]["name"]))).collect()
+        });
+        let snapshot = self.world.with(|sandbox| sandbox.iam(FIRST, |iam| iam.snapshot()));
+        let roles: Vec<String> = snapshot["roles"].as_object().expect("roles").keys().cloned().collect();
+        let arns = roles.iter().map(|name| {
+            let role = snapshot["roles"].get(name).expect("a role");
+            let path = role["path"].as_str().unwrap_or("/");
+            format!("arn:aws:iam::{FIRST}:role{path}{name}")
+        });
+        let arns: Vec<String> = arns.collect();
+        let mut gets = BTreeSet::new();
+        for (namespace, name) in all {
+            for audience in audiences {
+                let token = self.world.with(|sandbox| sandbox.token("prod", &namespace, &name, audience));
+                let token = token.expect("a key");
+                let may = arns.iter().filter(|arn| someone.token_gets_role(arn, &token));
+                gets.extend(may.map(|arn| format!("{namespace}/{name} with {audience} gets {arn}")));
+            }
+        }
+        gets
+    }
+
+    fn import(&self, code: i32, more: &[&str]) -> Run {
+        let mut line = vec!["import", "--owner", "platform", "-o", "out"];
+        line.extend(more);
+        self.bench.ends(code, &line)
+    }
+
+    /// All files of the result.
+    fn text(&self) -> String {
+        let mut open = vec![self.bench.path("out")];
+        let mut text = BTreeMap::new();
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    let content = std::fs::read_to_string(&path).expect("a file");
+                    text.insert(path.display().to_string(), content);
+                }
+            }
+        }
+        text.into_iter().fold(String::new(), |mut all, (name, text)| {
+            write!(all, "### {name}\n{text}").expect("a string");
+            all
+        })
+    }
+
+    /// The law: the plan of the result changes only marks, apply too, and the plan after that is empty.
+    #[track_caller]
+    fn keeps_the_law(&self) {
+        let (iam, gets) = (self.iam(), self.assumable(&["sts.amazonaws.com", "other"]));
+        let config = ["-c", "out/irsa.toml"];
+        let validated = self.bench.irsa(&[&config[..], &["validate"]].concat());
+        assert_eq!(validated.code, 0, "{validated}{}", self.text());
+        let planned = self.bench.irsa(&[&config[..], &["plan", "--adopt", "--format", "json"]].concat());
+        assert_eq!(planned.code, 0, "{planned}{}", self.text());
+        let plan = planned.json();
+        assert_eq!(refusals(&plan), [""; 0], "{}", self.text());
+        for change in plan["changes"].as_array().expect("changes") {
+            only_marks(change);
+            assert!(["adopt", "update"].contains(&change["action"].as_str().expect("an action")), "{change:#}");
+        }
+        let applied = self.bench.irsa(&[&config[..], &["apply", "--adopt", "--auto-approve"]].concat());
+        assert_eq!(applied.code, 0, "{applied}");
+        let again = self.bench.irsa(&[&config[..], &["plan", "--detailed-exitcode"]].concat());
+        assert_eq!(again.code, 0, "{again}{}", self.text());
+        assert_eq!(self.iam(), iam, "IAM has changed in more than marks");
+        assert_eq!(self.assumable(&["sts.amazonaws.com", "other"]), gets);
+    }
+}
+
+#[test]
+fn role_of_a_service_account_is_declared_in_the_short_form() {
+    let scene = Scene::new();
+    scene.create_pair("reports", "reporting", "worker");
+    let run = scene.import(0, &[]);
+    run.says("wrote `out/irsa.toml`: 1 cluster, 1 role, 1 ServiceAccount, 0 policies");
+    let role = "[roles.reports]\nservice-accounts = [\"reporting/worker\"]\n";
+    assert_eq!(scene.bench.read("out/roles/reporting.toml"), role);
+    let top = format!(
+        "owner = \"platform\"\ninclude = [\"roles/*.toml\"]\n\n[accounts.default]\nid = \"{FIRST}\"\n\n[clusters.prod]\n\
+         region = \"eu-west-1\"\n\n[defaults.role]\npath = \"/\"\n"
+    );
+    assert_eq!(scene.bench.read("out/irsa.toml"), top);
+    scene.keeps_the_law();
+}
+
+/// Every shape of a role that is not the usual one, in one account.
+fn odd_world() -> Scene {
+    let scene = Scene::new();
+    let (issuer, host) = (scene.issuer.clone(), scene.issuer.trim_start_matches("https://").to_owned());
+    let usual = |subjects: &[&str]| lets_in(&issuer, "sts.amazonaws.com", subjects);
+    scene.create_pair("plain", "apps", "plain");
+    // one statement with two subjects, of which one does not exist
+    scene.create_role("two", &trust(&[usual(&["apps:two", "apps:missing"])]));
+    scene.annotate("apps", "two", &[(ROLE_ARN, &arn("role", "two"))]);
+    // no audience condition, and a wildcard: no binding is exactly this
+    let mut like = usual(&["apps:wild"]);
+    like["Condition"] = json!({"StringLike": {format!("{host}:sub"): "system:serviceaccount:apps:*"}});
+    scene.create_role("wild", &trust(&[like, usual(&["apps:wild"])]));
+    scene.annotate("apps", "wild", &[(ROLE_ARN, &arn("role", "wild"))]);
+    // principals beside the cluster
+    let person = json!({"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": arn("role", "plain"), "Service": "ec2.amazonaws.com"},
+        "Condition": {"Bool": {"aws:MultiFactorAuthPresent": true}, "NumericLessThan": {"aws:MultiFactorAuthAge": 300}}});
+    scene.create_role("mixed", &trust(&[usual(&["apps:mixed"]), person]));
+    scene.annotate("apps", "mixed", &[(ROLE_ARN, &arn("role", "mixed"))]);
+    // an audience that the provider does not accept
+    scene.create_role("audience", &trust(&[lets_in(&issuer, "other", &["apps:audience"])]));
+    let annotations = [(ROLE_ARN, arn("role", "audience")), ("eks.amazonaws.com/audience", "other".to_owned())];
+    let annotations: Vec<(&str, &str)> = annotations.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    scene.annotate("apps", "audience", &annotations);
+    // two roles trust one ServiceAccount, and only one of them is named
+    scene.create_role("second", &trust(&[usual(&["apps:plain"])]));
+    // a name that is no key, a path, a description, tags, a session, a boundary
+    let boundary = arn("policy", "boundary");
+    scene.call("CreatePolicy", &[("PolicyName", "boundary"), ("PolicyDocument", &document("Allow", ["s3:*"]))]);
+    scene.call(
+        "CreateRole",
+        &[
+            ("RoleName", "=odd,name@x"),
+            ("Path", "/teams/a/"),
+            ("Description", "what \"it\" does\n# not a comment"),
+            ("MaxSessionDuration", "5400"),
+            ("PermissionsBoundary", &boundary),
+            ("AssumeRolePolicyDocument", &trust(&[usual(&["apps:odd"])])),
+            ("Tags.member.1.Key", "team/x = y"),
+            ("Tags.member.1.Value", "a b"),
+            ("Tags.member.2.Key", "ManagedBy"),
+            ("Tags.member.2.Value", "Terraform"),
+        ],
+    );
+    let odd = arn("role", "teams/a/=odd,name@x");
+    let keys = ["eks.amazonaws.com/token-expiration", "eks.amazonaws.com/sts-regional-endpoints"];
+    scene.annotate("apps", "odd", &[(ROLE_ARN, &odd), (keys[0], "86400"), (keys[1], "true")]);
+    // policies: AWS's, one's own with five versions, a long one, and text that looks like a template
+    scene.call("AttachRolePolicy", &[("RoleName", "plain"), ("PolicyArn", "arn:aws:iam::aws:policy/ReadOnlyAccess")]);
+    let path = [("PolicyName", "shared.policy"), ("Path", "/p/"), ("Description", "of many")];
+    let first = document("Allow", ["s3:GetObject"]);
+    scene.call("CreatePolicy", &[&path[..], &[("PolicyDocument", first.as_str())]].concat());
+    let shared = arn("policy", "p/shared.policy");
+    for number in 0..4 {
+        let next = document("Allow", [&format!("s3:GetObject{number}")]);
+        let fields = [("PolicyArn", shared.as_str()), ("PolicyDocument", &next), ("SetAsDefault", "true")];
+        scene.call("CreatePolicyVersion", &fields);
+    }
+    for role in ["plain", "two"] {
+        scene.call("AttachRolePolicy", &[("RoleName", role), ("PolicyArn", &shared)]);
+    }
+    let braces = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject",
+        "Resource": ["arn:aws:s3:::b/{{ account_id }}", "arn:aws:s3:::b/{{{# x", "arn:aws:s3:::b/${aws:username}"]}]});
+    let long: Vec<String> = (0..40).map(|number| format!("arn:aws:s3:::bucket-{number}/*")).collect();
+    let long = json!({"Statement": {"Sid": "Old", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": long}});
+    for (name, text) in [("braces", braces), ("long", long)] {
+        let text = text.to_string();
+        scene.call("PutRolePolicy", &[("RoleName", "plain"), ("PolicyName", name), ("PolicyDocument", &text)]);
+    }
+    scene.call(
+        "PutRolePolicy",
+        &[("RoleName", "two"), ("PolicyName", "all"), ("PolicyDocument", &document("Allow", ["*"]))],
+    );
+    // a broken link, an unknown role, and a ServiceAccount of Helm
+    scene.annotate("apps", "broken", &[(ROLE_ARN, &arn("role", "plain"))]);
+    scene.annotate("apps", "lost", &[(ROLE_ARN, &arn("role", "gone"))]);
+    scene.create_role("helm", &trust(&[usual(&["apps:helm"])]));
+    scene.annotate("apps", "helm", &[(ROLE_ARN, &arn("role", "helm")), ("meta.helm.sh/release-name", "shop")]);
+    // nobody's business
+    scene.create_role("ec2", &ec2_trust());
+    scene
+}
+
+#[test]
+fn odd_roles_keep_everything_they_have() {
+    let scene = odd_world();
+    scene.world.someone().associate("prod", "apps", "plain", &arn("role", "ec2"));
+    let run = scene.import(0, &[]);
+    for text in [
+        "not declared: ServiceAccount `apps/broken` in cluster `prod`: ",
+        "not declared: ServiceAccount `apps/lost` in cluster `prod`: there is no role",
+        "of `apps/plain` in cluster `prod`: irsa does not manage associations yet",
+    ] {
+        run.says(text);
+        let listed = text.trim_start_matches("not declared: ");
+        assert!(scene.bench.read("out/irsa.toml").contains(listed), "{}", scene.text());
+    }
+    let text = scene.text();
+    assert!(!text.contains("[roles.ec2]"), "{text}");
+    let declared = [
+        "manage = \"annotate\"",
+        "# apps/helm: made by Helm, release `shop`",
+        "# made by Terraform, as its tags say",
+        "max-session-duration = \"90m\"",
+        "token-expiration = \"24h\"",
+        "attach = [\"shared.policy\", \"aws:ReadOnlyAccess\"]",
+        "imported as it was",
+        "name = \"=odd,name@x\"",
+    ];
+    for part in declared {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    scene.keeps_the_law();
+}
+
+#[test]
+fn existing_files_are_refused_before_anything_is_read() {
+    let scene = Scene::new();
+    scene.bench.write("out/roles/mine.toml", "# mine\n");
+    scene.world.clear_log();
+    scene.import(1, &[]).says("`out/roles` already exists");
+    assert_eq!(scene.world.actions(), [""; 0]);
+    assert_eq!(scene.bench.read("out/roles/mine.toml"), "# mine\n");
+}
+
+#[test]
+fn missing_region_owner_or_folder_is_a_usage_error() {
+    let mut scene = Scene::new();
+    scene.bench.ends(64, &["import", "--owner", "x"]).says("--out <DIR>");
+    scene.bench.ends(64, &["import", "-o", "out"]).says("`--owner` is missing");
+    scene.bench.set("AWS_REGION", "");
+    scene.bench.set("AWS_DEFAULT_REGION", "");
+    scene.import(64, &[]).says("the region of account `default` is unknown");
+    scene.import(1, &["--region", "eu-west-1", "--cluster", "none"]).says("there is no cluster `none`");
+}
+
+#[test]
+fn unread_cluster_exits_4_and_its_service_accounts_stay_as_they_are() {
+    let scene = Scene::new();
+    scene.create_pair("reports", "reporting", "worker");
+    scene.world.deny_kubernetes("prod");
+    scene.import(4, &[]).says("not read: cluster `prod`");
+    let text = scene.text();
+    assert!(text.contains("manage = \"none\"") && text.contains("the ServiceAccount was not read"), "{text}");
+    scene.world.allow_all();
+    scene.keeps_the_law();
+}
+
+#[test]
+fn role_of_another_owner_is_listed_and_not_taken() {
+    let scene = Scene::new();
+    scene.create_pair("theirs", "apps", "theirs");
+    scene.call("TagRole", &[("RoleName", "theirs"), ("Tags.member.1.Key", "irsa/owner"), ("Tags.member.1.Value", "b")]);
+    scene.import(0, &[]).says("role `theirs` in account `default`: it belongs to owner `b`");
+    assert!(!scene.text().contains("[roles."), "{}", scene.text());
+}
+
+#[test]
+fn namespace_and_role_globs_select() {
+    let scene = Scene::new();
+    for (role, namespace) in [("a-one", "team-a"), ("a-two", "team-a"), ("b-one", "team-b")] {
+        scene.create_pair(role, namespace, role);
+    }
+    scene.import(0, &["--namespace", "*-a", "--role", "*-one"]);
+    let text = scene.text();
+    assert!(text.contains("[roles.a-one]"), "{text}");
+    assert!(!text.contains("[roles.a-two]") && !text.contains("b-one"), "{text}");
+    scene.keeps_the_law();
+}
+
+#[test]
+fn existing_configuration_gets_what_it_does_not_declare() {
+    let scene = Scene::new();
+    scene.create_pair("old", "apps", "old");
+    scene.create_pair("new", "apps", "new");
+    let mut text = "owner = \"platform\"\n[clusters.main]\nname = \"prod\"\nregion = \"eu-west-1\"\n\
+                    [defaults.role]\npath = \"/x/\"\nmax-session-duration = \"2h\"\n[roles.old]\npath = \"/\"\n\
+                    max-session-duration = \"1h\"\nservice-accounts = [\"apps/old\"]\n"
+        .to_owned();
+    scene.bench.write("irsa.toml", &text);
+    scene.bench.ends(0, &["apply", "--adopt", "--auto-approve"]);
+    let run = scene.bench.ends(0, &["import", "-c", "irsa.toml", "-o", "more/new"]);
+    run.says("add to `irsa.toml`: include = [\"more/new/imported.toml\", \"more/new/roles/*.toml\"]");
+    assert_eq!(scene.bench.read("irsa.toml"), text, "the existing file is not changed");
+    text.insert_str(0, "include = [\"more/new/imported.toml\", \"more/new/roles/*.toml\"]\n");
+    scene.bench.write("irsa.toml", &text);
+    let plan = scene.bench.plan(&["--adopt"]);
+    assert_eq!(changes(&plan), ["adopt role/new", "update service-account/main/apps/new"], "{plan:#}");
+    for change in plan["changes"].as_array().expect("changes") {
+        only_marks(change);
+    }
+    scene.bench.ends(64, &["import", "-c", "irsa.toml", "-o", "/tmp/elsewhere"]).says("is not below the folder");
+}
+
+/// A thousand roles in an account and ServiceAccounts in its cluster.
+fn seed_many(sandbox: &Sandbox, count: usize) {
+    sandbox.iam(FIRST, |iam| iam.set_quota("RolesQuota", 10_000));
+    let cluster = sandbox.cluster("main");
+    let issuer = cluster.issuer().to_owned();
+    let people = OtherPeople { sandbox, account: FIRST };
+    people.call("CreateOpenIDConnectProvider", &[("Url", &issuer), ("ClientIDList.member.1", "sts.amazonaws.com")]);
+    for number in 0..count {
+        let name = format!("r{number}");
+        people.create_role(&name, &trust(&[lets_in(&issuer, "sts.amazonaws.com", &[&format!("apps:s{number}")])]));
+        let role = arn("role", &name);
+        let seed = |store: &mut irsa_sandbox::kubernetes::Store| {
+            store.seed_service_account("apps", &format!("s{number}"), &[(ROLE_ARN, &role)], "eksctl").map(drop)
+        };
+        cluster.with(seed).expect("a ServiceAccount");
+    }
+    for number in 0..3 {
+        people.create_policy(&format!("p{number}"), &document("Allow", ["s3:GetObject"]));
+        people.attach("r1", &arn("policy", &format!("p{number}")));
+    }
+}
+
+#[test]
+fn import_of_1000_roles_takes_at_most_12_requests_more_than_a_plan() {
+    inside::runtime().block_on(async {
+        let clusters = vec![ClusterSpec::new("main", FIRST, "eu-west-1").with_namespaces(&["apps"])];
+        let inside = Inside::start(SandboxOptions { clusters, ..SandboxOptions::empty() }).await;
+        seed_many(&inside.sandbox, 1_000);
+        let folder = inside.path("out").display().to_string();
+        let sum = |inside: &Inside| -> usize {
+            many::aws(inside).values().chain(many::kubernetes(inside, "main").values()).sum()
+        };
+        many::forget(&inside, &["main"]);
+        let ended = inside.irsa_alone(1, &["import", "--owner", "me", "-o", &folder]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        let imported = sum(&inside);
+        many::forget(&inside, &["main"]);
+        let ended = inside.irsa(1, "out/irsa.toml", &["plan", "--adopt"]).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        assert!(ended.stdout.contains("1003 to adopt"), "{ended}");
+        let planned = sum(&inside);
+        assert!(imported <= planned + 12 + 3, "{imported} requests, a plan takes {planned}");
+    });
+}
