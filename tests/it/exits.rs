@@ -234,7 +234,7 @@ fn schema_completions_and_man_are_printed() {
     bench.ends(0, &["man", "--out", "man"]);
     assert!(bench.read("man/irsa-plan.1").contains("irsa"));
     let help = bench.ends(0, &["--help"]).stdout;
-    for later in ["verify", "import", "graph", "permissions", "presets", "migrate"] {
+    for later in ["usage", "revoke", "graph", "permissions", "presets", "migrate"] {
         assert!(!help.contains(&format!("\n  {later} ")), "`{later}` does not work yet");
     }
 }

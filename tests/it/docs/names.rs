@@ -276,11 +276,12 @@ fn permissions_are_those_that_the_program_calls() {
 }
 
 #[test]
-fn permissions_of_import_are_those_that_it_calls() {
+fn permissions_of_import_and_verify_are_those_that_they_call() {
     let source = source();
     let called = source.split("Action { service: \"eks\", name: \"").skip(1);
     let called: BTreeSet<String> = called.filter_map(|rest| Some(format!("eks:{}", rest.split('"').next()?))).collect();
     let mut named = actions(&permissions("AWS: to import"));
+    named.extend(actions(&permissions("Verify")));
     named.insert("eks:DescribeCluster".to_owned());
     assert_eq!(named, called);
 }
