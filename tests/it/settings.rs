@@ -527,7 +527,13 @@ fn metrics_have_the_exit_code_of_a_run_without_a_plan() {
     fresh.ends(3, &line);
     assert!(fresh.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"\"} 3"));
     // for every kind of usage error
-    for wrong in [&["--bogus"][..], &["--shard", "9/3"], &["--format", "sarif"], &["--confirm-after", "soon"]] {
+    for wrong in [
+        &["--bogus"][..],
+        &["--shard", "9/3"],
+        &["--format", "xml"],
+        &["--format", "junit"],
+        &["--confirm-after", "soon"],
+    ] {
         scene.bench.write("irsa.prom", "irsa_last_run_exit_code{owner=\"me\"} 0\n");
         scene.bench.ends(64, &[&line[..], wrong].concat());
         assert_eq!(value("irsa_last_run_exit_code"), "irsa_last_run_exit_code{owner=\"me\"} 64");
@@ -537,7 +543,7 @@ fn metrics_have_the_exit_code_of_a_run_without_a_plan() {
     }
     // the metrics name the owner if irsa can read the configuration
     let known = Bench::with(BTreeMap::new(), "owner = \"me\"\n[clusters.main]\n");
-    known.ends(64, &[&line[..], &["--format", "sarif"]].concat());
+    known.ends(64, &[&line[..], &["--format", "xml"]].concat());
     assert!(known.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"\"} 64"));
     known.ends(64, &[&line[..], &["--json-into", "irsa.toml", "--shard", "1/2"]].concat());
     assert!(known.read("irsa.prom").contains("irsa_last_run_exit_code{owner=\"me\",shard=\"1/2\"} 64"));
