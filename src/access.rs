@@ -193,12 +193,7 @@ fn deciding(policy: &NamedPolicy, applied: &Applied<'_>) -> Deciding {
 
 /// Whether a token of this ServiceAccount may assume a role with this trust policy.
 pub fn assumes(trust: &PolicyDocument, provider_arn: &str, host_path: &str, audience: &str, subject: &str) -> Truth {
-    let request = Request {
-        caller: Caller::Federated(provider_arn.to_owned()),
-        action: "sts:AssumeRoleWithWebIdentity".to_owned(),
-        resource: "*".to_owned(),
-        keys: KnownKeys::of_token(host_path, &[audience.to_owned()], subject, provider_arn),
-    };
+    let request = Request::with_token(provider_arn, host_path, &[audience.to_owned()], subject);
     evaluate(trust, &request).verdict()
 }
 

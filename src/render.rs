@@ -49,9 +49,6 @@ pub enum Format {
     Junit,
 }
 
-/// The file that results without a place belong to, if the caller knows no other.
-const TOP_FILE: &str = "irsa.toml";
-
 /// Writes a plan. `keys` are the configuration's names for issuers and role ARNs.
 ///
 /// # Errors
@@ -72,9 +69,7 @@ pub fn plan(
         Format::Markdown => markdown::plan(&view(), out),
         Format::Github => github::plan(&view(), out),
         Format::Html => html::plan(&view(), out),
-        Format::Sarif => sarif::plan(plan, TOP_FILE, false, out),
-        // no command has both
-        Format::Junit => Ok(()),
+        Format::Sarif | Format::Junit => Err(not_a_form_of("a plan")),
     }
 }
 
@@ -90,10 +85,13 @@ pub fn report(format: Format, report: &Report, style: &Style, out: &mut dyn Writ
         Format::Markdown => markdown::report(&ReportView::of(report), out),
         Format::Github => github::report(&ReportView::of(report), out),
         Format::Html => html::report(&ReportView::of(report), out),
-        // no command has both
-        Format::Sarif => sarif::document(&[], TOP_FILE, None, out),
-        Format::Junit => Ok(()),
+        Format::Sarif | Format::Junit => Err(not_a_form_of("a report")),
     }
+}
+
+/// SARIF needs to know the top file, and JUnit is for `verify`: see [`sarif`] and [`verification`].
+fn not_a_form_of(what: &str) -> io::Error {
+    io::Error::other(format!("{what} has no such format"))
 }
 
 /// Writes a finished text and flushes it, so that a full disk or a closed pipe is an error.

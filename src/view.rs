@@ -25,7 +25,7 @@ use crate::plan::file::as_created;
 use crate::plan::{ConfigKeys, ResourceChange};
 use crate::policy::Statement;
 
-pub(crate) use change::{ChangeView, sign};
+pub(crate) use change::{ChangeView, declared_at, sign};
 pub(crate) use diff_node::{DiffNode, NodeText, Sign};
 pub(crate) use plan::{NoteView, ProblemView};
 pub(crate) use report::{OutcomeKind, StepView};

@@ -300,7 +300,7 @@ pub struct AssociationSummary {
     pub service_account: String,
 }
 
-/// The lists of EKS that only `import` needs.
+/// The lists of EKS that a plan does not need.
 pub trait ListEks: Send + Sync {
     /// eks:ListClusters, all pages: the clusters of the account in the region.
     fn cluster_names(&self, account: &Key, region: &Region) -> impl CallFuture<Vec<ClusterName>>;
@@ -385,8 +385,6 @@ pub trait ProveAws: Send + Sync {
     /// sts:AssumeRoleWithWebIdentity in the region of the cluster, and sts:GetCallerIdentity with the credentials that it
     /// returns: the ARN of the session. STS signs for nobody: the call needs no credentials.
     fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken) -> impl CallFuture<String>;
-    /// eks:ListPodIdentityAssociations, all pages: namespace, ServiceAccount and id.
-    fn associations(&self, cluster: &Key) -> impl CallFuture<Vec<(String, String, String)>>;
     /// eks:DescribePodIdentityAssociation: the ARN of its role.
     fn association_role(&self, cluster: &Key, id: &str) -> impl CallFuture<Option<String>>;
 }

@@ -1,7 +1,7 @@
 //! `irsa access`: which ServiceAccounts may do an action, or what an object may do.
 
 use super::Run;
-use super::arguments::{Access, Deny, Fleet, Global, Shape};
+use super::arguments::{Access, Deny, Global};
 use super::output::Output;
 use super::session::{self, Session};
 use crate::access::{Answer, Deciding, Decision, NamedPolicy, RolePermissions, assumes};
@@ -13,7 +13,7 @@ use crate::model::live::{Live, LiveRole, Observed};
 use crate::model::marks::ROLE_ARN;
 use crate::model::pattern::Pattern;
 use crate::model::pattern::any_matches;
-use crate::model::sanitize::{printable, scrub};
+use crate::model::sanitize::scrub;
 use crate::observe;
 use crate::policy::PolicyDocument;
 use crate::policy::evaluate::Truth;
@@ -21,7 +21,6 @@ use crate::render::Format;
 use crate::view;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 
 const FORMATS: &[Format] = &[Format::Text, Format::Json];
 /// The version of the JSON form. New keys raise the minor number, changed keys the major one.
@@ -57,9 +56,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Access) -> Result<ExitStatus, 
         Some(address) => world.of_object(&address)?,
         None => world.who_may(&arguments.what, &arguments.resource, &run.global.only),
     };
-    let document = printable(&format!("{document:#}\n"));
-    output.write_json(|out| out.write_all(document.as_bytes())).await?;
-    output.print(if run.global.format == Format::Json { &document } else { &text })?;
+    output.print_result(&text, &document).await?;
     let refused = incomplete && !arguments.declared && !run.global.allow_incomplete;
     Ok(if refused { ExitStatus::Refused } else { ExitStatus::Success })
 }
@@ -124,11 +121,10 @@ fn short_name(arn: &PolicyArn) -> String {
 async fn live(run: Run<'_>, output: &Output<'_>) -> Result<World, Error> {
     let session = Session::open(run)?;
     output.spares(session.files())?;
-    let options = session.options(&Shape::default(), Fleet::default())?;
-    let (connected, _, live) = session.plan(&options).await?;
+    let (connected, live) = session.read().await?;
     let desired = connected.desired;
     let found: BTreeMap<&Key, Observed<&LiveRole>> =
-        desired.roles.iter().map(|(key, role)| (key, live_role(&live, role))).collect();
+        desired.roles.iter().map(|(key, role)| (key, live.role(&role.account, &role.name))).collect();
     let mut needed: BTreeSet<(Key, PolicyArn)> = BTreeSet::new();
     for (key, role) in &found {
         let account = &desired.roles[*key].account;
@@ -160,18 +156,6 @@ async fn live(run: Run<'_>, output: &Output<'_>) -> Result<World, Error> {
     let roles = roles.collect();
     drop(found);
     Ok(World { desired, live: Some(live), roles })
-}
-
-fn live_role<'a>(live: &'a Live, role: &Role) -> Observed<&'a LiveRole> {
-    let Some(account) = live.accounts.get(&role.account) else {
-        return Observed::Unknown(format!("account `{}` was not read", role.account));
-    };
-    match account.roles.get(&role.name.case_insensitive()) {
-        Some(Observed::Present(role)) => Observed::Present(role),
-        Some(Observed::Absent) => Observed::Absent,
-        Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
-        None => Observed::Unknown(format!("account `{}` could not be read", role.account)),
-    }
 }
 
 /// The document of a policy that the plan read too.
@@ -304,7 +288,7 @@ impl World {
     /// it. With `--declared` they always do.
     fn reaches(&self, role: &Role, key: &Key, binding: &Binding) -> Reach {
         let Some(live) = &self.live else { return Reach::Yes };
-        let Some(found) = live_role(live, role).present().copied() else {
+        let Some(found) = live.role(&role.account, &role.name).present().copied() else {
             return Reach::If("the role could not be read".to_owned());
         };
         let cluster = live.clusters.get(&binding.cluster);

@@ -9,7 +9,6 @@ use crate::config::suggest;
 use crate::error::{Error, ExitStatus};
 use crate::explain::{self, Page, Topic};
 use crate::model::address::Address;
-use crate::model::sanitize::printable;
 use crate::render::Format;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -21,26 +20,18 @@ const FORMAT_VERSION: &str = "1.0";
 pub(super) async fn run(run: Run<'_>, arguments: &Explain) -> Result<ExitStatus, Error> {
     let output = Output::open(run, "explain", FORMATS, None)?;
     let (text, document) = match arguments.what.as_deref() {
-        None => (index(), json!({ "words": explain::pages().iter().map(entry).collect::<Vec<_>>() })),
+        None => (
+            index(),
+            json!({ "format-version": FORMAT_VERSION, "words": explain::pages().iter().map(entry).collect::<Vec<_>>() }),
+        ),
         Some(word) => match (explain::page(word), word.parse::<Address>()) {
-            (Some(page), _) => (page_text(page), json!({ "page": with_text(page) })),
+            (Some(page), _) => (page_text(page), json!({ "format-version": FORMAT_VERSION, "page": with_text(page) })),
             (None, Ok(address)) => return address::run(run, &output, &address).await,
             (None, Err(_)) => return Err(unknown(word)),
         },
     };
-    print(run, &output, &text, document).await?;
+    output.print_result(&text, &document).await?;
     Ok(ExitStatus::Success)
-}
-
-/// Prints the result in the format of the run.
-pub(super) async fn print(run: Run<'_>, output: &Output<'_>, text: &str, document: Value) -> Result<(), Error> {
-    let mut with_version = json!({ "format-version": FORMAT_VERSION });
-    if let (Value::Object(all), Value::Object(entries)) = (&mut with_version, document) {
-        all.extend(entries);
-    }
-    let document = printable(&format!("{with_version:#}\n"));
-    output.write_json(|out| std::io::Write::write_all(out, document.as_bytes())).await?;
-    output.print(if run.global.format == Format::Json { &document } else { text })
 }
 
 fn unknown(word: &str) -> Error {

@@ -18,6 +18,7 @@ use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use crate::observe;
 use crate::render::Format;
+use crate::view::count;
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,8 +83,7 @@ fn report(run: Run<'_>, folder: &Path, inside: Option<&str>, seen: &Seen, import
     let words =
         [("cluster", "clusters"), ("role", "roles"), ("ServiceAccount", "ServiceAccounts"), ("policy", "policies")];
     let counts = imported.counts.iter().zip(words);
-    let counts: Vec<String> =
-        counts.map(|(count, (one, many))| format!("{count} {}", if *count == 1 { one } else { many })).collect();
+    let counts: Vec<String> = counts.map(|(number, (one, many))| count(*number, one, many)).collect();
     let top = folder.join(import::top_file(inside.is_some()));
     run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
     let config = match inside {

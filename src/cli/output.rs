@@ -9,12 +9,14 @@ use super::repository::Repository;
 use crate::apply::report::Report;
 use crate::error::Error;
 use crate::model::note::Note;
+use crate::model::sanitize::printable;
 use crate::plan::{ConfigKeys, PlanV2};
 use crate::render::{self, Format, Style, sarif, verification};
 use crate::ui::Ui;
 use crate::verify::ChainLinks;
 use crate::view::Detail;
 use clap::ValueEnum;
+use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
 
@@ -182,6 +184,13 @@ impl<'a> Output<'a> {
             _ => verification::text(chains, all, &self.ui.stderr_style(), &mut self.ui.stderr())?,
         }
         Ok(())
+    }
+
+    /// Prints a result in its text or its JSON form, and writes the file of `--json-into`.
+    pub(super) async fn print_result(&self, text: &str, document: &Value) -> Result<(), Error> {
+        let document = printable(&format!("{document:#}\n"));
+        self.write_json(|out| out.write_all(document.as_bytes())).await?;
+        self.print(if self.format == Format::Json { &document } else { text })
     }
 
     /// Prints a finished document.

@@ -119,11 +119,27 @@ impl<'a> Session<'a> {
     /// Identifies the credentials, resolves the configuration for their accounts, reads, and plans. With `--shard`, only
     /// what the shard needs.
     pub(super) async fn plan(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
-        // on the heap: the futures of the SDKs are large
-        Box::pin(self.unless_interrupted(self.plan_uninterrupted(options))).await?
+        let (connected, live, mut findings) = self.read_for(options).await?;
+        let desired = &connected.desired;
+        findings.extend(lint::live(desired, &live));
+        findings.extend(lint::unused(desired, &findings, Some(&live)));
+        let plan = plan::plan(desired, &live, options, findings);
+        Ok((connected, plan, live))
     }
 
-    async fn plan_uninterrupted(&self, options: &Options) -> Result<(Connected, Plan, Live), Error> {
+    /// Reads what a plan reads, for a command that needs no plan.
+    pub(super) async fn read(&self) -> Result<(Connected, Live), Error> {
+        let (connected, live, _) = self.read_for(&self.options(&Shape::default(), Fleet::default())?).await?;
+        Ok((connected, live))
+    }
+
+    /// Also returns the findings on declared objects, none of which is denied.
+    async fn read_for(&self, options: &Options) -> Result<(Connected, Live, Vec<Note>), Error> {
+        // on the heap: the futures of the SDKs are large
+        Box::pin(self.unless_interrupted(self.read_uninterrupted(options))).await?
+    }
+
+    async fn read_uninterrupted(&self, options: &Options) -> Result<(Connected, Live, Vec<Note>), Error> {
         let Self { accounts, clusters, .. } = self;
         let Run { context, transports, ui, global } = self.run;
         let parallelism = usize::from(global.parallelism);
@@ -152,10 +168,7 @@ impl<'a> Session<'a> {
         let against = lint::declared_against(&desired, &live);
         deny(&against, global.deny())?;
         findings.extend(against);
-        findings.extend(lint::live(&desired, &live));
-        findings.extend(lint::unused(&desired, &findings, Some(&live)));
-        let plan = plan::plan(&desired, &live, options, findings);
-        Ok((Connected { desired, aws, kubernetes, identities }, plan, live))
+        Ok((Connected { desired, aws, kubernetes, identities }, live, findings))
     }
 
     /// Calls STS in every account, with `--shard` only in the accounts of the shard.
@@ -261,12 +274,15 @@ fn some_account(identities: &BTreeMap<Key, Access<Identity>>) -> Result<(), Erro
     Err(Error::failure(format!("no account could be used: {}", unknown.join("; "))))
 }
 
+/// Whether a finding counts against `--deny`. Ignored ones do not, nor do notes that are no findings.
+pub(super) fn is_denied(finding: &Note, deny: Severity) -> bool {
+    finding.severity >= deny && finding.ignored.is_none() && finding.rule.starts_with("IRSA")
+}
+
 /// Fails if there are findings at or above the severity.
 pub(super) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), Error> {
     let Some(severity) = severity else { return Ok(()) };
-    let counts =
-        |finding: &&Note| finding.severity >= severity && finding.ignored.is_none() && finding.rule.starts_with("IRSA");
-    let denied: Vec<Note> = findings.iter().filter(counts).cloned().collect();
+    let denied: Vec<Note> = findings.iter().filter(|finding| is_denied(finding, severity)).cloned().collect();
     let count = match denied.len() {
         0 => return Ok(()),
         1 => "a lint finding is".to_owned(),

@@ -94,7 +94,7 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
 }
 
 fn is_denied(run: Run<'_>, finding: &Note) -> bool {
-    finding.rule.starts_with("IRSA") && run.global.deny().is_some_and(|deny| finding.severity >= deny)
+    run.global.deny().is_some_and(|deny| session::is_denied(finding, deny))
 }
 
 fn summary(run: Run<'_>, desired: &Desired) -> String {

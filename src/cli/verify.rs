@@ -1,7 +1,7 @@
 //! `irsa verify`: proves for each declared ServiceAccount the chain as a pod uses it. Writes nothing but `--json-into`.
 
 use super::Run;
-use super::arguments::{Fleet, Shape, Verify};
+use super::arguments::Verify;
 use super::output::Output;
 use super::session::{Connected, Session};
 use crate::error::{Error, ExitStatus};
@@ -9,7 +9,7 @@ use crate::model::evidence::Chain;
 use crate::model::live::Live;
 use crate::model::pattern::Pattern;
 use crate::observe;
-use crate::plan::{Options, Plan};
+use crate::plan::Plan;
 use crate::render::{Format, verification};
 use crate::verify::{self, ChainLinks, Status};
 
@@ -19,7 +19,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Verify) -> Result<ExitStatus, 
     let output = Output::open(run, "verify", FORMATS, None)?;
     let session = Session::open(run)?;
     output.spares(session.files())?;
-    let (connected, live) = read(&session).await?;
+    let (connected, live) = session.read().await?;
     let chains = selected(&run.global.only, &connected)?;
     // on the heap: the futures of the SDKs are large
     let judged = Box::pin(judge(&session, &connected, &live, &chains, !arguments.no_assume)).await?;
@@ -31,7 +31,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Verify) -> Result<ExitStatus, 
 /// Verifies the ServiceAccounts that an applied plan touched: by itself, through its role, or through a provider.
 pub(super) async fn applied(session: &Session<'_>, output: &Output<'_>, plan: &Plan) -> Result<ExitStatus, Error> {
     let touched: Vec<String> = plan.steps.iter().map(|step| step.address.to_string()).collect();
-    let (connected, live) = Box::pin(read(session)).await?;
+    let (connected, live) = session.read().await?;
     let mut chains = Chain::all(&connected.desired, &[]);
     chains.retain(|chain| {
         let (role, cluster) = (chain.role, &chain.binding.cluster);
@@ -42,14 +42,6 @@ pub(super) async fn applied(session: &Session<'_>, output: &Output<'_>, plan: &P
     let judged = Box::pin(judge(session, &connected, &live, &chains, true)).await?;
     output.print_verification(&judged)?;
     Ok(status(session.run, &judged))
-}
-
-/// Reads what a plan of the same configuration would read.
-async fn read(session: &Session<'_>) -> Result<(Connected, Live), Error> {
-    let options = session.options(&Shape::default(), Fleet::default())?;
-    let options = Options { report_only: true, only: Vec::new(), ..options };
-    let (connected, _, live) = session.plan(&options).await?;
-    Ok((connected, live))
 }
 
 /// The chains that `--only` selects.

@@ -6,11 +6,9 @@ use crate::ids::{Key, RoleArn};
 use crate::model::live::{Identity, LiveServiceAccount, RoleSummary};
 use crate::model::marks::ROLE_ARN;
 use crate::policy::PolicyDocument;
+use crate::policy::trust::SUBJECT_PREFIX;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The prefix of the `sub` claim of a ServiceAccount's token.
-pub(super) const SUBJECT: &str = "system:serviceaccount:";
 
 /// The ARN of the role that a ServiceAccount names, as written.
 pub(super) fn named_role(service_account: &LiveServiceAccount) -> Option<&str> {
@@ -41,7 +39,7 @@ fn trusts_selected(trust: &PolicyDocument, scope: &Scope) -> bool {
     let value = trust.to_value();
     let mut all = Vec::new();
     strings(&value, &mut all);
-    let namespaces = all.iter().filter_map(|text| text.strip_prefix(SUBJECT)?.split(':').next());
+    let namespaces = all.iter().filter_map(|text| text.strip_prefix(SUBJECT_PREFIX)?.split(':').next());
     namespaces.into_iter().any(|namespace| scope.has_namespace(namespace) || namespace.contains(['*', '?']))
 }
 

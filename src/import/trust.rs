@@ -1,8 +1,7 @@
 //! Splits a live trust policy into statements that irsa generates from bindings, and statements to declare as they are.
 
-use super::select::SUBJECT;
 use crate::ids::{Key, Namespace, ProviderArn, ServiceAccountName};
-use crate::policy::trust::{self, Grant};
+use crate::policy::trust::{self, Grant, SUBJECT_PREFIX};
 use crate::policy::{PolicyDocument, Statement};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +73,7 @@ fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Gr
     let found: Option<Vec<(Grant, Subject)>> = list(claim("sub")?)?
         .into_iter()
         .map(|text| {
-            let (namespace, name) = text.strip_prefix(SUBJECT)?.split_once(':')?;
+            let (namespace, name) = text.strip_prefix(SUBJECT_PREFIX)?.split_once(':')?;
             let subject =
                 ((*cluster).clone(), Namespace::parse(namespace).ok()?, ServiceAccountName::parse(name).ok()?);
             let grant = Grant { provider: provider.clone(), audience: audience.to_owned(), subject: text.to_owned() };

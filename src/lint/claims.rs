@@ -4,9 +4,7 @@ use super::has_word;
 use crate::policy::canonical::{CanonicalStatement, Operator, Quantifier};
 use crate::policy::condition::{Condition, Restriction, conditions, with_stars_for_variables};
 use crate::policy::pattern::{covers, fixed_prefix, is_wild, variables};
-
-/// The beginning of every subject of a ServiceAccount.
-const SUBJECT: &str = "system:serviceaccount:";
+use crate::policy::trust::SUBJECT_PREFIX;
 
 /// A condition on a claim. Its key is `ISSUER:CLAIM`.
 pub(super) struct ClaimCondition<'a> {
@@ -163,10 +161,10 @@ pub(super) fn subject_scope(issuer: &str, pattern: &str) -> SubjectScope {
         return if pattern_names_tenant(pattern) { SubjectScope::Fixed } else { SubjectScope::Any };
     }
     let covers_all = covers(pattern, "system:serviceaccount:?*:?*");
-    let Some(rest) = pattern.strip_prefix(SUBJECT) else {
+    let Some(rest) = pattern.strip_prefix(SUBJECT_PREFIX) else {
         return if covers(pattern, "?*:?*") {
             SubjectScope::Any
-        } else if !SUBJECT.starts_with(fixed_prefix(pattern)) {
+        } else if !SUBJECT_PREFIX.starts_with(fixed_prefix(pattern)) {
             // a subject of another kind of issuer
             SubjectScope::Fixed
         } else if covers_all {
@@ -187,7 +185,7 @@ pub(super) fn subject_scope(issuer: &str, pattern: &str) -> SubjectScope {
 
 /// Namespace and name in the subject of a ServiceAccount.
 pub(super) fn service_account(subject: &str) -> Option<(&str, &str)> {
-    subject.strip_prefix(SUBJECT)?.split_once(':')
+    subject.strip_prefix(SUBJECT_PREFIX)?.split_once(':')
 }
 
 #[cfg(test)]

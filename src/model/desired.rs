@@ -13,6 +13,7 @@ use crate::ids::{
     AccountId, ClusterName, IamPath, IssuerUrl, Key, LeaseName, Namespace, Partition, PolicyArn, PolicyName, Region,
     RoleName, ServiceAccountName,
 };
+use crate::policy::trust::SUBJECT_PREFIX;
 use crate::policy::{PolicyDocument, Statement};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -386,8 +387,8 @@ impl Subject {
     /// The value of the token's `sub` claim: `system:serviceaccount:NAMESPACE:NAME`.
     pub fn claim(&self) -> String {
         match self {
-            Self::Exact(namespace, name) => format!("system:serviceaccount:{namespace}:{name}"),
-            Self::Wildcard { namespace, name, .. } => format!("system:serviceaccount:{namespace}:{name}"),
+            Self::Exact(namespace, name) => format!("{SUBJECT_PREFIX}{namespace}:{name}"),
+            Self::Wildcard { namespace, name, .. } => format!("{SUBJECT_PREFIX}{namespace}:{name}"),
         }
     }
 }

@@ -48,6 +48,23 @@ pub struct Live {
     pub clusters: BTreeMap<Key, LiveCluster>,
 }
 
+impl Live {
+    /// A declared role. Unknown, with the reason, if its account could not be used.
+    pub fn role(&self, account: &Key, name: &RoleName) -> Observed<&LiveRole> {
+        let unread = |why: &str| Observed::Unknown(format!("account `{account}` was not read: {why}"));
+        let Some(live) = self.accounts.get(account) else { return unread("it is not declared") };
+        if let Access::Wrong(why, _) | Access::Unknown(why) = &live.identity {
+            return unread(why);
+        }
+        match live.roles.get(&name.case_insensitive()) {
+            Some(Observed::Present(role)) => Observed::Present(role),
+            Some(Observed::Absent) => Observed::Absent,
+            Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+            None => Observed::Unknown(format!("role `{name}` was not read")),
+        }
+    }
+}
+
 /// The identity of the credentials of an account, from STS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {

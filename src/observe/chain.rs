@@ -10,8 +10,8 @@ use crate::model::desired::{Desired, Manage};
 use crate::model::evidence::{
     Association, Assumed, Chain, ChainKey, ClusterEvidence, Evidence, Owner, Pod, Published, TokenEvidence,
 };
-use crate::model::live::{Access, Live, LiveRole, LiveServiceAccount, Observed};
-use crate::world::{Answer, CallError, CallErrorKind, ProveAws, ProveKubernetes, ReadAws};
+use crate::model::live::{Access, Live, LiveServiceAccount, Observed};
+use crate::world::{Answer, AssociationSummary, CallError, CallErrorKind, ListEks, ProveAws, ProveKubernetes, ReadAws};
 use futures::future::{join, join_all, join5};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub async fn prove(
     desired: &Desired,
     live: &Live,
     chains: &[Chain<'_>],
-    aws: &(impl ProveAws + ReadAws),
+    aws: &(impl ProveAws + ReadAws + ListEks),
     kubernetes: &impl ProveKubernetes,
     assume: bool,
 ) -> Evidence {
@@ -60,11 +60,6 @@ fn live_service_account<'l>(live: &'l Live, (cluster, namespace, name): &ChainKe
     cluster.service_accounts.get(&(namespace.clone(), name.clone()))?.present()
 }
 
-fn live_role<'l>(live: &'l Live, chain: &Chain<'_>) -> Option<&'l LiveRole> {
-    let account = live.accounts.get(&chain.role.account)?;
-    account.roles.get(&chain.role.name.case_insensitive())?.present()
-}
-
 async fn token(
     chain: &Chain<'_>,
     service_account: &LiveServiceAccount,
@@ -84,7 +79,7 @@ async fn token(
             return TokenEvidence { audience, token: Observed::Unknown(why), assumed: Assumed::No };
         }
     };
-    let assumed = match live_role(live, chain) {
+    let assumed = match live.role(&chain.role.account, &chain.role.name).present() {
         Some(role) if assume => match aws.assume(cluster, &role.arn, &token).await {
             Ok(caller) => Assumed::As(caller),
             Err(error) => refused(&error),
@@ -134,7 +129,7 @@ struct ClusterReader<'a, A, K> {
     kubernetes: &'a K,
 }
 
-impl<A: ProveAws + ReadAws, K: ProveKubernetes> ClusterReader<'_, A, K> {
+impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K> {
     async fn read(&self) -> ClusterEvidence {
         let cluster = self.live.clusters.get(self.key);
         let is_verified = cluster.is_some_and(|cluster| cluster.api == Access::Granted(()));
@@ -227,7 +222,8 @@ impl<A: ProveAws + ReadAws, K: ProveKubernetes> ClusterReader<'_, A, K> {
         let mut wanted = BTreeSet::new();
         for chain in self.managed() {
             let Some((_, namespace, name)) = chain.key() else { continue };
-            let Some(role) = live_role(self.live, chain) else { continue };
+            let role = self.live.role(&chain.role.account, &chain.role.name);
+            let Some(role) = role.present() else { continue };
             let pods = pods.get(&namespace).and_then(Observed::present).into_iter().flatten();
             for pod in pods.filter(|pod| pod.service_account == name.as_str()) {
                 if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind == "ReplicaSet")
@@ -258,7 +254,7 @@ impl<A: ProveAws + ReadAws, K: ProveKubernetes> ClusterReader<'_, A, K> {
         };
         let declared: BTreeSet<(Namespace, ServiceAccountName)> =
             self.managed().filter_map(|chain| chain.key().map(|(_, namespace, name)| (namespace, name))).collect();
-        let read = listed.into_iter().filter_map(|(namespace, name, id)| {
+        let read = listed.into_iter().filter_map(|AssociationSummary { id, namespace, service_account: name }| {
             let key = (Namespace::parse(namespace).ok()?, ServiceAccountName::parse(name).ok()?);
             declared.contains(&key).then_some(async move {
                 let role = observed(self.aws.association_role(self.key, &id).await);

@@ -11,11 +11,12 @@ mod conditions;
 use super::canonical::{CanonicalStatement, Choice, Principal, condition_key};
 use super::condition::conditions as conditions_of;
 use super::pattern::{Syntax, arn_covers, covers_as, overlap_as};
+use super::trust::WITH_WEB_IDENTITY;
 use super::{PolicyDocument, Statement};
 use std::collections::BTreeMap;
-use std::fmt;
 
 pub use conditions::DecidingCondition;
+use conditions::Filled;
 
 /// The truth of a statement about a request of which not everything is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,6 +137,18 @@ pub struct Request {
     pub keys: KnownKeys,
 }
 
+impl Request {
+    /// A token of this provider that asks for a role. The issuer is given as host and path.
+    pub fn with_token(provider_arn: &str, issuer: &str, audiences: &[String], subject: &str) -> Self {
+        Self {
+            caller: Caller::Federated(provider_arn.to_owned()),
+            action: WITH_WEB_IDENTITY.to_owned(),
+            resource: "*".to_owned(),
+            keys: KnownKeys::of_token(issuer, audiences, subject, provider_arn),
+        }
+    }
+}
+
 /// How much of the requested actions or resources a list covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
@@ -148,6 +161,26 @@ pub enum Extent {
 }
 
 impl Extent {
+    /// What the items of a list cover of the request.
+    fn of<T>(items: &[T], covers: impl Fn(&T) -> bool, overlaps: impl Fn(&T) -> bool) -> Self {
+        if items.iter().any(covers) {
+            Self::Whole
+        } else if items.iter().any(overlaps) {
+            Self::Part
+        } else {
+            Self::Nothing
+        }
+    }
+
+    /// What an element covers whose items cover this.
+    fn chosen<T: Ord>(self, choice: &Choice<T>) -> Self {
+        match (choice, self) {
+            (Choice::Only(_), extent) | (Choice::AllBut(_), extent @ Self::Part) => extent,
+            (Choice::AllBut(_), Self::Whole) => Self::Nothing,
+            (Choice::AllBut(_), Self::Nothing) => Self::Whole,
+        }
+    }
+
     fn truth(self) -> Truth {
         match self {
             Self::Nothing => Truth::False,
@@ -230,14 +263,6 @@ impl Evaluation<'_> {
         let any = |list: &[Applied<'_>]| list.iter().fold(Truth::False, |all, one| all.or(one.found.truth()));
         any(&self.allows).and(any(&self.denies).not())
     }
-
-    /// Whether the document denies the request.
-    pub fn denies_it(&self) -> Truth {
-        if self.unreadable {
-            return Truth::Unknown;
-        }
-        self.denies.iter().fold(Truth::False, |all, one| all.or(one.found.truth()))
-    }
 }
 
 /// Evaluates one document.
@@ -263,11 +288,12 @@ pub fn evaluate<'a>(document: &'a PolicyDocument, request: &Request) -> Evaluati
 
 fn found(statement: &CanonicalStatement, syntax: Syntax, request: &Request) -> Match {
     let action = request.action.to_lowercase();
-    let actions = extent(
-        &statement.actions,
+    let actions = Extent::of(
+        statement.actions.items(),
         |pattern| covers_as(pattern, Syntax::Literal, &action, Syntax::Literal),
         |pattern| overlap_as(pattern, Syntax::Literal, &action, Syntax::Literal),
     );
+    let actions = actions.chosen(&statement.actions);
     let resources = statement
         .resources
         .as_ref()
@@ -283,62 +309,23 @@ fn found(statement: &CanonicalStatement, syntax: Syntax, request: &Request) -> M
     Match { caller: means(statement, &request.caller), actions, resources, failed, open }
 }
 
-fn extent(choice: &Choice<String>, covers: impl Fn(&str) -> bool, overlaps: impl Fn(&str) -> bool) -> Extent {
-    let of_list = |list: &[String]| {
-        if list.iter().any(|pattern| covers(pattern)) {
-            Extent::Whole
-        } else if list.iter().any(|pattern| overlaps(pattern)) {
-            Extent::Part
-        } else {
-            Extent::Nothing
-        }
-    };
-    match choice {
-        Choice::Only(list) => of_list(list),
-        Choice::AllBut(list) => match of_list(list) {
-            Extent::Whole => Extent::Nothing,
-            Extent::Part => Extent::Part,
-            Extent::Nothing => Extent::Whole,
-        },
-    }
-}
-
 /// Variables are filled in as far as they are known. A variable that the request lacks makes its pattern match nothing.
 fn resource_extent(choice: &Choice<String>, syntax: Syntax, resource: &str, keys: &KnownKeys) -> Extent {
-    let filled = |list: &[String]| -> Vec<conditions::Filled> {
-        list.iter().map(|pattern| conditions::filled(pattern, syntax, keys)).collect()
-    };
-    let patterns = filled(choice.items());
-    let covers = |pattern: &conditions::Filled| match pattern {
-        conditions::Filled::Text(text) => {
+    let is_pattern = resource.contains(['*', '?']);
+    let patterns: Vec<Filled> =
+        choice.items().iter().map(|pattern| conditions::filled(pattern, syntax, keys)).collect();
+    let covers = |pattern: &Filled| match pattern {
+        Filled::Text(text) => {
             covers_as(text, Syntax::Variables, resource, Syntax::Literal)
-                && (resource_is_plain(resource) || arn_covers(text, Syntax::Variables, resource, Syntax::Literal))
+                && (!is_pattern || arn_covers(text, Syntax::Variables, resource, Syntax::Literal))
         }
-        conditions::Filled::Nothing | conditions::Filled::Open(_) => false,
+        Filled::Nothing | Filled::Open(_) => false,
     };
-    let overlaps = |pattern: &conditions::Filled| match pattern {
-        conditions::Filled::Text(text) | conditions::Filled::Open(text) => {
-            overlap_as(text, Syntax::Variables, resource, Syntax::Literal)
-        }
-        conditions::Filled::Nothing => false,
+    let overlaps = |pattern: &Filled| match pattern {
+        Filled::Text(text) | Filled::Open(text) => overlap_as(text, Syntax::Variables, resource, Syntax::Literal),
+        Filled::Nothing => false,
     };
-    let extent = if patterns.iter().any(covers) {
-        Extent::Whole
-    } else if patterns.iter().any(overlaps) {
-        Extent::Part
-    } else {
-        Extent::Nothing
-    };
-    match (choice, extent) {
-        (Choice::Only(_), extent) | (Choice::AllBut(_), extent @ Extent::Part) => extent,
-        (Choice::AllBut(_), Extent::Whole) => Extent::Nothing,
-        (Choice::AllBut(_), Extent::Nothing) => Extent::Whole,
-    }
-}
-
-/// Whether the resource of a request is one resource.
-fn resource_is_plain(resource: &str) -> bool {
-    !resource.contains(['*', '?'])
+    Extent::of(&patterns, covers, overlaps).chosen(choice)
 }
 
 fn means(statement: &CanonicalStatement, caller: &Caller) -> bool {
@@ -358,12 +345,6 @@ fn names(principal: &Principal, caller: &Caller) -> bool {
         (Principal::Service(name), Caller::Service(service)) => name == service,
         (Principal::CanonicalUser(name), Caller::CanonicalUser(id)) => name == id,
         _ => false,
-    }
-}
-
-impl fmt::Display for Applied<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
     }
 }
 

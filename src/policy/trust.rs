@@ -6,6 +6,12 @@ use super::parse::JsonNode;
 use crate::ids::ProviderArn;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The action with which a token becomes a session of a role.
+pub const WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+
+/// How the `sub` claim of a ServiceAccount's token begins; namespace and name follow, with a colon between them.
+pub const SUBJECT_PREFIX: &str = "system:serviceaccount:";
+
 /// One token subject that may assume the role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
@@ -37,7 +43,7 @@ pub fn build(grants: &BTreeSet<Grant>, extra: &[Statement]) -> PolicyDocument {
             JsonNode::entries([("StringEquals".into(), JsonNode::entries([aud, sub]))])
         };
         let statement = JsonNode::entries([
-            ("Action".into(), JsonNode::text("sts:AssumeRoleWithWebIdentity")),
+            ("Action".into(), JsonNode::text(WITH_WEB_IDENTITY)),
             ("Condition".into(), condition),
             ("Effect".into(), JsonNode::text("Allow")),
             ("Principal".into(), JsonNode::entries([("Federated".into(), JsonNode::text(provider.as_str()))])),

@@ -10,6 +10,7 @@ use crate::explain::{self, Page, Topic};
 use crate::model::origin::file_and_line;
 use crate::model::sanitize::{printable, scrub};
 use crate::plan::file::{ChangeV2, IgnoredV2, NoteV2, PlanV2};
+use crate::view::declared_at;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -116,8 +117,7 @@ fn of_change(change: &ChangeV2) -> SarifResult {
         "adopt" => "exists, and is not managed by irsa".to_owned(),
         _ => format!("differs from its declaration: {}", fields.join(", ")),
     };
-    let declared = change.reasons.first().and_then(|reason| reason.rsplit_once("declared at "));
-    let place = declared.and_then(|(_, origin)| place(origin));
+    let place = change.reasons.first().and_then(|reason| place(declared_at(reason)?));
     SarifResult { place, ..result(DIFFERS, "medium", &change.address, &text) }
 }
 

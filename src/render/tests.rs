@@ -13,14 +13,22 @@ const ALL: [Format; 7] =
 /// A plan in one format.
 fn drawn(format: Format, style: &Style, file: &PlanV2) -> String {
     let mut out = Vec::new();
-    plan(format, file, Detail::Full, &ConfigKeys::default(), style, &mut out).unwrap();
+    match format {
+        Format::Sarif => sarif::plan(file, "irsa.toml", false, &mut out),
+        _ => plan(format, file, Detail::Full, &ConfigKeys::default(), style, &mut out),
+    }
+    .unwrap();
     String::from_utf8(out).unwrap()
 }
 
 /// A report in one format.
 fn told(format: Format, style: &Style, result: &Report) -> String {
     let mut out = Vec::new();
-    report(format, result, style, &mut out).unwrap();
+    match format {
+        Format::Sarif => sarif::document(&[], "irsa.toml", None, &mut out),
+        _ => report(format, result, style, &mut out),
+    }
+    .unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -142,4 +150,14 @@ fn error_of_the_stream_is_returned() {
         );
         assert!(report(format, &examples::report(), &Style::plain(), &mut Full).is_err(), "{format:?}");
     }
+}
+
+#[test]
+fn plan_and_report_refuse_a_format_that_they_lack() {
+    let mut out = Vec::new();
+    for format in [Format::Sarif, Format::Junit] {
+        let keys = ConfigKeys::default();
+        assert!(plan(format, &examples::everything(), Detail::Full, &keys, &Style::plain(), &mut out).is_err());
+    }
+    assert!(out.is_empty());
 }

@@ -9,10 +9,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if let Err(verdict) = case.service_account() {
         return verdict;
     }
-    let role = match case.role() {
+    let role = match &case.role {
         Observed::Present(role) => role,
         Observed::Absent => return Verdict::not_applicable("the role does not exist"),
-        Observed::Unknown(why) => return Verdict::unknown(why),
+        Observed::Unknown(why) => return Verdict::unknown(why.clone()),
     };
     let Some(evidence) = case.token else { return Verdict::unknown("no token was asked for") };
     if !matches!(evidence.token, Observed::Present(_)) {

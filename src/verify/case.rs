@@ -15,6 +15,8 @@ pub(super) struct Case<'a> {
     /// The cluster's account.
     pub cluster_account: Option<&'a Account>,
     pub live_account: &'a LiveAccount,
+    /// The role of the declaration.
+    pub role: Observed<&'a LiveRole>,
     pub live_cluster: &'a LiveCluster,
     pub evidence: Option<&'a ClusterEvidence>,
     pub published: Option<&'a Published>,
@@ -50,6 +52,7 @@ impl<'a> Case<'a> {
             account: desired.accounts.get(&chain.role.account)?,
             cluster_account: desired.accounts.get(&cluster.account),
             live_account: live.accounts.get(&chain.role.account)?,
+            role: live.role(&chain.role.account, &chain.role.name),
             live_cluster,
             evidence: evidence.clusters.get(&chain.binding.cluster),
             published: issuer.and_then(|issuer| evidence.issuers.get(issuer)),
@@ -69,21 +72,9 @@ impl<'a> Case<'a> {
         self.chain.binding.manage != Manage::None
     }
 
-    /// The role of the declaration. Unknown if the account or the role was not read.
-    pub(super) fn role(&self) -> Observed<&'a LiveRole> {
-        if let Access::Wrong(why, _) | Access::Unknown(why) = &self.live_account.identity {
-            return Observed::Unknown(format!("account `{}` was not read: {why}", self.chain.role.account));
-        }
-        match self.live_account.roles.get(&self.chain.role.name.case_insensitive()) {
-            Some(Observed::Present(role)) => Observed::Present(role),
-            Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
-            Some(Observed::Absent) | None => Observed::Absent,
-        }
-    }
-
     /// The ARN of the role: the live one, or the one that it would get.
     pub(super) fn role_arn(&self) -> RoleArn {
-        match self.role() {
+        match &self.role {
             Observed::Present(role) => role.arn.clone(),
             Observed::Absent | Observed::Unknown(_) => {
                 let Account { partition, id, .. } = self.account;

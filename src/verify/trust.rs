@@ -13,7 +13,7 @@ use decide::{Decision, Request};
 const REPAIR: &str = "run `irsa apply`, which writes the declared trust policy; `irsa plan` shows the difference";
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
-    let role = match case.role() {
+    let role = match &case.role {
         Observed::Present(role) => role,
         Observed::Absent => {
             return Verdict::failed(
@@ -21,7 +21,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
                 "run `irsa apply`, which creates it",
             );
         }
-        Observed::Unknown(why) => return Verdict::unknown(why),
+        Observed::Unknown(why) => return Verdict::unknown(why.clone()),
     };
     let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };
     if case.chain.key().is_none() {

@@ -9,10 +9,10 @@ use super::value_diff::display;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
 use crate::plan::ConfigKeys;
 use crate::plan::file::FieldV2;
+use crate::policy::trust::{SUBJECT_PREFIX, WITH_WEB_IDENTITY};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// Who gains and who loses access by a changed trust policy. `account` is the id of the role's account, if known.
@@ -173,7 +173,7 @@ impl Principal {
 /// `NAMESPACE/NAME`, from a token's subject
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens>).
 fn service_account(subject: &str) -> Option<String> {
-    let (namespace, name) = subject.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    let (namespace, name) = subject.strip_prefix(SUBJECT_PREFIX)?.split_once(':')?;
     (!namespace.is_empty() && !name.is_empty() && !name.contains(':')).then(|| format!("{namespace}/{name}"))
 }
 
@@ -201,7 +201,7 @@ fn of_type(kind: &str, name: &str, statement: &RawStatement, conditions: &[RawCo
     let (who, usual) = match kind {
         "Federated" => match name.split_once(":oidc-provider/") {
             Some((provider, host)) => return tokens((provider, host), statement, conditions),
-            None => (format!("federated {name}"), WEB_IDENTITY),
+            None => (format!("federated {name}"), WITH_WEB_IDENTITY),
         },
         "AWS" if name == "*" => ("anyone at all".to_owned(), ASSUME_ROLE),
         "AWS" => (name.to_owned(), ASSUME_ROLE),
@@ -229,7 +229,7 @@ fn tokens((provider, host): (&str, &str), statement: &RawStatement, conditions: 
         Some([only]) if only == DEFAULT_AUDIENCE => String::new(),
         Some(several) => format!(", for audience {}", any_of(several)),
     };
-    let rest = format!("{audience}{}{}", unusual_actions(statement, WEB_IDENTITY), if_conditions(&rest));
+    let rest = format!("{audience}{}{}", unusual_actions(statement, WITH_WEB_IDENTITY), if_conditions(&rest));
     let token = |subject: Option<&String>| Principal::Token {
         is_pattern: exact.is_none() && subject.is_some_and(|subject| subject.contains(['*', '?'])),
         subject: subject.cloned(),

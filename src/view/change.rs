@@ -110,7 +110,7 @@ impl ChangeView {
 }
 
 /// The origin at the end of a reason.
-fn declared_at(reason: &str) -> Option<&str> {
+pub(crate) fn declared_at(reason: &str) -> Option<&str> {
     reason.rsplit_once("declared at ").map(|(_, origin)| origin)
 }
 

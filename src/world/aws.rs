@@ -230,11 +230,6 @@ impl ProveAws for AwsReader {
         web_identity::assume(account, region, role, token).await
     }
 
-    async fn associations(&self, cluster: &Key) -> Answer<Vec<(String, String, String)>> {
-        let (account, region, name) = self.clients.cluster(cluster, eks::associations::LIST)?;
-        eks::associations::list(account, &region, &name).await
-    }
-
     async fn association_role(&self, cluster: &Key, id: &str) -> Answer<Option<String>> {
         let (account, region, name) = self.clients.cluster(cluster, eks::associations::DESCRIBE)?;
         eks::associations::role(account, &region, &name, id).await
@@ -247,8 +242,8 @@ impl ListEks for AwsReader {
     }
 
     async fn associations(&self, cluster: &Key) -> Answer<Vec<AssociationSummary>> {
-        let (account, region, name) = self.clients.cluster(cluster, eks::LIST_ASSOCIATIONS)?;
-        eks::associations(account, &region, &name).await
+        let (account, region, name) = self.clients.cluster(cluster, eks::associations::LIST)?;
+        eks::associations::list(account, &region, &name).await
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod token;
 use super::account::{AccountClient, Action, optional, other};
 use super::iam::pages::{pages, parsed};
 use super::retry::RetryFacts;
-use super::{Answer, AssociationSummary, ClusterFacts};
+use super::{Answer, ClusterFacts};
 use crate::ids::{ClusterName, IssuerUrl, Region};
 
 pub(crate) const ACTION: Action = Action { service: "eks", name: "DescribeCluster" };
@@ -34,7 +34,6 @@ pub(crate) async fn cluster(
 }
 
 pub(crate) const LIST: Action = Action { service: "eks", name: "ListClusters" };
-pub(crate) const LIST_ASSOCIATIONS: Action = Action { service: "eks", name: "ListPodIdentityAssociations" };
 
 /// eks:ListClusters: the names of the clusters of a region.
 pub(crate) async fn names(account: &AccountClient, region: &Region) -> Answer<Vec<ClusterName>> {
@@ -49,28 +48,4 @@ pub(crate) async fn names(account: &AccountClient, region: &Region) -> Answer<Ve
         }
     };
     pages(account, LIST, size, fetch).await
-}
-
-/// eks:ListPodIdentityAssociations of a cluster.
-pub(crate) async fn associations(
-    account: &AccountClient,
-    region: &Region,
-    name: &ClusterName,
-) -> Answer<Vec<AssociationSummary>> {
-    let client = account.eks(region);
-    let size = |item: &AssociationSummary| item.namespace.len() + item.service_account.len() + item.id.len();
-    let fetch = |token: Option<String>| {
-        let request = client.list_pod_identity_associations().cluster_name(name.as_str()).set_next_token(token);
-        async move {
-            let page = account.caller.call(LIST_ASSOCIATIONS, RetryFacts::default(), || request.clone().send()).await?;
-            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-            let items = page.associations().iter().map(|item| AssociationSummary {
-                id: text(item.association_id()),
-                namespace: text(item.namespace()),
-                service_account: text(item.service_account()),
-            });
-            Ok((items.collect(), page.next_token().map(str::to_owned)))
-        }
-    };
-    pages(account, LIST_ASSOCIATIONS, size, fetch).await
 }

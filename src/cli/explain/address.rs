@@ -1,6 +1,6 @@
 //! `irsa explain ADDRESS`: where an object is declared, what is live, who may assume it, what it may do, its findings.
 
-use super::print;
+use super::FORMAT_VERSION;
 use crate::cli::Run;
 use crate::cli::arguments::{Deny, Fleet, Global, Shape};
 use crate::cli::output::{self, Output};
@@ -38,7 +38,7 @@ pub(super) async fn run(run: Run<'_>, output: &Output<'_>, address: &Address) ->
         return Err(unknown(address, &connected.desired));
     }
     let explained = Explained { address, desired: &connected.desired, live: &live, plan: &plan };
-    print(run, output, &explained.text(), explained.document()).await?;
+    output.print_result(&explained.text(), &explained.document()).await?;
     let incomplete = unread && !global.allow_incomplete;
     Ok(if incomplete { ExitStatus::Refused } else { ExitStatus::Success })
 }
@@ -153,7 +153,7 @@ impl Explained<'_> {
                 "ignored": ignored,
             })
         });
-        json!({ "object": {
+        json!({ "format-version": FORMAT_VERSION, "object": {
             "address": self.address.to_string(), "declared": self.declared(), "state": self.state(), "live": live,
             "summary": self.live_lines(), "notes": notes.collect::<Vec<_>>(),
         }})

@@ -15,6 +15,7 @@ use crate::plan::iam::{FORGET, IamObject, delete_forbidden_by_tags, roles_unlist
 use crate::plan::providers::{of_issuer, trust_to_keep};
 use crate::plan::service_accounts::undeclared::{RoleUsers, steps_that_remove, users};
 use crate::policy::PolicyDocument;
+use crate::policy::trust::SUBJECT_PREFIX;
 use std::collections::BTreeSet;
 
 /// Plans every role with the owner tag that is not declared; with `--destroy`, also the declared ones.
@@ -150,15 +151,14 @@ fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &s
 
 /// Whether the trust policy names ServiceAccounts of the issuer. An issuer without any need not be a cluster.
 fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
-    const SUBJECT: &str = "system:serviceaccount:";
     if !trust.is_parsed() {
-        return trust.text().contains(SUBJECT);
+        return trust.text().contains(SUBJECT_PREFIX);
     }
     let of_issuer = |arn: &str| arn.split_once(":oidc-provider/").is_some_and(|(_, host_path)| host_path == issuer);
     trust
         .statements()
         .iter()
-        .any(|statement| statement.canonical().federated().any(of_issuer) && statement.text().contains(SUBJECT))
+        .any(|statement| statement.canonical().federated().any(of_issuer) && statement.text().contains(SUBJECT_PREFIX))
 }
 
 /// Notes each role of somebody else that trusts a declared cluster. Only an unsharded run knows which roles are foreign.

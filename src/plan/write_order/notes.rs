@@ -10,6 +10,7 @@ use crate::model::note::Severity;
 use crate::model::resource::Role;
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
+use crate::policy::trust::SUBJECT_PREFIX;
 use crate::policy::{PolicyDocument, permission_effects, trust_effects};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,7 +181,7 @@ fn leavers(context: &PlanContext<'_>, before: &Role, after: &Role) -> String {
         .map(|grant| {
             let issuer = grant.provider.host_path();
             let cluster = context.cluster_of(issuer).map_or(issuer, |(cluster, _)| cluster.as_str());
-            let subject = grant.subject.strip_prefix("system:serviceaccount:").unwrap_or(&grant.subject);
+            let subject = grant.subject.strip_prefix(SUBJECT_PREFIX).unwrap_or(&grant.subject);
             format!("`{cluster} {}`", subject.replacen(':', "/", 1))
         })
         .collect();

@@ -2,11 +2,9 @@
 
 use crate::model::evidence::TokenClaims;
 use crate::policy::PolicyDocument;
-use crate::policy::evaluate::Request as PolicyRequest;
-use crate::policy::evaluate::{Applied, Caller, DecidingCondition, KnownKeys, Truth, evaluate};
+use crate::policy::evaluate::{self, Applied, DecidingCondition, Truth, evaluate};
 use crate::policy::pattern::is_wild;
-
-const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
+use crate::policy::trust::WITH_WEB_IDENTITY;
 
 /// A token at the door.
 pub(super) struct Request<'a> {
@@ -27,15 +25,8 @@ pub(super) enum Decision {
 
 pub(super) fn decide(trust: &PolicyDocument, request: &Request<'_>) -> Decision {
     let Request { provider, host_path, claims } = *request;
-    let evaluation = evaluate(
-        trust,
-        &PolicyRequest {
-            caller: Caller::Federated(provider.to_owned()),
-            action: ACTION.to_owned(),
-            resource: "*".to_owned(),
-            keys: KnownKeys::of_token(host_path, &claims.audiences, &claims.subject, provider),
-        },
-    );
+    let token = evaluate::Request::with_token(provider, host_path, &claims.audiences, &claims.subject);
+    let evaluation = evaluate(trust, &token);
     let first = |list: &[Applied<'_>], truth: Truth| {
         list.iter().find(|one| one.found.truth() == truth).map(|one| (one.name(), open(&one.found.open)))
     };
@@ -58,7 +49,7 @@ pub(super) fn decide(trust: &PolicyDocument, request: &Request<'_>) -> Decision 
     }
     let others: Vec<String> = trust.federated_issuers().iter().map(|issuer| format!("`{issuer}`")).collect();
     let others = if others.is_empty() { "no issuer".to_owned() } else { others.join(", ") };
-    Decision::Refused(format!("no statement trusts `{host_path}` with `{ACTION}`; it trusts {others}"))
+    Decision::Refused(format!("no statement trusts `{host_path}` with `{WITH_WEB_IDENTITY}`; it trusts {others}"))
 }
 
 fn open(conditions: &[DecidingCondition]) -> String {

@@ -2,40 +2,36 @@
 //! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_ListPodIdentityAssociations.html>).
 
 use crate::ids::{ClusterName, Region};
-use crate::world::Answer;
-use crate::world::account::{AccountClient, Action, optional, other};
-use crate::world::bounds::Listing;
+use crate::world::account::{AccountClient, Action, optional};
+use crate::world::iam::pages::pages;
 use crate::world::retry::RetryFacts;
-use tokio::time::Instant;
+use crate::world::{Answer, AssociationSummary};
 
 pub(crate) const LIST: Action = Action { service: "eks", name: "ListPodIdentityAssociations" };
 pub(crate) const DESCRIBE: Action = Action { service: "eks", name: "DescribePodIdentityAssociation" };
 
-/// Namespace, ServiceAccount and id of every association of the cluster.
+/// eks:ListPodIdentityAssociations of a cluster.
 pub(crate) async fn list(
     account: &AccountClient,
     region: &Region,
     name: &ClusterName,
-) -> Answer<Vec<(String, String, String)>> {
+) -> Answer<Vec<AssociationSummary>> {
     let client = account.eks(region);
-    let mut listing = Listing::new(account.caller.budget());
-    let (mut all, mut token) = (Vec::new(), None::<String>);
-    loop {
+    let size = |item: &AssociationSummary| item.namespace.len() + item.service_account.len() + item.id.len();
+    let fetch = |token: Option<String>| {
         let request = client.list_pod_identity_associations().cluster_name(name.as_str()).set_next_token(token);
-        let answer = account.caller.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
-        let items = answer.associations();
-        all.extend(items.iter().filter_map(|item| {
-            let text = |text: Option<&str>| text.map(str::to_owned);
-            Some((text(item.namespace())?, text(item.service_account())?, text(item.association_id())?))
-        }));
-        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        listing
-            .page(Instant::now(), items.len(), 0, token.as_deref())
-            .map_err(|endless| other(LIST, endless.to_string()))?;
-        if token.is_none() {
-            return Ok(all);
+        async move {
+            let page = account.caller.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
+            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+            let items = page.associations().iter().map(|item| AssociationSummary {
+                id: text(item.association_id()),
+                namespace: text(item.namespace()),
+                service_account: text(item.service_account()),
+            });
+            Ok((items.collect(), page.next_token().map(str::to_owned)))
         }
-    }
+    };
+    pages(account, LIST, size, fetch).await
 }
 
 /// The ARN of an association's role. None if the association does not exist.
