@@ -150,8 +150,11 @@ fn notes() -> impl Iterator<Item = Page> {
     })
 }
 
+/// Up to the first full stop or colon that ends a part. Those inside names and links do not.
 fn first_sentence(text: &str) -> String {
-    text.split_inclusive(['.', ':']).next().unwrap_or(text).trim_end_matches(['.', ':']).to_owned()
+    let text = without_links(text);
+    let end = [". ", ": "].into_iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    text[..end].trim_end_matches('.').to_owned()
 }
 
 fn refusals() -> impl Iterator<Item = Page> {
@@ -171,13 +174,11 @@ fn refusals() -> impl Iterator<Item = Page> {
 /// `Exit 4: refused` and `Exit 130 and 143: interrupted`.
 fn exit_codes() -> impl Iterator<Item = Page> {
     sections(TROUBLESHOOTING).flat_map(|(heading, text)| {
-        let (codes, title) =
-            heading.strip_prefix("Exit ").and_then(|rest| rest.split_once(": ")).unwrap_or(("", heading));
+        let found = heading.strip_prefix("Exit ").and_then(|rest| rest.split_once(": "));
         let slug: String = heading.to_lowercase().replace(' ', "-").replace(':', "");
-        codes
-            .split(" and ")
-            .filter(|code| !code.is_empty())
-            .map(|code| Page {
+        found.into_iter().flat_map(move |(codes, title)| {
+            let slug = slug.clone();
+            codes.split(" and ").map(move |code| Page {
                 word: format!("exit-{code}"),
                 topic: Topic::ExitCode,
                 title: title.to_owned(),
@@ -185,7 +186,7 @@ fn exit_codes() -> impl Iterator<Item = Page> {
                 text: text.to_owned(),
                 url: format!("docs/troubleshooting.md#{slug}"),
             })
-            .collect::<Vec<_>>()
+        })
     })
 }
 

@@ -80,6 +80,21 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// All, from the best to the worst.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::NotApplicable, Self::Unknown, Self::Failed];
+
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotApplicable => "not-applicable",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One link of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {

@@ -212,7 +212,10 @@ impl World {
                 Observed::Present(document) if document.is_parsed() => {
                     document.statements().iter().map(view::statement_text).collect()
                 }
-                Observed::Present(_) => vec!["it cannot be parsed, and may allow anything".to_owned()],
+                Observed::Present(_) => {
+                    incomplete = true;
+                    vec!["it cannot be parsed, and may allow anything".to_owned()]
+                }
                 Observed::Absent => vec!["it does not exist".to_owned()],
                 Observed::Unknown(why) => {
                     incomplete = true;
@@ -249,7 +252,7 @@ impl World {
                 let mut decision = decision.clone();
                 match self.reaches(role, key, binding) {
                     Reach::Yes => {}
-                    Reach::If(why) => decision.unread.push(why),
+                    Reach::Unknown(why) => decision.unread.push(why),
                     Reach::No(why) => {
                         apart.push(format!("{name}: {why}"));
                         continue;
@@ -271,10 +274,10 @@ impl World {
             lines.extend(row.decision.unread.iter().map(|why| format!("       unknown: {why}")));
         }
         lines.extend(apart.iter().map(|why| format!("no   {why}")));
-        lines.push(format!(
-            "{} may do {action} on {resource}; {others} may not.",
-            view::count(rows.len(), "ServiceAccount", "ServiceAccounts")
-        ));
+        let count = |wanted: Answer| rows.iter().filter(|row| row.decision.answer == wanted).count();
+        let (yes, conditional, unknown) = (count(Answer::Yes), count(Answer::If), count(Answer::May));
+        let no = others + apart.len();
+        lines.push(format!("{action} on {resource}: {yes} yes, {conditional} if, {unknown} may, {no} no."));
         lines.push(format!("Not looked at: {NOT_CONSIDERED}."));
         let document = json!({
             "format-version": FORMAT_VERSION, "action": action, "resource": resource,
@@ -289,11 +292,11 @@ impl World {
     fn reaches(&self, role: &Role, key: &Key, binding: &Binding) -> Reach {
         let Some(live) = &self.live else { return Reach::Yes };
         let Some(found) = live.role(&role.account, &role.name).present().copied() else {
-            return Reach::If("the role could not be read".to_owned());
+            return Reach::Unknown("the role could not be read".to_owned());
         };
         let cluster = live.clusters.get(&binding.cluster);
         let Some(issuer) = cluster.and_then(|cluster| cluster.issuer.present()) else {
-            return Reach::If(format!("the issuer of cluster `{}` is not known", binding.cluster));
+            return Reach::Unknown(format!("the issuer of cluster `{}` is not known", binding.cluster));
         };
         let Some(account) = self.desired.accounts.get(&role.account) else { return Reach::Yes };
         let provider = ProviderArn::of(&account.partition, &account.id, issuer);
@@ -302,7 +305,7 @@ impl World {
             assumes(&found.role.trust, provider.as_str(), issuer.host_path(), binding.effective_audience(), &claim);
         match trusted {
             Truth::False => return Reach::No(format!("the trust policy of role/{key} does not let it in")),
-            Truth::Unknown => return Reach::If(format!("whether the trust policy of role/{key} lets it in")),
+            Truth::Unknown => return Reach::Unknown(format!("whether the trust policy of role/{key} lets it in")),
             Truth::True => {}
         }
         let Subject::Exact(namespace, name) = &binding.subject else { return Reach::Yes };
@@ -313,11 +316,11 @@ impl World {
                 Some(arn) => Reach::No(format!("its annotation names another role, {arn}")),
                 None => Reach::No("it has no annotation with a role".to_owned()),
             },
-            Some(Observed::Unknown(why)) => Reach::If(why.clone()),
+            Some(Observed::Unknown(why)) => Reach::Unknown(why.clone()),
             // whoever creates it decides on its annotation
             None | Some(Observed::Absent) if binding.manage == Manage::None => Reach::Yes,
             Some(Observed::Absent) => Reach::No("it does not exist".to_owned()),
-            None => Reach::If("the ServiceAccount was not read".to_owned()),
+            None => Reach::Unknown("the ServiceAccount was not read".to_owned()),
         }
     }
 }
@@ -325,17 +328,15 @@ impl World {
 /// Whether pods get a role.
 enum Reach {
     Yes,
-    /// It is not known; the text says what.
-    If(String),
+    /// It is not known; the text says why.
+    Unknown(String),
     No(String),
 }
 
 /// `CLUSTER/NAMESPACE/NAME`
 fn name_of(binding: &Binding) -> String {
-    match &binding.subject {
-        Subject::Exact(namespace, name) => format!("{}/{namespace}/{name}", binding.cluster),
-        Subject::Wildcard { namespace, name, .. } => format!("{}/{namespace}/{name}", binding.cluster),
-    }
+    let (namespace, name) = binding.subject.names();
+    format!("{}/{namespace}/{name}", binding.cluster)
 }
 
 /// `inline orders, statement 1: Allow …`
@@ -352,10 +353,7 @@ fn text_of(lines: &[String]) -> String {
 impl Row<'_> {
     fn to_json(&self) -> Value {
         let Self { binding, role, decision } = self;
-        let (namespace, name) = match &binding.subject {
-            Subject::Exact(namespace, name) => (namespace.to_string(), name.to_string()),
-            Subject::Wildcard { namespace, name, .. } => (namespace.clone(), name.clone()),
-        };
+        let (namespace, name) = binding.subject.names();
         let list = |all: &[Deciding]| -> Vec<Value> {
             let of = |deciding: &Deciding| {
                 json!({

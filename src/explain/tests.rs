@@ -20,6 +20,9 @@ fn words_are_unique_and_each_page_has_a_text() {
     assert_eq!(words.len(), pages().len());
     for page in pages() {
         assert!(page.text.len() > 10 && !page.title.is_empty(), "{page:?}");
+        // no code or link is cut
+        let is_cut = page.title.matches('`').count() % 2 == 1 || page.title.contains("](");
+        assert!(page.topic == Topic::Rule || !is_cut, "{}: {}", page.word, page.title);
         let letters = |c: char| c.is_ascii_alphanumeric() || c == '-';
         assert!(page.word.chars().all(letters), "{}", page.word);
     }

@@ -11,14 +11,15 @@ use crate::model::desired::{Desired, Subject as Bound};
 use crate::model::live::{LivePolicy, LiveRole, LiveServiceAccount};
 use crate::model::marks::{
     AUDIENCE, CHAIN, DEFAULT_AUDIENCE, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, TRANSITION, is_mark,
+    is_protected,
 };
 use crate::model::resource::StringMap;
 use crate::policy::Statement;
 use crate::policy::document::PolicyKind;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many tags an object may have beside the two of irsa.
-const TAG_LIMIT: usize = 48;
+/// The most tags of an object (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+const TAG_LIMIT: usize = 50;
 
 /// The settings of an entry of `service-accounts`, as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,9 +194,11 @@ impl<'a> Drafter<'a> {
 
     /// Why the marks on an object keep it from being imported.
     fn ownership(&self, tags: &StringMap) -> Option<String> {
-        if own_tags(tags).count() > TAG_LIMIT {
+        let added = 2 + usize::from(is_protected(tags));
+        if own_tags(tags).count() > TAG_LIMIT - added {
             return Some(format!(
-                "it has more than {TAG_LIMIT} tags, and irsa adds two to at most 50: remove some first"
+                "it has more than {} tags, and irsa needs {added} of at most {TAG_LIMIT}: remove some first",
+                TAG_LIMIT - added
             ));
         }
         match owner(tags) {

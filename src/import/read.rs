@@ -277,8 +277,8 @@ impl<A: ReadAws> AccountReader<'_, A> {
         (roles, unseen)
     }
 
-    /// The pages of GetAccountAuthorizationDetails, up to the last selected role. Empty if it is denied: then the roles
-    /// are read one by one.
+    /// The pages of GetAccountAuthorizationDetails, up to the last selected role. Stops at the first error: the roles that
+    /// are missing are read one by one.
     async fn bulk(&self, selected: &[&RoleSummary]) -> BTreeMap<String, RoleDetail> {
         let names: BTreeSet<String> = selected.iter().map(|summary| summary.name.case_insensitive()).collect();
         let mut found = BTreeMap::new();

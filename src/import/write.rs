@@ -4,8 +4,9 @@ use super::draft::{Draft, Entry, PolicyDraft, RoleDraft, Settings, own_tags};
 use super::keys::unique;
 use super::text::{self, comments};
 use super::{Existing, Ignores, Imported, Scope, Seen, top_file};
+use crate::config::durations;
 use crate::ids::{ClusterName, Key, Namespace, PolicyArn, Region, ServiceAccountName};
-use crate::model::marks::{PREVENT_DESTROY, default_path};
+use crate::model::marks::{default_path, is_protected};
 use crate::model::resource::StringMap;
 use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
@@ -79,8 +80,14 @@ pub(super) fn files(
     let documents = std::mem::take(&mut writer.documents);
     files.extend(documents.into_iter().map(|(key, text)| (format!("policies/{key}.json"), text)));
     let managed = draft.roles.iter().flat_map(|role| &role.entries).filter(|entry| is_managed(entry)).count();
-    let counts = [seen.clusters.len(), draft.roles.len(), managed, draft.policies.len()];
+    let new = seen.clusters.keys().filter(|key| is_new(existing, key)).count();
+    let counts = [new, draft.roles.len(), managed, draft.policies.len()];
     Imported { files, left_out: draft.left_out.clone(), counts }
+}
+
+/// Whether the existing configuration does not declare the cluster.
+fn is_new(existing: Option<&Existing>, cluster: &Key) -> bool {
+    existing.is_none_or(|existing| !existing.desired.clusters.contains_key(cluster))
 }
 
 fn is_managed(entry: &Entry) -> bool {
@@ -134,19 +141,10 @@ impl Defaults {
         let Self { path, session, boundary, tags } = self;
         let mut table = Table::new();
         put(&mut table, "path", path.clone());
-        put(&mut table, "max-session-duration", session.map(duration));
+        put(&mut table, "max-session-duration", session.map(durations::text));
         put(&mut table, "permissions-boundary", boundary.as_ref().map(ToString::to_string));
         put(&mut table, "tags", (!tags.is_empty()).then(|| text::table(tags.iter())));
         table
-    }
-}
-
-/// A duration as irsa reads it.
-fn duration(seconds: u32) -> String {
-    match seconds {
-        hours if hours.is_multiple_of(3600) => format!("{}h", hours / 3600),
-        minutes if minutes.is_multiple_of(60) => format!("{}m", minutes / 60),
-        seconds => format!("{seconds}s"),
     }
 }
 
@@ -206,8 +204,7 @@ impl Writer<'_> {
                 parts.push(chunk(&["accounts", key.as_str()], table, ""));
             }
         }
-        let is_new = |key: &Key| self.existing.is_none_or(|existing| !existing.desired.clusters.contains_key(key));
-        for (key, cluster) in seen.clusters.iter().filter(|(key, _)| is_new(key)) {
+        for (key, cluster) in seen.clusters.iter().filter(|(key, _)| is_new(self.existing, key)) {
             let mut table = Table::new();
             put(&mut table, "account", self.several_accounts.then(|| cluster.cluster.account.as_str()));
             put(&mut table, "region", cluster.cluster.region.as_ref().map(Region::as_str));
@@ -235,7 +232,7 @@ impl Writer<'_> {
         put(&mut table, "path", (extends || role.path.as_str() != default).then(|| role.path.as_str()));
         put(&mut table, "description", (!role.description.is_empty()).then_some(role.description.as_str()));
         let is_default = !extends && role.max_session_duration == defaults.session.unwrap_or(SESSION);
-        put(&mut table, "max-session-duration", (!is_default).then(|| duration(role.max_session_duration)));
+        put(&mut table, "max-session-duration", (!is_default).then(|| durations::text(role.max_session_duration)));
         let has_default = defaults.boundary.is_some() || self.existing.is_some_and(|file| file.has_default_boundary);
         let boundary = match &role.permissions_boundary {
             Some(arn) if Some(arn) == defaults.boundary.as_ref() => None,
@@ -247,8 +244,7 @@ impl Writer<'_> {
             own_tags(&role.tags).filter(|(key, value)| defaults.tags.get(*key) != Some(*value)).collect();
         put(&mut table, "tags", (!tags.is_empty()).then(|| text::table(tags)));
         put(&mut table, "attach", (!draft.attach.is_empty()).then(|| text::list(draft.attach.iter().map(Value::from))));
-        let is_protected = role.tags.get(PREVENT_DESTROY).is_some_and(|value| value == "true");
-        put(&mut table, "prevent-destroy", is_protected.then_some(true));
+        put(&mut table, "prevent-destroy", is_protected(&role.tags).then_some(true));
         put(&mut table, "ignore", self.ignore(&format!("role/{}", draft.key)));
         let (short, long) = self.bindings(draft);
         if let Some((clusters, names)) = short {
@@ -345,7 +341,7 @@ impl Writer<'_> {
         put(&mut table, "name", Some(text::one_or_list(names)));
         put(&mut table, "manage", *manage);
         put(&mut table, "audience", audience.as_deref());
-        put(&mut table, "token-expiration", token_expiration.map(duration));
+        put(&mut table, "token-expiration", token_expiration.map(durations::text));
         put(&mut table, "sts-regional-endpoints", *sts_regional_endpoints);
         let mut document = DocumentMut::new();
         document.insert("service-accounts", Item::ArrayOfTables(std::iter::once(table).collect()));
@@ -362,8 +358,7 @@ impl Writer<'_> {
         put(&mut table, "description", (!policy.description.is_empty()).then_some(policy.description.as_str()));
         let tags: Vec<_> = own_tags(&policy.tags).collect();
         put(&mut table, "tags", (!tags.is_empty()).then(|| text::table(tags)));
-        let is_protected = policy.tags.get(PREVENT_DESTROY).is_some_and(|value| value == "true");
-        put(&mut table, "prevent-destroy", is_protected.then_some(true));
+        put(&mut table, "prevent-destroy", is_protected(&policy.tags).then_some(true));
         put(&mut table, "ignore", self.ignore(&format!("policy/{}/{}", draft.account, draft.key)));
         put(&mut table, "file", Some(format!("policies/{}.json", draft.key)));
         self.documents.insert(draft.key.clone(), text::json(&policy.document).unwrap_or_default());

@@ -384,11 +384,17 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Namespace and name, which may be patterns.
+    pub fn names(&self) -> (&str, &str) {
+        match self {
+            Self::Exact(namespace, name) => (namespace.as_str(), name.as_str()),
+            Self::Wildcard { namespace, name, .. } => (namespace, name),
+        }
+    }
+
     /// The value of the token's `sub` claim: `system:serviceaccount:NAMESPACE:NAME`.
     pub fn claim(&self) -> String {
-        match self {
-            Self::Exact(namespace, name) => format!("{SUBJECT_PREFIX}{namespace}:{name}"),
-            Self::Wildcard { namespace, name, .. } => format!("{SUBJECT_PREFIX}{namespace}:{name}"),
-        }
+        let (namespace, name) = self.names();
+        format!("{SUBJECT_PREFIX}{namespace}:{name}")
     }
 }

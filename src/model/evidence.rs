@@ -51,10 +51,7 @@ impl<'a> Chain<'a> {
 
     /// Namespace and name, which may be patterns.
     pub fn names(&self) -> (&'a str, &'a str) {
-        match &self.binding.subject {
-            Subject::Exact(namespace, name) => (namespace.as_str(), name.as_str()),
-            Subject::Wildcard { namespace, name, .. } => (namespace, name),
-        }
+        self.binding.subject.names()
     }
 
     /// None for a pattern.
@@ -163,6 +160,8 @@ pub struct Webhook {
     /// The name of the configuration.
     pub configuration: String,
     pub name: String,
+    /// Its position in the configuration, from 0.
+    pub index: usize,
     /// The URL, or `service NAMESPACE/NAME`.
     pub target: String,
     /// Whether it runs behind a Service in the cluster, whose certificate another authority may have signed.

@@ -1,6 +1,7 @@
 //! The tags, labels and annotations by which irsa recognizes its objects, and those of the pod identity webhook.
 
 use super::address::Address;
+use super::resource::StringMap;
 use crate::ids::Key;
 
 /// The tag and label that names the owning configuration.
@@ -9,6 +10,11 @@ pub const OWNER: &str = "irsa/owner";
 pub const ADDRESS: &str = "irsa/address";
 /// The tag that protects an object from deletion. The live tag counts, not the configuration.
 pub const PREVENT_DESTROY: &str = "irsa/prevent-destroy";
+
+/// Whether the tags of an object forbid its delete.
+pub(crate) fn is_protected(tags: &StringMap) -> bool {
+    tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false")
+}
 
 /// Whether an IAM tag is one of irsa's. IAM ignores the case of tag keys
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).

@@ -1,8 +1,8 @@
 //! Reads the evidence for `verify`: what a plan does not need.
 //!
 //! Each issuer is read once, and the webhook, the pods, the namespaces and the associations of a cluster once. For each
-//! ServiceAccount there is at most one TokenRequest and one AssumeRoleWithWebIdentity. Nothing is read of a cluster whose
-//! API is not verified.
+//! ServiceAccount there is at most one TokenRequest and one AssumeRoleWithWebIdentity. Nothing is read from a
+//! Kubernetes API that is not verified.
 
 use super::observed;
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};

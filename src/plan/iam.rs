@@ -8,7 +8,7 @@ use crate::model::address::{Address, Place};
 use crate::model::call::{Call, IamCall};
 use crate::model::desired::Adopt;
 use crate::model::live::{LiveAccount, Observed};
-use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark, is_mark};
+use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark, is_mark, is_protected};
 use crate::model::note::Severity;
 use crate::model::origin::Origin;
 use crate::model::resource::StringMap;
@@ -238,7 +238,7 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
     if context.options.report_only {
         return None;
     }
-    if tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false") {
+    if is_protected(tags) {
         return Some((
             format!("its live tag `{PREVENT_DESTROY}` forbids it"),
             format!("declare it again, or remove the tag `{PREVENT_DESTROY}` by hand"),

@@ -57,6 +57,8 @@ impl From<bool> for Truth {
 #[derive(Debug, Clone, Default)]
 pub struct KnownKeys {
     values: BTreeMap<String, Vec<String>>,
+    /// Whether the request has no other keys with the name of an issuer.
+    claims_known: bool,
     /// Whether the request has no other keys.
     all_others_absent: bool,
 }
@@ -83,7 +85,7 @@ impl KnownKeys {
     /// absent: STS sets only those of the token's own
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif>).
     pub fn of_token(issuer_host_path: &str, audience: &[String], subject: &str, provider_arn: &str) -> Self {
-        Self::default()
+        Self { claims_known: true, ..Self::default() }
             .with(&format!("{issuer_host_path}:aud"), audience.iter().cloned())
             .with(&format!("{issuer_host_path}:sub"), [subject])
             .with("aws:FederatedProvider", [provider_arn])
@@ -93,10 +95,9 @@ impl KnownKeys {
         if let Some(values) = self.values.get(key) {
             return KeyValue::Known(values);
         }
-        // `aws:…` and `sts:…` are keys of every request, the others have the name of an issuer
-        let is_of_issuer = self.values.keys().any(|known| known.contains('/') && known.ends_with(":sub"));
+        // every other key of such a request has the name of an issuer
         let of_service = ["aws:", "sts:", "saml:"].iter().any(|prefix| key.starts_with(prefix));
-        let is_absent = self.all_others_absent || is_of_issuer && !of_service;
+        let is_absent = self.all_others_absent || self.claims_known && !of_service;
         if is_absent { KeyValue::Absent } else { KeyValue::Unknown }
     }
 }

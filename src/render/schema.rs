@@ -3,7 +3,7 @@
 use super::json::REPORT_FORMAT_VERSION;
 use super::verification;
 use crate::plan::file::FORMAT_VERSION;
-use crate::verify::LinkKind;
+use crate::verify::{LinkKind, Status};
 use serde_json::{Map, Value, json};
 
 /// The schema of a plan file.
@@ -219,7 +219,7 @@ pub fn verification_schema() -> Value {
         "One link of the chain.",
         [
             ("link", json!({ "enum": words })),
-            ("status", json!({ "enum": verification::WORDS })),
+            ("status", json!({ "enum": Status::ALL.map(Status::as_str) })),
             ("text", string("What was proved, why it does not apply, why it was not seen, or what is broken.")),
             ("hint", nullable("What to do, a step a line, or null.")),
         ],

@@ -15,19 +15,6 @@ use std::io::{self, Write};
 /// The format version of the JSON. New keys raise the minor version, changed keys the major version.
 pub const VERIFICATION_FORMAT_VERSION: &str = "1.0";
 
-/// The statuses in JSON, in the order of the enum.
-pub(super) const WORDS: [&str; 4] = ["ok", "not-applicable", "unknown", "failed"];
-
-/// The JSON word of a status.
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Ok => WORDS[0],
-        Status::NotApplicable => WORDS[1],
-        Status::Unknown => WORDS[2],
-        Status::Failed => WORDS[3],
-    }
-}
-
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct VerificationV1<'a> {
@@ -106,7 +93,7 @@ fn service_account(chain: &ChainLinks) -> ServiceAccountV1<'_> {
 fn link(link: &Link) -> LinkV1<'_> {
     let Link { kind, status, text, hints } = link;
     let hint = (!hints.is_empty()).then(|| hints.join("\n"));
-    LinkV1 { link: kind.word(), status: word(*status), text, hint }
+    LinkV1 { link: kind.word(), status: status.as_str(), text, hint }
 }
 
 #[cfg(test)]

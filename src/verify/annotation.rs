@@ -25,10 +25,12 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         Err(verdict) => return verdict,
     };
     let expected = case.role_arn();
-    wrong_role(live, &expected)
+    // the webhook looks for an association first
+    association(case, &expected)
+        .or_else(|| wrong_role(live, &expected))
         .or_else(|| wrong_audience(case, live))
         .or_else(|| malformed_setting(live))
-        .or_else(|| association(case, &expected))
+        .or_else(|| unread_associations(case))
         .unwrap_or_else(|| Verdict::ok(format!("`{ROLE_ARN}` is `{expected}`")))
 }
 
@@ -54,7 +56,7 @@ fn wrong_audience(case: &Case<'_>, live: &LiveServiceAccount) -> Option<Verdict>
     let declared = case.chain.binding.effective_audience();
     (found != declared).then(|| {
         Verdict::failed(
-            format!("pods get tokens for the audience `{found}` (`{AUDIENCE}`), the trust policy is for `{declared}`"),
+            format!("pods get tokens for the audience `{found}` (`{AUDIENCE}`), declared is `{declared}`"),
             "run `irsa apply`, or take the annotation away if nobody needs it",
         )
     })
@@ -70,15 +72,14 @@ fn malformed_setting(live: &LiveServiceAccount) -> Option<Verdict> {
         .or_else(|| wrong(STS_REGIONAL_ENDPOINTS, |text| text.parse::<bool>().is_ok(), "`true` or `false`"))
 }
 
+/// Without an association it would be as declared.
+fn unread_associations(case: &Case<'_>) -> Option<Verdict> {
+    let Observed::Unknown(why) = &case.evidence?.associations else { return None };
+    Some(Verdict::unknown(format!("whether an EKS Pod Identity association takes its place: {why}")))
+}
+
 fn association(case: &Case<'_>, expected: &RoleArn) -> Option<Verdict> {
-    let (_, namespace, name) = case.chain.key()?;
-    let Association { id, role } = match &case.evidence?.associations {
-        Observed::Present(all) => all.get(&(namespace.clone(), name.clone()))?,
-        Observed::Absent => return None,
-        Observed::Unknown(why) => {
-            return Some(Verdict::unknown(format!("whether an EKS Pod Identity association takes its place: {why}")));
-        }
-    };
+    let Association { id, role } = case.association()?;
     match role {
         Observed::Present(role) if role == expected.as_str() => {
             Some(Verdict::ok(format!("association `{id}` gives new pods this very role through EKS Pod Identity")))

@@ -3,7 +3,7 @@
 use super::Verdict;
 use crate::ids::{IssuerUrl, RoleArn};
 use crate::model::desired::{Account, Cluster, Desired, Manage};
-use crate::model::evidence::{Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
+use crate::model::evidence::{Association, Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
 use crate::model::live::{Access, Extent, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
 
 /// A chain with what was read of it.
@@ -66,6 +66,21 @@ impl<'a> Case<'a> {
 
     pub(super) fn claims(&self) -> Option<&'a TokenClaims> {
         self.token.and_then(|token| token.token.present())
+    }
+
+    /// The audience of the tokens in pods.
+    pub(super) fn audience(&self) -> &str {
+        let live = match self.subject() {
+            Subject::Present(live) => Some(live),
+            _ => None,
+        };
+        self.chain.audience(live)
+    }
+
+    /// The EKS Pod Identity association of the ServiceAccount, if the associations were read.
+    pub(super) fn association(&self) -> Option<&'a Association> {
+        let (_, namespace, name) = self.chain.key()?;
+        self.evidence?.associations.present()?.get(&(namespace, name))
     }
 
     pub(super) fn is_managed(&self) -> bool {

@@ -4,7 +4,7 @@
 use super::case::Case;
 use super::{Status, Verdict};
 use crate::ids::Namespace;
-use crate::model::evidence::{ClusterEvidence, Owner, Pod};
+use crate::model::evidence::{Association, ClusterEvidence, Owner, Pod};
 use crate::model::live::Observed;
 use std::collections::BTreeMap;
 
@@ -26,7 +26,11 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let role = case.role_arn();
     let audience = case.chain.binding.effective_audience();
     let mut groups: BTreeMap<(Owner, String), Vec<&Pod>> = BTreeMap::new();
-    for pod in &pods {
+    // an association with this role gives pods the role without the variables
+    let same = |association: &Association| association.role == Observed::Present(role.to_string());
+    let by_association = case.association().is_some_and(same);
+    let uses_association = |pod: &&Pod| by_association && pod.containers.iter().any(|one| one.pod_identity);
+    for pod in pods.iter().copied().filter(|pod| !uses_association(pod)) {
         if let Some(problem) = pod.problem(role.as_str(), audience) {
             groups.entry((workload(evidence, &namespace, pod), problem)).or_default().push(pod);
         }

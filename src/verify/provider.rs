@@ -1,7 +1,7 @@
 //! `provider`: the role's account has the OIDC provider of exactly this issuer, and it accepts the audience.
 
 use super::Verdict;
-use super::case::{Case, Subject};
+use super::case::Case;
 use crate::ids::ProviderArn;
 use crate::model::live::{Access, Observed};
 
@@ -22,11 +22,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
             );
         }
     };
-    let live = match case.subject() {
-        Subject::Present(live) => Some(live),
-        _ => None,
-    };
-    let audience = case.chain.audience(live);
+    let audience = case.audience();
     if provider.provider.audiences.contains(audience) {
         return Verdict::ok(format!("`{arn}` accepts `{audience}`"));
     }

@@ -4,7 +4,7 @@
 mod decide;
 
 use super::Verdict;
-use super::case::{Case, Subject};
+use super::case::Case;
 use crate::ids::ProviderArn;
 use crate::model::evidence::TokenClaims;
 use crate::model::live::Observed;
@@ -27,15 +27,11 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if case.chain.key().is_none() {
         return Verdict::not_applicable("a pattern has no token to evaluate it with");
     }
-    let live = match case.subject() {
-        Subject::Present(live) => Some(live),
-        _ => None,
-    };
     // without a token, the claims follow from the declaration
     let expected = || TokenClaims {
         issuer: issuer.to_string(),
         subject: case.chain.binding.subject.claim(),
-        audiences: vec![case.chain.audience(live).to_owned()],
+        audiences: vec![case.audience().to_owned()],
         key_id: String::new(),
     };
     let claims = case.claims().cloned().unwrap_or_else(expected);

@@ -76,9 +76,9 @@ fn trusted(case: &Case<'_>, webhook: &Webhook, authority: &[Vec<u8>], name: &str
     }
     let refresh = format!(
         "write the cluster's authority into it: `kubectl patch mutatingwebhookconfiguration {} --type=json -p \
-         '[{{\"op\":\"replace\",\"path\":\"/webhooks/0/clientConfig/caBundle\",\"value\":\"CA\"}}]'`, with the CA of `aws eks \
+         '[{{\"op\":\"replace\",\"path\":\"/webhooks/{}/clientConfig/caBundle\",\"value\":\"CA\"}}]'`, with the CA of `aws eks \
          describe-cluster --query cluster.certificateAuthority.data`; then restart the pods",
-        webhook.configuration
+        webhook.configuration, webhook.index
     );
     if shared == 0 {
         return Err(Verdict::failed(

@@ -73,7 +73,9 @@ fn live_policies_decide() {
     // a pattern of which a part is allowed
     assert_eq!(ask(&scene, &["s3:*", "arn:aws:s3:::c/*"]), ["if aws aws", "if most most"]);
     let run = scene.bench.ends(0, &["access", "s3:GetObject", "arn:aws:s3:::b/k"]);
-    run.says("if   main/apps/reader  role/reader").says("if StringEquals aws:SourceVpc = vpc-1").says("1 may not");
+    run.says("if   main/apps/reader  role/reader")
+        .says("if StringEquals aws:SourceVpc = vpc-1")
+        .says(": 2 yes, 1 if, 0 may, 1 no.");
     run.says("Not looked at: service and resource control policies");
     scene.bench.ends(0, &["access", "sqs:SendMessage"]).says("queue, statement `Send`");
     // what others changed counts
@@ -99,7 +101,8 @@ fn boundary_limits_and_a_broken_chain_reaches_nothing() {
     scene
         .bench
         .ends(0, &["access", "sqs:SendMessage"])
-        .says("main/apps/most: the trust policy of role/most does not let it in");
+        .says("main/apps/most: the trust policy of role/most does not let it in")
+        .says(": 0 yes, 0 if, 0 may, 4 no.");
 }
 
 #[test]

@@ -348,6 +348,19 @@ fn unread_cluster_exits_4_and_its_service_accounts_stay_as_they_are() {
     scene.keeps_the_law();
 }
 
+/// The tag forbids a delete with any value but `false`.
+#[test]
+fn protected_role_stays_protected() {
+    for (value, declared) in [("true", true), ("yes", true), ("false", false)] {
+        let scene = Scene::new();
+        scene.create_pair("kept", "apps", "kept");
+        let tag = [("Tags.member.1.Key", "irsa/prevent-destroy"), ("Tags.member.1.Value", value)];
+        scene.call("TagRole", &[[("RoleName", "kept")].as_slice(), &tag].concat());
+        scene.import(0, &[]);
+        assert_eq!(scene.text().contains("prevent-destroy = true"), declared, "{value}: {}", scene.text());
+    }
+}
+
 #[test]
 fn role_of_another_owner_is_listed_and_not_taken() {
     let scene = Scene::new();

@@ -96,6 +96,11 @@ impl Scene {
         self.pod(name, &owner("StatefulSet", "db"), &json!({}), &environment, "sts.amazonaws.com");
     }
 
+    /// A pod without any variable of the role.
+    fn bare_pod(&self, name: &str) {
+        self.pod(name, &owner("StatefulSet", "db"), &json!({}), &[], "sts.amazonaws.com");
+    }
+
     fn verify(&self, code: i32, arguments: &[&str]) -> Run {
         let mut line = vec!["verify"];
         line.extend(arguments);
@@ -281,6 +286,22 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
         "annotation",
         &["comes before the annotation: new pods get", "delete-pod-identity-association --cluster-name main"],
     );
+    // without the annotation, pods get the role of the association too
+    scene.annotate(ROLE_ARN, None);
+    scene.says("annotation", &["comes before the annotation: new pods get"]);
+}
+
+#[test]
+fn association_with_this_role_is_as_good_as_the_annotation() {
+    let scene = Scene::new();
+    scene.someone.associate("main", "apps", "app", &role_arn());
+    let by_association = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")];
+    scene.pod("db-0", &owner("StatefulSet", "db"), &json!({}), &by_association, "sts.amazonaws.com");
+    assert_eq!(scene.link(0, "annotation", &[]).0, "ok");
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    // the variables of the association count, not that there is one
+    scene.bare_pod("db-1");
+    scene.says("pods", &["1 pod has no `AWS_ROLE_ARN`"]);
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl Explained<'_> {
             return "it waits; the note below says for what".to_owned();
         }
         match self.object() {
-            LiveObject::Read(_) | LiveObject::Listed => "as declared".to_owned(),
+            LiveObject::Read(_) => "as declared".to_owned(),
+            LiveObject::Listed => "it exists, and was not compared".to_owned(),
             LiveObject::Absent => "it does not exist".to_owned(),
         }
     }

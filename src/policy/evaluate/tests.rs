@@ -134,6 +134,16 @@ fn token_is_let_in_by_its_claims_and_a_failure_names_the_condition() {
             (key.as_str(), Some(given.into_iter().map(str::to_owned).collect()))
         );
     }
+    // an issuer without a path
+    let request = Request::with_token(
+        "arn:aws:iam::111122223333:oidc-provider/oidc.example.com",
+        "oidc.example.com",
+        &["a".to_owned()],
+        "s",
+    );
+    let mut other_key = trust(&json!({ "StringEquals": { "oidc.example.org:sub": "s" } }));
+    other_key["Principal"]["Federated"] = json!("arn:aws:iam::111122223333:oidc-provider/oidc.example.com");
+    assert_eq!(evaluate(&document(&json!([other_key])), &request).verdict(), Truth::False);
     let like = json!({ "StringLike": { format!("{HOST}:sub"): "system:serviceaccount:apps:*" } });
     assert_eq!(token(&trust(&like)).0, Truth::True);
     let address = json!({ "IpAddress": { "aws:SourceIp": "10.0.0.0/8" } });

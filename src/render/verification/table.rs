@@ -23,8 +23,7 @@ pub fn text(chains: &[ChainLinks], all: bool, style: &Style, out: &mut dyn Write
         table(&mut text, chains, style);
         text.push('\n');
     }
-    for ((rank, kind, reason, hints), addresses) in reasons(chains, all) {
-        let status = RANKED[rank];
+    for ((status, kind, reason, hints), addresses) in reasons(chains, all) {
         let word = style.paint(ink(status), sign(status));
         // a string takes everything
         let _ = writeln!(text, "{word} {}: {}", kind.word(), scrub(&reason));
@@ -45,18 +44,15 @@ pub fn text(chains: &[ChainLinks], all: bool, style: &Style, out: &mut dyn Write
     write_inert(&text, out)
 }
 
-/// The order in which reasons are printed: what is broken last, next to the summary.
-const RANKED: [Status; 4] = [Status::Ok, Status::NotApplicable, Status::Unknown, Status::Failed];
-
-type Reason = (usize, LinkKind, String, Vec<String>);
+/// Sorted as printed: what is broken last, next to the summary.
+type Reason = (Status, LinkKind, String, Vec<String>);
 
 /// The addresses by reason.
 fn reasons(chains: &[ChainLinks], all: bool) -> BTreeMap<Reason, Vec<&str>> {
     let mut reasons: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
     for chain in chains {
         for link in chain.links.iter().filter(|link| all || link.status >= Status::Unknown) {
-            let rank = RANKED.iter().position(|status| *status == link.status).unwrap_or_default();
-            let reason = (rank, link.kind, link.text.clone(), link.hints.clone());
+            let reason = (link.status, link.kind, link.text.clone(), link.hints.clone());
             reasons.entry(reason).or_default().push(&chain.address);
         }
     }

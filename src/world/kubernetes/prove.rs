@@ -67,7 +67,8 @@ impl ProveKubernetes for KubernetesReader {
         let listed = listed.map_err(|failure| failure.at(LIST_WEBHOOKS))?;
         let all = listed.into_iter().flatten().flat_map(|configuration| {
             let name = clean(&configuration.metadata.name.unwrap_or_default());
-            configuration.webhooks.unwrap_or_default().into_iter().map(move |one| webhook(&name, one))
+            let webhooks = configuration.webhooks.unwrap_or_default().into_iter().enumerate();
+            webhooks.map(move |(index, one)| webhook(&name, index, one))
         });
         Ok(all.collect())
     }
@@ -150,7 +151,7 @@ fn token(secret: SecretString) -> Option<IdentityToken> {
     Some(IdentityToken { claims, secret })
 }
 
-fn webhook(configuration: &str, webhook: MutatingWebhook) -> Webhook {
+fn webhook(configuration: &str, index: usize, webhook: MutatingWebhook) -> Webhook {
     let client = webhook.client_config;
     let target = match (&client.service, &client.url) {
         (Some(service), _) => format!("service {}/{}", service.namespace, service.name),
@@ -160,6 +161,7 @@ fn webhook(configuration: &str, webhook: MutatingWebhook) -> Webhook {
     Webhook {
         configuration: configuration.to_owned(),
         name: clean(&webhook.name),
+        index,
         target: clean(&target),
         in_cluster: client.service.is_some(),
         ca_bundle: bundle.and_then(|bytes| certificate::from_pem(&String::from_utf8(bytes).ok()?)),
