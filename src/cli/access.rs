@@ -9,6 +9,7 @@ use crate::error::{Error, ExitStatus};
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleArn};
 use crate::model::address::Address;
 use crate::model::desired::{Attachment, Binding, Boundary, Desired, Manage, Role, Subject};
+use crate::model::evidence::Chain;
 use crate::model::live::{Live, LiveRole, Observed};
 use crate::model::marks::ROLE_ARN;
 use crate::model::pattern::Pattern;
@@ -25,7 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const FORMATS: &[Format] = &[Format::Text, Format::Json];
 /// The version of the JSON form. New keys raise the minor number, changed keys the major one.
 const FORMAT_VERSION: &str = "1.0";
-const NOT_CONSIDERED: &str = "service and resource control policies, resource policies and session policies";
+const NOT_CONSIDERED: &str =
+    "service and resource control policies, resource policies, session policies and EKS Pod Identity";
 
 /// The declared roles, and how their ServiceAccounts reach them.
 struct World {
@@ -287,8 +289,8 @@ impl World {
         (text_of(&lines), document, incomplete)
     }
 
-    /// Whether the pods of a ServiceAccount get the role: its trust policy lets their tokens in, and the annotation names
-    /// it. With `--declared` they always do.
+    /// Whether the pods of a ServiceAccount get the role: the OIDC provider and the trust policy let their tokens in, and
+    /// the annotation names it. With `--declared` they always do.
     fn reaches(&self, role: &Role, key: &Key, binding: &Binding) -> Reach {
         let Some(live) = &self.live else { return Reach::Yes };
         let Some(found) = live.role(&role.account, &role.name).present().copied() else {
@@ -301,15 +303,26 @@ impl World {
         let Some(account) = self.desired.accounts.get(&role.account) else { return Reach::Yes };
         let provider = ProviderArn::of(&account.partition, &account.id, issuer);
         let claim = binding.subject.claim();
-        let trusted =
-            assumes(&found.role.trust, provider.as_str(), issuer.host_path(), binding.effective_audience(), &claim);
+        let subject = match &binding.subject {
+            Subject::Exact(namespace, name) => Some((namespace.clone(), name.clone())),
+            Subject::Wildcard { .. } => None,
+        };
+        let read = subject.as_ref().and_then(|subject| cluster?.service_accounts.get(subject));
+        let chain = Chain { role_key: key, role, binding };
+        let audience = chain.audience(read.and_then(Observed::present));
+        match accepts(live, role, &provider, audience) {
+            Reach::Yes => {}
+            other => return other,
+        }
+        let trusted = assumes(&found.role.trust, provider.as_str(), issuer.host_path(), audience, &claim);
         match trusted {
             Truth::False => return Reach::No(format!("the trust policy of role/{key} does not let it in")),
             Truth::Unknown => return Reach::Unknown(format!("whether the trust policy of role/{key} lets it in")),
             Truth::True => {}
         }
-        let Subject::Exact(namespace, name) = &binding.subject else { return Reach::Yes };
-        let read = cluster.and_then(|cluster| cluster.service_accounts.get(&(namespace.clone(), name.clone())));
+        if subject.is_none() {
+            return Reach::Yes;
+        }
         match read {
             Some(Observed::Present(live)) => match live.annotations.get(ROLE_ARN) {
                 Some(arn) if RoleArn::parse(arn).is_ok_and(|arn| arn == found.arn) => Reach::Yes,
@@ -331,6 +344,23 @@ enum Reach {
     /// It is not known; the text says why.
     Unknown(String),
     No(String),
+}
+
+/// Whether the account of a role has the OIDC provider, and it accepts the audience.
+fn accepts(live: &Live, role: &Role, provider: &ProviderArn, audience: &str) -> Reach {
+    let Some(account) = live.accounts.get(&role.account) else {
+        return Reach::Unknown(format!("account `{}` was not read", role.account));
+    };
+    match (account.providers.get(provider), &account.providers_listed) {
+        (Some(Observed::Present(found)), _) if found.provider.audiences.contains(audience) => Reach::Yes,
+        (Some(Observed::Present(_)), _) => {
+            Reach::No(format!("the OIDC provider does not accept the audience `{audience}` of its tokens"))
+        }
+        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Reach::Unknown(why.clone()),
+        (Some(Observed::Absent) | None, _) => {
+            Reach::No(format!("account `{}` has no OIDC provider for its cluster", role.account))
+        }
+    }
 }
 
 /// `CLUSTER/NAMESPACE/NAME`

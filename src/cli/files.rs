@@ -262,7 +262,13 @@ pub(super) fn path_below(top: &Path, folder: &Path) -> Result<String, Error> {
     };
     let whole = missing.iter().rev().fold(found, |path, name| path.join(name));
     let below = whole.strip_prefix(&base).map_err(|_| outside())?;
-    below.to_str().map(str::to_owned).ok_or_else(outside)
+    let below = below.to_str().map(str::to_owned).ok_or_else(outside)?;
+    // the path becomes a part of `include`, which takes patterns
+    if below.contains(['*', '?', '[', ']', '{', '}', '"', '\\']) || below.contains(char::is_control) {
+        return Err(Error::usage(format!("`include` cannot name the folder `{}`", folder.display()))
+            .hint("choose a name without wildcards, brackets, quotes and control characters"));
+    }
+    Ok(below)
 }
 
 /// Reads a saved plan.

@@ -10,7 +10,10 @@ use crate::ids::RoleArn;
 use crate::model::evidence::Association;
 use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::marks::{AUDIENCE, DEFAULT_AUDIENCE, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION};
+use crate::policy::evaluate::{Caller, KnownKeys, Request, Truth, evaluate};
 
+/// The service that assumes the roles of associations.
+const PODS: &str = "pods.eks.amazonaws.com";
 const APPLY: &str = "run `irsa apply`, which writes it; `irsa plan` shows the difference";
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -66,10 +69,17 @@ fn wrong_audience(case: &Case<'_>, live: &LiveServiceAccount) -> Option<Verdict>
 fn malformed_setting(live: &LiveServiceAccount) -> Option<Verdict> {
     let wrong = |key: &str, good: fn(&str) -> bool, rule: &str| {
         let value = live.annotations.get(key).filter(|value| !good(value))?;
-        Some(Verdict::failed(format!("`{key}` is `{value}`, and must be {rule}: the webhook ignores it"), APPLY))
+        // apply leaves an annotation that is not declared
+        let hint = "declare the right value, or remove the annotation where it is set";
+        Some(Verdict::failed(format!("`{key}` is `{value}`, and must be {rule}: the webhook ignores it"), hint))
     };
     wrong(TOKEN_EXPIRATION, |text| text.parse::<u32>().is_ok(), "a number of seconds")
-        .or_else(|| wrong(STS_REGIONAL_ENDPOINTS, |text| text.parse::<bool>().is_ok(), "`true` or `false`"))
+        .or_else(|| wrong(STS_REGIONAL_ENDPOINTS, is_boolean, "`true` or `false`"))
+}
+
+/// What Go's `strconv.ParseBool` takes, with which the webhook reads it (<https://pkg.go.dev/strconv#ParseBool>).
+fn is_boolean(text: &str) -> bool {
+    matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False")
 }
 
 /// Without an association it would be as declared.
@@ -80,22 +90,48 @@ fn unread_associations(case: &Case<'_>) -> Option<Verdict> {
 
 fn association(case: &Case<'_>, expected: &RoleArn) -> Option<Verdict> {
     let Association { id, role } = case.association()?;
+    let delete = || {
+        format!(
+            "delete it: `aws eks delete-pod-identity-association --cluster-name {} --association-id {id}`; then \
+             restart the pods",
+            case.cluster.name.as_ref().map_or("CLUSTER", |name| name.as_str())
+        )
+    };
+    let before = format!("EKS Pod Identity association `{id}` comes before the annotation");
     match role {
-        Observed::Present(role) if role == expected.as_str() => {
-            Some(Verdict::ok(format!("association `{id}` gives new pods this very role through EKS Pod Identity")))
-        }
-        Observed::Present(role) => Some(Verdict::failed(
-            format!("EKS Pod Identity association `{id}` comes before the annotation: new pods get `{role}`"),
-            format!(
-                "delete it: `aws eks delete-pod-identity-association --cluster-name {} --association-id {id}`; then \
-                 restart the pods",
-                case.cluster.name.as_ref().map_or("CLUSTER", |name| name.as_str())
+        Observed::Present(role) if role == expected.as_str() => Some(match trusts_pods(case) {
+            Truth::True => {
+                Verdict::ok(format!("association `{id}` gives new pods this very role through EKS Pod Identity"))
+            }
+            Truth::False => Verdict::failed(
+                format!("{before}, and the trust policy of `{role}` does not let `{PODS}` in: new pods get no role"),
+                delete(),
             ),
-        )),
+            Truth::Unknown => Verdict::unknown(format!(
+                "{before}; whether the trust policy of `{role}` lets `{PODS}` in is not known"
+            )),
+        }),
+        Observed::Present(role) => Some(Verdict::failed(format!("{before}: new pods get `{role}`"), delete())),
         Observed::Unknown(why) => Some(Verdict::unknown(format!(
             "association `{id}` comes before the annotation, and its role was not read: {why}"
         ))),
         // deleted since it was listed
         Observed::Absent => None,
     }
+}
+
+/// Whether the live trust policy lets EKS Pod Identity in
+/// (<https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html>).
+fn trusts_pods(case: &Case<'_>) -> Truth {
+    let Observed::Present(role) = &case.role else { return Truth::Unknown };
+    let verdict = |action: &str| {
+        let request = Request {
+            caller: Caller::Service(PODS.to_owned()),
+            action: action.to_owned(),
+            resource: "*".to_owned(),
+            keys: KnownKeys::none(),
+        };
+        evaluate(&role.role.trust, &request).verdict()
+    };
+    verdict("sts:AssumeRole").min(verdict("sts:TagSession"))
 }

@@ -2,6 +2,7 @@
 
 use crate::ownership::Scene;
 use crate::support::program::Bench;
+use irsa_sandbox::kubernetes::Resource;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -103,6 +104,26 @@ fn boundary_limits_and_a_broken_chain_reaches_nothing() {
         .ends(0, &["access", "sqs:SendMessage"])
         .says("main/apps/most: the trust policy of role/most does not let it in")
         .says(": 0 yes, 0 if, 0 may, 4 no.");
+}
+
+#[test]
+fn token_that_the_provider_refuses_reaches_nothing() {
+    let scene = scene();
+    let orders = ["access", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:orders"];
+    scene.world.cluster("main").with(|store| {
+        store.tamper(Resource::ServiceAccounts, "apps", "sender", |object| {
+            object["metadata"]["annotations"]["eks.amazonaws.com/audience"] = "vault".into();
+        })
+    });
+    scene
+        .bench
+        .ends(0, &orders)
+        .says("yes  main/apps/most")
+        .says(", 3 no.")
+        .says("no   main/apps/sender: the OIDC provider does not accept the audience `vault` of its tokens");
+    scene.someone.delete_provider(&scene.provider());
+    scene.bench.ends(0, &orders).says("no   main/apps/most: account `default` has no OIDC provider for its cluster");
+    assert_eq!(ask(&scene, &["sqs:SendMessage"]), Vec::<String>::new());
 }
 
 #[test]

@@ -405,6 +405,9 @@ fn existing_configuration_gets_what_it_does_not_declare() {
         only_marks(change);
     }
     scene.bench.ends(64, &["import", "-c", "irsa.toml", "-o", "/tmp/elsewhere"]).says("is not below the folder");
+    for odd in ["li[ve]", "a\"b", "a*"] {
+        scene.bench.ends(64, &["import", "-c", "irsa.toml", "-o", odd]).says("`include` cannot name the folder");
+    }
 }
 
 /// A thousand roles in an account and ServiceAccounts in its cluster.

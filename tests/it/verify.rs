@@ -277,6 +277,12 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
     scene.annotate("eks.amazonaws.com/token-expiration", Some("1h"));
     scene.says("annotation", &["must be a number of seconds"]);
     scene.annotate("eks.amazonaws.com/token-expiration", None);
+    // what Go reads as a boolean
+    scene.annotate("eks.amazonaws.com/sts-regional-endpoints", Some("True"));
+    assert_eq!(scene.link(0, "annotation", &[]).0, "ok");
+    scene.annotate("eks.amazonaws.com/sts-regional-endpoints", Some("yes"));
+    scene.says("annotation", &["must be `true` or `false`"]);
+    scene.annotate("eks.amazonaws.com/sts-regional-endpoints", None);
     assert_eq!(scene.link(0, "annotation", &[]).0, "ok");
 
     let other = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
@@ -294,6 +300,10 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
 #[test]
 fn association_with_this_role_is_as_good_as_the_annotation() {
     let scene = Scene::new();
+    let mut trust = scene.someone.trust("app");
+    let pods = json!({"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]});
+    trust["Statement"].as_array_mut().expect("a list").push(pods);
+    scene.someone.set_trust("app", &trust);
     scene.someone.associate("main", "apps", "app", &role_arn());
     let by_association = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")];
     scene.pod("db-0", &owner("StatefulSet", "db"), &json!({}), &by_association, "sts.amazonaws.com");
@@ -302,6 +312,27 @@ fn association_with_this_role_is_as_good_as_the_annotation() {
     // the variables of the association count, not that there is one
     scene.bare_pod("db-1");
     scene.says("pods", &["1 pod has no `AWS_ROLE_ARN`"]);
+}
+
+#[test]
+fn association_of_this_role_needs_its_trust() {
+    let scene = Scene::new();
+    scene.someone.associate("main", "apps", "app", &role_arn());
+    scene.says("annotation", &["does not let `pods.eks.amazonaws.com` in", "delete-pod-identity-association"]);
+}
+
+#[test]
+fn webhook_of_a_similar_name_hides_nothing() {
+    let scene = Scene::new();
+    scene.world.cluster("main").with(|store| {
+        store.tamper(Resource::MutatingWebhooks, "", "pod-identity-webhook", |object| {
+            let mut decoy = object["webhooks"][0].clone();
+            decoy["name"] = json!("check.pod-identity-webhook.example.com");
+            decoy["rules"][0]["operations"] = json!(["UPDATE"]);
+            object["webhooks"].as_array_mut().expect("webhooks").insert(0, decoy);
+        })
+    });
+    assert_eq!(scene.link(0, "webhook", &[]).0, "ok");
 }
 
 #[test]

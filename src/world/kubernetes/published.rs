@@ -5,6 +5,7 @@
 //! (`SSL_CERT_FILE` replaces them), a proxy is taken from the environment, and redirects are not followed.
 
 use super::failure::{clean, of_kube};
+use super::proxy::host;
 use super::{RunState, target};
 use crate::ids::IssuerUrl;
 use crate::model::evidence::Published;
@@ -13,6 +14,7 @@ use http::Uri;
 use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -43,6 +45,31 @@ async fn documents(run: &RunState, issuer: &IssuerUrl) -> Result<Published, Publ
     Ok(Published::Documents { issuer: clean(&named), keys: ids })
 }
 
+/// Whether a host is this machine, or an address inside a network. Otherwise whoever writes a discovery document could make
+/// irsa ask any server near it. Names are not looked up.
+fn is_internal(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
+    let v4 = |address: Ipv4Addr| {
+        let [first, second, ..] = address.octets();
+        let is_shared = first == 100 && second & 0xc0 == 64;
+        address.is_private() || address.is_loopback() || address.is_link_local() || first == 0 || is_shared
+    };
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => v4(address),
+        Ok(IpAddr::V6(address)) => {
+            let is_local = address.is_unique_local() || address.is_unicast_link_local();
+            let mapped = address.to_ipv4_mapped().is_some_and(v4);
+            is_local || mapped || address.is_loopback() || address.is_unspecified()
+        }
+        // resolvers take numbers with fewer parts, or in another base, for addresses too
+        Err(_) => {
+            let last = host.rsplit('.').next().unwrap_or_default();
+            let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
+            is_number || host == "localhost" || host.ends_with(".localhost")
+        }
+    }
+}
+
 async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let not_seen = |why: String| Published::NotSeen(format!("`{}`: {why}", clean(url)));
     let broken = |why: &str| Published::Broken(format!("`{}` {why}", clean(url)));
@@ -50,6 +77,9 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let Some(uri) = uri.filter(|uri| uri.scheme_str() == Some("https") && uri.authority().is_some()) else {
         return Err(broken("is not an `https` URL"));
     };
+    if is_internal(&host(&uri)) {
+        return Err(not_seen("it is an internal address, which STS does not reach; irsa does not ask it".to_owned()));
+    }
     let origin = format!("https://{}", uri.authority().map_or("", http::uri::Authority::as_str));
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let config = target::base(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
@@ -74,3 +104,6 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let body = timeout(patience, answered).await.map_err(|_| not_seen("no answer in time".to_owned()))??;
     serde_json::from_slice(&body).map_err(|_| broken("is not JSON"))
 }
+
+#[cfg(test)]
+mod tests;
