@@ -163,23 +163,26 @@ impl ChainLinks {
 
 /// Judges these chains.
 pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Chain<'_>]) -> Vec<ChainLinks> {
-    let judged = chains.iter().filter_map(|chain| {
-        let case = Case::of(desired, live, evidence, chain)?;
+    let judged = chains.iter().map(|chain| {
         let (namespace, name) = chain.names();
-        Some(ChainLinks {
+        let links = match Case::of(desired, live, evidence, chain) {
+            Ok(case) => LinkKind::ALL.map(|kind| link(kind, &case)),
+            Err(why) => LinkKind::ALL.map(|kind| named(kind, Verdict::unknown(why.clone()))),
+        };
+        ChainLinks {
             address: chain.address(),
             cluster: chain.binding.cluster.to_string(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             role: format!("role/{}", chain.role_key),
-            links: LinkKind::ALL.into_iter().map(|kind| link(kind, &case)).collect(),
-        })
+            links: links.into(),
+        }
     });
     judged.collect()
 }
 
 fn link(kind: LinkKind, case: &Case<'_>) -> Link {
-    let Verdict { status, text, hints } = match kind {
+    let verdict = match kind {
         LinkKind::Issuer => issuer::judge(case),
         LinkKind::Provider => provider::judge(case),
         LinkKind::Trust => trust::judge(case),
@@ -189,6 +192,10 @@ fn link(kind: LinkKind, case: &Case<'_>) -> Link {
         LinkKind::Assume => assume::judge(case),
         LinkKind::Pods => pods::judge(case),
     };
+    named(kind, verdict)
+}
+
+fn named(kind: LinkKind, Verdict { status, text, hints }: Verdict) -> Link {
     Link { kind, status, text, hints }
 }
 

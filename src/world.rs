@@ -15,6 +15,7 @@ pub mod kubernetes;
 mod rate_limit;
 mod retry;
 mod scrub;
+mod signature;
 mod sts;
 mod transports;
 mod web_identity;
@@ -27,7 +28,7 @@ use crate::ids::{
     ServiceAccountName,
 };
 use crate::model::call::{IamCall, KubernetesCall};
-use crate::model::evidence::{Owner, Pod, Published, TokenClaims, Webhook};
+use crate::model::evidence::{Owner, Pod, Published, PublishedKey, TokenClaims, WebhookList};
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::model::live::{
     Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Malformed, NamespacePhase, Quotas,
@@ -35,7 +36,7 @@ use crate::model::live::{
 };
 use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
@@ -352,6 +353,19 @@ pub struct IdentityToken {
     pub(crate) secret: SecretString,
 }
 
+impl IdentityToken {
+    /// Whether one of these keys has the token's key id and verifies its signature. None if that cannot be said.
+    pub(crate) fn is_verified_by(&self, keys: &[PublishedKey]) -> Option<bool> {
+        let of_its_id = keys.iter().filter(|key| key.id == self.claims.key_id);
+        let verdicts: Vec<_> =
+            of_its_id.map(|key| signature::verifies(self.secret.expose_secret(), &key.numbers)).collect();
+        if verdicts.contains(&Some(true)) {
+            return Some(true);
+        }
+        verdicts.into_iter().collect::<Option<Vec<bool>>>().filter(|all| !all.is_empty()).map(|_| false)
+    }
+}
+
 /// Reads what proves the chain of a ServiceAccount in its cluster. Only `verify` does. Nothing is changed: a TokenRequest
 /// creates no object.
 pub trait ProveKubernetes: Send + Sync {
@@ -365,10 +379,10 @@ pub trait ProveKubernetes: Send + Sync {
         audience: &str,
     ) -> impl CallFuture<IdentityToken>;
     /// The webhooks of all MutatingWebhookConfigurations.
-    fn webhooks(&self, cluster: &Key) -> impl CallFuture<Vec<Webhook>>;
+    fn webhooks(&self, cluster: &Key) -> impl CallFuture<WebhookList>;
     /// The labels of all namespaces.
     fn namespace_labels(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, StringMap>>;
-    /// The pods of the cluster or of one namespace that have not ended, by namespace.
+    /// The pods of the cluster or of one namespace that have not ended, by namespace. Includes those that irsa cannot parse.
     fn running_pods(&self, cluster: &Key, within: Option<&Namespace>)
     -> impl CallFuture<BTreeMap<Namespace, Vec<Pod>>>;
     /// The controller of a ReplicaSet. None if it has none or does not exist.
@@ -376,15 +390,16 @@ pub trait ProveKubernetes: Send + Sync {
     /// The certificates, in DER, that the API's certificate is checked with: those of DescribeCluster, or of the
     /// kubeconfig. Sends nothing.
     fn authority(&self, cluster: &Key) -> impl CallFuture<Vec<Vec<u8>>>;
-    /// What the issuer's own host publishes, over TLS with the system's authorities.
+    /// What the issuer's own host publishes, over TLS with the authorities of the system or of `AWS_CA_BUNDLE`.
     fn published(&self, issuer: &IssuerUrl) -> impl Future<Output = Published> + Send;
 }
 
 /// Asks AWS what proves the chain of a ServiceAccount. Only `verify` does.
 pub trait ProveAws: Send + Sync {
     /// sts:AssumeRoleWithWebIdentity in the region of the cluster, and sts:GetCallerIdentity with the credentials that it
-    /// returns: the ARN of the session. STS signs for nobody: the call needs no credentials.
-    fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken) -> impl CallFuture<String>;
+    /// returns: the ARN of the session. The call needs no credentials. `is_fresh` says that this run wrote the role or its
+    /// provider: then a refusal is final only once the time for one operation is spent.
+    fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, is_fresh: bool) -> impl CallFuture<String>;
     /// eks:DescribePodIdentityAssociation: the ARN of its role.
     fn association_role(&self, cluster: &Key, id: &str) -> impl CallFuture<Option<String>>;
 }

@@ -308,7 +308,7 @@ impl World {
             Subject::Wildcard { .. } => None,
         };
         let read = subject.as_ref().and_then(|subject| cluster?.service_accounts.get(subject));
-        let chain = Chain { role_key: key, role, binding };
+        let chain = Chain { role_key: key, role, binding, is_fresh: false };
         let audience = chain.audience(read.and_then(Observed::present));
         match accepts(live, role, &provider, audience) {
             Reach::Yes => {}

@@ -187,7 +187,7 @@ async fn apply_locked(
     if !arguments.verify || status != ExitStatus::Success {
         return Ok(status);
     }
-    verify::applied(session, output, plan).await
+    verify::applied(session, connected, output, plan).await
 }
 
 /// Applies the plan, up to a signal or the loss of the lock.

@@ -133,6 +133,15 @@ impl<'a> Session<'a> {
         Ok((connected, live))
     }
 
+    /// Reads it again with the same clients: they know what this run wrote, and are signed in.
+    pub(super) async fn read_again(&self, connected: &Connected) -> Result<Live, Error> {
+        let Connected { desired, aws, kubernetes, identities } = connected;
+        let read = ReadOptions { parallelism: self.run.global.parallelism.into(), destroy: false, shard: None };
+        let early = Early::default();
+        let live = observe::observe(desired, identities, early, aws, kubernetes, &read, self.listener());
+        Box::pin(self.unless_interrupted(live)).await
+    }
+
     /// Also returns the findings on declared objects, none of which is denied.
     async fn read_for(&self, options: &Options) -> Result<(Connected, Live, Vec<Note>), Error> {
         // on the heap: the futures of the SDKs are large

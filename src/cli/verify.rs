@@ -12,6 +12,7 @@ use crate::observe;
 use crate::plan::Plan;
 use crate::render::{Format, verification};
 use crate::verify::{self, ChainLinks, Status};
+use std::collections::BTreeSet;
 
 const FORMATS: &[Format] = &[Format::Text, Format::Json, Format::Junit];
 
@@ -29,19 +30,39 @@ pub(super) async fn run(run: Run<'_>, arguments: &Verify) -> Result<ExitStatus, 
 }
 
 /// Verifies the ServiceAccounts that an applied plan touched: by itself, through its role, or through a provider.
-pub(super) async fn applied(session: &Session<'_>, output: &Output<'_>, plan: &Plan) -> Result<ExitStatus, Error> {
-    let touched: Vec<String> = plan.steps.iter().map(|step| step.address.to_string()).collect();
-    let (connected, live) = session.read().await?;
-    let mut chains = Chain::all(&connected.desired, &[]);
-    chains.retain(|chain| {
-        let (role, cluster) = (chain.role, &chain.binding.cluster);
-        let depends_on =
-            [chain.address(), format!("role/{}", chain.role_key), format!("oidc-provider/{}/{cluster}", role.account)];
-        depends_on.iter().any(|address| touched.contains(address))
-    });
-    let judged = Box::pin(judge(session, &connected, &live, &chains, true)).await?;
+pub(super) async fn applied(
+    session: &Session<'_>,
+    connected: &Connected,
+    output: &Output<'_>,
+    plan: &Plan,
+) -> Result<ExitStatus, Error> {
+    let judged = Box::pin(judge_applied(session, connected, plan)).await;
+    let judged = judged.map_err(|error| match error.status {
+        ExitStatus::Interrupted(_) => {
+            Error::new(error.status, "interrupted; the plan was applied, and what it touched was not verified")
+        }
+        _ => error,
+    })?;
     output.print_verification(&judged)?;
     Ok(status(session.run, &judged))
+}
+
+async fn judge_applied(session: &Session<'_>, connected: &Connected, plan: &Plan) -> Result<Vec<ChainLinks>, Error> {
+    // of other shards, the plan has not even the account ids
+    let whole = if plan.options.shard.is_some() { Some(session.read().await?) } else { None };
+    let (connected, live) = match whole {
+        Some((ref connected, live)) => (connected, live),
+        None => (connected, session.read_again(connected).await?),
+    };
+    let touched: BTreeSet<String> = plan.steps.iter().map(|step| step.address.to_string()).collect();
+    let mut chains = Chain::all(&connected.desired, &[]);
+    for chain in &mut chains {
+        let (account, cluster) = (&chain.role.account, &chain.binding.cluster);
+        let decides = [format!("role/{}", chain.role_key), format!("oidc-provider/{account}/{cluster}")];
+        chain.is_fresh = decides.iter().any(|address| touched.contains(address));
+    }
+    chains.retain(|chain| chain.is_fresh || touched.contains(&chain.address()));
+    judge(session, connected, &live, &chains, true).await
 }
 
 /// The chains that `--only` selects.
@@ -64,7 +85,7 @@ async fn judge(
     assume: bool,
 ) -> Result<Vec<ChainLinks>, Error> {
     let Connected { desired, aws, kubernetes, .. } = connected;
-    let evidence = observe::prove(desired, live, chains, aws, kubernetes, assume);
+    let evidence = observe::prove(desired, live, chains, aws, kubernetes, assume, session.listener());
     let evidence = session.unless_interrupted(evidence).await?;
     tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
     session.print_warnings(kubernetes);

@@ -21,6 +21,8 @@ pub struct Chain<'a> {
     pub role_key: &'a Key,
     pub role: &'a Role,
     pub binding: &'a Binding,
+    /// Whether this run wrote its role or provider, so that STS may not see them as they are yet.
+    pub is_fresh: bool,
 }
 
 impl<'a> Chain<'a> {
@@ -28,8 +30,9 @@ impl<'a> Chain<'a> {
     /// matches one of them.
     pub fn all(desired: &'a Desired, only: &[Pattern]) -> Vec<Self> {
         let roles = desired.roles.iter();
-        let chains = roles
-            .flat_map(|(role_key, role)| role.bindings.iter().map(move |binding| Chain { role_key, role, binding }));
+        let chains = roles.flat_map(|(role_key, role)| {
+            role.bindings.iter().map(move |binding| Chain { role_key, role, binding, is_fresh: false })
+        });
         let exists = |chain: &Self| {
             desired.clusters.get(&chain.binding.cluster).is_some_and(|cluster| cluster.state == ClusterState::Active)
         };
@@ -85,12 +88,37 @@ pub struct Evidence {
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html>).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
-    /// The issuer that the document names, and the ids of its keys.
-    Documents { issuer: String, keys: Vec<String> },
+    /// The issuer that the document names, and its keys.
+    Documents { issuer: String, keys: Vec<PublishedKey> },
     /// The host answered, and does not serve a valid document at this URL; the text says what.
     Broken(String),
     /// It was not seen from here; the text says why.
     NotSeen(String),
+}
+
+/// A public key of an issuer (<https://www.rfc-editor.org/rfc/rfc7517#section-4>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedKey {
+    /// `kid`
+    pub id: String,
+    pub numbers: KeyNumbers,
+}
+
+/// The numbers of a public key, in big-endian bytes (<https://www.rfc-editor.org/rfc/rfc7518#section-6>).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyNumbers {
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
+    Curve {
+        /// `P-256` or `P-384`.
+        name: String,
+        x: Vec<u8>,
+        y: Vec<u8>,
+    },
+    /// Of a kind that irsa does not know, or malformed.
+    Other,
 }
 
 /// What is the same for all ServiceAccounts of a cluster.
@@ -99,9 +127,9 @@ pub struct ClusterEvidence {
     /// The issuer that EKS shows, if it is another than the declared one.
     pub other_issuer: Option<IssuerUrl>,
     /// The certificates of the authority that the API's certificate is checked with, in DER.
-    pub authority: Vec<Vec<u8>>,
+    pub authority: Observed<Vec<Vec<u8>>>,
     /// All webhooks of all MutatingWebhookConfigurations.
-    pub webhooks: Observed<Vec<Webhook>>,
+    pub webhooks: Observed<WebhookList>,
     pub namespace_labels: Observed<BTreeMap<Namespace, StringMap>>,
     /// The pods of the declared ServiceAccounts that have not ended. Of namespaces that could not be listed, the reason.
     pub pods: BTreeMap<Namespace, Observed<Vec<Pod>>>,
@@ -126,6 +154,8 @@ pub struct TokenEvidence {
     /// The audience that was asked for: the one that the webhook would ask for.
     pub audience: String,
     pub token: Observed<TokenClaims>,
+    /// Whether a published key with the token's key id verifies its signature. None if that was not checked.
+    pub verifies: Option<bool>,
     pub assumed: Assumed,
 }
 
@@ -149,8 +179,18 @@ pub enum Assumed {
     As(String),
     /// STS refused; the text is its code and message.
     Refused(String),
+    /// STS could not reach the host of the issuer; the text is its code and message.
+    IssuerNotReached(String),
     /// STS did not decide; the text says why.
     NotSeen(String),
+}
+
+/// The webhooks of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WebhookList {
+    pub items: Vec<Webhook>,
+    /// The names of the configurations that irsa cannot parse.
+    pub malformed: Vec<String>,
 }
 
 /// One webhook of a MutatingWebhookConfiguration
@@ -215,7 +255,10 @@ impl std::fmt::Display for Requirement {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
     pub name: String,
+    /// Empty if it cannot be parsed.
     pub service_account: String,
+    /// Whether irsa could parse it. If not, it has only names.
+    pub is_malformed: bool,
     pub labels: StringMap,
     pub annotations: StringMap,
     /// `status.startTime`, or the time of its creation.
@@ -231,9 +274,17 @@ pub struct Pod {
 const SKIP_CONTAINERS: &str = "eks.amazonaws.com/skip-containers";
 
 impl Pod {
+    /// Whether it may run under this ServiceAccount.
+    pub fn may_use(&self, service_account: &str) -> bool {
+        self.service_account == service_account || (self.is_malformed && self.service_account.is_empty())
+    }
+
     /// What in the pod does not use this role with a token for this audience. None if all is as declared. A container may
     /// lack the variables if another has them: others add containers after the webhook.
     pub fn problem(&self, role: &str, audience: &str) -> Option<String> {
+        if self.is_malformed {
+            return None;
+        }
         let skipped = self.annotations.get(SKIP_CONTAINERS).map_or("", String::as_str);
         let is_skipped = |container: &&Container| skipped.split(',').any(|name| name.trim() == container.name);
         let injected: Vec<&Container> = self.containers.iter().filter(|one| !is_skipped(one)).collect();

@@ -5,13 +5,16 @@
 //! Kubernetes API that is not verified.
 
 use super::observed;
+use crate::event::{Event, Listen};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Desired, Manage};
 use crate::model::evidence::{
     Association, Assumed, Chain, ChainKey, ClusterEvidence, Evidence, Owner, Pod, Published, TokenEvidence,
 };
 use crate::model::live::{Access, Live, LiveServiceAccount, Observed};
-use crate::world::{Answer, AssociationSummary, CallError, CallErrorKind, ListEks, ProveAws, ProveKubernetes, ReadAws};
+use crate::world::{
+    Answer, AssociationSummary, CallError, CallErrorKind, IdentityToken, ListEks, ProveAws, ProveKubernetes, ReadAws,
+};
 use futures::future::{join, join_all, join5};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +26,9 @@ pub async fn prove(
     aws: &(impl ProveAws + ReadAws + ListEks),
     kubernetes: &impl ProveKubernetes,
     assume: bool,
+    listen: &dyn Listen,
 ) -> Evidence {
+    listen.on(&Event::ProveStarted { chains: chains.len() });
     let clusters: BTreeSet<&Key> = chains.iter().map(|chain| &chain.binding.cluster).collect();
     let issuers = read_issuers(live, &clusters, kubernetes);
     let of_clusters = clusters.iter().map(|key| async {
@@ -31,17 +36,29 @@ pub async fn prove(
         ((*key).clone(), reader.read().await)
     });
     let tokens = chains.iter().map(|chain| async {
-        let key = chain.key()?;
-        let service_account = live_service_account(live, &key)?;
-        Some((key, token(chain, service_account, live, aws, kubernetes, assume).await))
+        let proved = async {
+            let key = chain.key()?;
+            let service_account = live_service_account(live, &key)?;
+            Some((key, token(chain, service_account, live, aws, kubernetes, assume).await))
+        };
+        let proved = proved.await;
+        listen.on(&Event::ChainProved);
+        proved
     });
     let of_clusters = async { join_all(of_clusters).await };
     let (issuers, (of_clusters, tokens)) = join(issuers, join(of_clusters, join_all(tokens))).await;
-    Evidence {
-        issuers,
-        clusters: of_clusters.into_iter().collect(),
-        service_accounts: tokens.into_iter().flatten().collect(),
-    }
+    let service_accounts = tokens.into_iter().flatten().map(|(key, (mut evidence, token))| {
+        let issuer = live.clusters.get(&key.0).and_then(|cluster| cluster.issuer.present());
+        if let (Some(Published::Documents { keys, .. }), Some(token)) =
+            (issuer.and_then(|issuer| issuers.get(issuer)), token)
+        {
+            evidence.verifies = token.is_verified_by(keys);
+        }
+        (key, evidence)
+    });
+    let service_accounts = service_accounts.collect();
+    listen.on(&Event::ProveFinished);
+    Evidence { issuers, clusters: of_clusters.into_iter().collect(), service_accounts }
 }
 
 async fn read_issuers(
@@ -60,6 +77,7 @@ fn live_service_account<'l>(live: &'l Live, (cluster, namespace, name): &ChainKe
     cluster.service_accounts.get(&(namespace.clone(), name.clone()))?.present()
 }
 
+/// The token is for the check of its signature.
 async fn token(
     chain: &Chain<'_>,
     service_account: &LiveServiceAccount,
@@ -67,7 +85,7 @@ async fn token(
     aws: &impl ProveAws,
     kubernetes: &impl ProveKubernetes,
     assume: bool,
-) -> TokenEvidence {
+) -> (TokenEvidence, Option<IdentityToken>) {
     let audience = chain.audience(Some(service_account));
     let (cluster, name) = (&chain.binding.cluster, &service_account.name);
     let answer = kubernetes.token(cluster, &service_account.namespace, name, audience).await;
@@ -76,36 +94,38 @@ async fn token(
         Ok(token) => token,
         Err(error) => {
             let why = with_hint(&error, "create", "serviceaccounts/token");
-            return TokenEvidence { audience, token: Observed::Unknown(why), assumed: Assumed::No };
+            let token = Observed::Unknown(why);
+            return (TokenEvidence { audience, token, verifies: None, assumed: Assumed::No }, None);
         }
     };
     let assumed = match live.role(&chain.role.account, &chain.role.name).present() {
-        Some(role) if assume => match aws.assume(cluster, &role.arn, &token).await {
+        Some(role) if assume => match aws.assume(cluster, &role.arn, &token, chain.is_fresh).await {
             Ok(caller) => Assumed::As(caller),
             Err(error) => refused(&error),
         },
         Some(_) | None => Assumed::No,
     };
-    TokenEvidence { audience, token: Observed::Present(token.claims), assumed }
+    let claims = Observed::Present(token.claims.clone());
+    (TokenEvidence { audience, token: claims, verifies: None, assumed }, Some(token))
 }
 
 /// Whether STS decided (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
 fn refused(error: &CallError) -> Assumed {
-    const DECIDED: [&str; 7] = [
+    const DECIDED: [&str; 6] = [
         "AccessDenied",
         "ExpiredTokenException",
-        "IDPCommunicationError",
         "IDPRejectedClaim",
         "InvalidIdentityToken",
         "RegionDisabledException",
         "ValidationError",
     ];
     let code = error.code.as_deref().unwrap_or_default();
-    let is_decided = DECIDED.contains(&code) && error.operation == "sts:AssumeRoleWithWebIdentity";
-    if is_decided {
-        Assumed::Refused(format!("{code}: {}", error.message))
-    } else {
-        Assumed::NotSeen(error.to_string())
+    let said = || format!("{code}: {}", error.message);
+    match code {
+        _ if error.operation != "sts:AssumeRoleWithWebIdentity" => Assumed::NotSeen(error.to_string()),
+        "IDPCommunicationError" => Assumed::IssuerNotReached(said()),
+        _ if DECIDED.contains(&code) => Assumed::Refused(said()),
+        _ => Assumed::NotSeen(error.to_string()),
     }
 }
 
@@ -136,7 +156,7 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         let not_read = || "its API was not read".to_owned();
         let mut evidence = ClusterEvidence {
             other_issuer: self.other_issuer().await,
-            authority: Vec::new(),
+            authority: Observed::Unknown(not_read()),
             webhooks: Observed::Unknown(not_read()),
             namespace_labels: Observed::Unknown(not_read()),
             pods: BTreeMap::new(),
@@ -159,7 +179,7 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         evidence.namespace_labels = unknown(labels, "list", "namespaces");
         evidence.pods = pods;
         evidence.associations = associations;
-        evidence.authority = authority.unwrap_or_default();
+        evidence.authority = observed(authority.map(Some));
         evidence.replica_sets = self.replica_sets(&evidence.pods).await;
         evidence
     }
@@ -189,7 +209,8 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         let names: BTreeSet<(&str, &str)> =
             declared.iter().map(|(_, namespace, name)| (namespace.as_str(), name.as_str())).collect();
         let ours = |namespace: &Namespace, pods: Vec<Pod>| {
-            let is_ours = |pod: &Pod| names.contains(&(namespace.as_str(), pod.service_account.as_str()));
+            let is_ours =
+                |pod: &Pod| pod.is_malformed || names.contains(&(namespace.as_str(), pod.service_account.as_str()));
             pods.into_iter().filter(is_ours).collect()
         };
         let one = |namespace: &Namespace, answer: Answer<BTreeMap<Namespace, Vec<Pod>>>| {

@@ -9,6 +9,7 @@ enum Phase {
     #[default]
     Before,
     Reading,
+    Proving,
     Applying,
     After,
 }
@@ -21,6 +22,8 @@ pub(super) struct Tally {
     accounts_read: usize,
     clusters_read: usize,
     objects: usize,
+    chains: usize,
+    chains_proved: usize,
     steps: usize,
     steps_done: usize,
     failed: usize,
@@ -63,6 +66,15 @@ impl Tally {
                     count(self.objects, "object", "objects")
                 ));
             }
+            Event::ProveStarted { chains } => {
+                *self = Self { phase: Phase::Proving, chains: *chains, ..Self::default() };
+                return Change::Started;
+            }
+            Event::ChainProved => self.chains_proved += 1,
+            Event::ProveFinished => {
+                self.phase = Phase::After;
+                return Change::Ended(format!("Tried {}.", count(self.chains, "ServiceAccount", "ServiceAccounts")));
+            }
             Event::ApplyStarted { steps, calls } => {
                 *self = Self { phase: Phase::Applying, steps: *steps, calls: *calls, ..Self::default() };
                 return Change::Started;
@@ -97,6 +109,7 @@ impl Tally {
     pub(super) fn progress(&self) -> (usize, usize) {
         match self.phase {
             Phase::Reading => (self.places_read(), self.places),
+            Phase::Proving => (self.chains_proved, self.chains),
             Phase::Applying => (self.calls_done.min(self.calls), self.calls),
             Phase::Before | Phase::After => (0, 0),
         }
@@ -108,6 +121,7 @@ impl Tally {
                 let (read, all, objects) = (self.places_read(), self.places, count(self.objects, "object", "objects"));
                 format!("Reading: {read} of {all} accounts and clusters, {objects}")
             }
+            Phase::Proving => format!("Verifying: {} of {} ServiceAccounts", self.chains_proved, self.chains),
             Phase::Applying => {
                 let (steps, calls) = ((self.steps_done, self.steps), (self.calls_done, self.calls));
                 let failures = self.failures();

@@ -1,7 +1,7 @@
 //! Everything that the links of one chain look at.
 
 use super::Verdict;
-use crate::ids::{IssuerUrl, RoleArn};
+use crate::ids::{IssuerUrl, Key, RoleArn};
 use crate::model::desired::{Account, Cluster, Desired, Manage};
 use crate::model::evidence::{Association, Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
 use crate::model::live::{Access, Extent, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
@@ -37,21 +37,25 @@ pub(super) enum Subject<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// # Errors
+    /// Which account or cluster was not read.
     pub(super) fn of(
         desired: &'a Desired,
         live: &'a Live,
         evidence: &'a Evidence,
         chain: &'a Chain<'a>,
-    ) -> Option<Self> {
-        let cluster = desired.clusters.get(&chain.binding.cluster)?;
-        let live_cluster = live.clusters.get(&chain.binding.cluster)?;
+    ) -> Result<Self, String> {
+        let (key, account) = (&chain.binding.cluster, &chain.role.account);
+        let unread = |what: &str, key: &Key| format!("{what} `{key}` was not read");
+        let cluster = desired.clusters.get(key).ok_or_else(|| unread("cluster", key))?;
+        let live_cluster = live.clusters.get(key).ok_or_else(|| unread("cluster", key))?;
         let issuer = live_cluster.issuer.present();
-        Some(Self {
+        Ok(Self {
             chain,
             cluster,
-            account: desired.accounts.get(&chain.role.account)?,
+            account: desired.accounts.get(account).ok_or_else(|| unread("account", account))?,
             cluster_account: desired.accounts.get(&cluster.account),
-            live_account: live.accounts.get(&chain.role.account)?,
+            live_account: live.accounts.get(account).ok_or_else(|| unread("account", account))?,
             role: live.role(&chain.role.account, &chain.role.name),
             live_cluster,
             evidence: evidence.clusters.get(&chain.binding.cluster),

@@ -5,6 +5,8 @@ use super::case::Case;
 use crate::model::evidence::Published;
 use crate::model::live::{Access, Observed};
 
+const PUBLISH: &str = "publish the keys that the API serves at `/openid/v1/jwks`: STS refuses every token until then";
+
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let key = &case.chain.binding.cluster;
     let declared = case.cluster.issuer.as_ref();
@@ -46,11 +48,23 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
             "publish a document whose `issuer` is exactly that of the tokens (`--service-account-issuer` of the API server)",
         ),
         Some(Published::Documents { keys, .. }) => match case.claims() {
-            Some(claims) if !keys.contains(&claims.key_id) => Verdict::failed(
+            Some(claims) if keys.iter().all(|key| key.id != claims.key_id) => Verdict::failed(
                 format!("its published keys lack `{}`, with which the API signs", claims.key_id),
-                "publish the keys that the API serves at `/openid/v1/jwks`: STS refuses every token until then",
+                PUBLISH,
             ),
-            Some(_) => Verdict::ok(format!("`{issuer}` publishes the key that the API signs with")),
+            Some(claims) => match case.token.and_then(|token| token.verifies) {
+                Some(false) => Verdict::failed(
+                    format!(
+                        "its published key `{}` is not the one with which the API signs: the signature is wrong",
+                        claims.key_id
+                    ),
+                    PUBLISH,
+                ),
+                Some(true) => Verdict::ok(format!("`{issuer}` publishes the key that the API signs with")),
+                None => Verdict::ok(format!(
+                    "`{issuer}` publishes the key that the API names; irsa cannot check signatures of its kind"
+                )),
+            },
             None if keys.is_empty() => Verdict::failed(
                 format!("`{issuer}` publishes no keys"),
                 "publish the keys that the API serves at `/openid/v1/jwks`",

@@ -19,7 +19,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         Some(Observed::Unknown(why)) => return Verdict::unknown(why.clone()),
         Some(Observed::Absent) | None => return Verdict::unknown("they were not read"),
     };
-    let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.service_account == name.as_str()).collect();
+    let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.may_use(name.as_str())).collect();
     if pods.is_empty() {
         return Verdict::not_applicable("no pod uses it");
     }
@@ -34,6 +34,11 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         if let Some(problem) = pod.problem(role.as_str(), audience) {
             groups.entry((workload(evidence, &namespace, pod), problem)).or_default().push(pod);
         }
+    }
+    let malformed: Vec<String> =
+        pods.iter().filter(|pod| pod.is_malformed).map(|pod| format!("`{}`", pod.name)).collect();
+    if groups.is_empty() && !malformed.is_empty() {
+        return Verdict::unknown(format!("irsa does not understand pod {}", malformed.join(", ")));
     }
     if groups.is_empty() {
         return Verdict::ok(format!("{} as declared", count(pods.len())));

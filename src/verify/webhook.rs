@@ -7,7 +7,7 @@
 
 use super::Verdict;
 use super::case::Case;
-use crate::model::evidence::{Pod, Webhook};
+use crate::model::evidence::{Pod, Webhook, WebhookList};
 use crate::model::live::Observed;
 use crate::model::resource::StringMap;
 
@@ -19,8 +19,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         return verdict;
     }
     let Some(evidence) = case.evidence else { return Verdict::unknown("it was not read") };
-    let all = match &evidence.webhooks {
-        Observed::Present(all) => all,
+    let WebhookList { items: all, malformed } = match &evidence.webhooks {
+        Observed::Present(list) => list,
         Observed::Unknown(why) => return Verdict::unknown(why.clone()),
         Observed::Absent => return Verdict::unknown("it was not read"),
     };
@@ -33,6 +33,13 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     // one that works is enough
     let judged = found.iter().map(|webhook| one(case, webhook, &evidence.authority));
     let Some(best) = judged.min_by_key(|verdict| verdict.status) else {
+        if !malformed.is_empty() {
+            let names: Vec<String> = malformed.iter().map(|name| format!("`{name}`")).collect();
+            return Verdict::unknown(format!(
+                "it may be in MutatingWebhookConfiguration {}, which irsa does not understand",
+                names.join(", ")
+            ));
+        }
         let hint = if case.cluster.name.is_some() {
             "EKS creates it in each cluster: restore the MutatingWebhookConfiguration `pod-identity-webhook` from another \
              cluster, or ask AWS support"
@@ -44,7 +51,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     best
 }
 
-fn one(case: &Case<'_>, webhook: &Webhook, authority: &[Vec<u8>]) -> Verdict {
+fn one(case: &Case<'_>, webhook: &Webhook, authority: &Observed<Vec<Vec<u8>>>) -> Verdict {
     let name = format!("webhook `{}` of `{}`", webhook.name, webhook.configuration);
     if !webhook.covers_pods {
         return Verdict::failed(
@@ -60,7 +67,12 @@ fn one(case: &Case<'_>, webhook: &Webhook, authority: &[Vec<u8>]) -> Verdict {
 }
 
 /// Whether the API server can verify the webhook. What is not compared is said.
-fn trusted(case: &Case<'_>, webhook: &Webhook, authority: &[Vec<u8>], name: &str) -> Result<&'static str, Verdict> {
+fn trusted(
+    case: &Case<'_>,
+    webhook: &Webhook,
+    authority: &Observed<Vec<Vec<u8>>>,
+    name: &str,
+) -> Result<&'static str, Verdict> {
     let bundle = webhook.ca_bundle.as_deref().unwrap_or_default();
     if webhook.in_cluster {
         return if bundle.is_empty() {
@@ -76,9 +88,13 @@ fn trusted(case: &Case<'_>, webhook: &Webhook, authority: &[Vec<u8>], name: &str
     if case.cluster.name.is_none() {
         return Ok("; its authority was not compared");
     }
-    if authority.is_empty() {
-        return Err(Verdict::unknown("the cluster's authority was not read"));
-    }
+    let authority = match authority {
+        Observed::Present(authority) if !authority.is_empty() => authority,
+        Observed::Unknown(why) => return Err(Verdict::unknown(format!("the cluster's authority: {why}"))),
+        Observed::Present(_) | Observed::Absent => {
+            return Err(Verdict::unknown("the cluster's authority is not known"));
+        }
+    };
     let shared = authority.iter().filter(|one| bundle.contains(one)).count();
     if shared == authority.len() {
         return Ok("");
@@ -113,8 +129,10 @@ fn covers(case: &Case<'_>, webhook: &Webhook, name: &str) -> Option<Verdict> {
     if !webhook.namespace_selector.0.is_empty() {
         match &evidence.namespace_labels {
             Observed::Present(all) => {
-                let labels = all.get(&namespace).cloned().unwrap_or_default();
-                if let Some(requirement) = webhook.namespace_selector.unfulfilled(&labels) {
+                let Some(labels) = all.get(&namespace) else {
+                    return Some(Verdict::unknown(format!("the labels of namespace `{namespace}` were not read")));
+                };
+                if let Some(requirement) = webhook.namespace_selector.unfulfilled(labels) {
                     return Some(Verdict::failed(
                         format!(
                             "{name} leaves out namespace `{namespace}`: its `namespaceSelector` wants `{requirement}`"
@@ -128,7 +146,8 @@ fn covers(case: &Case<'_>, webhook: &Webhook, name: &str) -> Option<Verdict> {
         }
     }
     let pods = evidence.pods.get(&namespace).and_then(Observed::present).into_iter().flatten();
-    let pods: Vec<&Pod> = pods.filter(|pod| pod.service_account == service_account.as_str()).collect();
+    let is_its = |pod: &&Pod| !pod.is_malformed && pod.service_account == service_account.as_str();
+    let pods: Vec<&Pod> = pods.filter(is_its).collect();
     let excluded = pods.iter().find_map(|pod| {
         let requirement = webhook.object_selector.unfulfilled(&pod.labels)?;
         Some((pod, requirement))

@@ -221,13 +221,13 @@ impl ReadAws for AwsReader {
 }
 
 impl ProveAws for AwsReader {
-    async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken) -> Answer<String> {
+    async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, is_fresh: bool) -> Answer<String> {
         let declared = self.clients.clusters.get(cluster);
         let declared =
             declared.ok_or_else(|| invalid(web_identity::ACTION, format!("there is no cluster `{cluster}`")))?;
         let account = self.clients.account(&declared.account, web_identity::ACTION)?;
         let region = declared.region.as_ref().or(account.region.as_ref());
-        web_identity::assume(account, region, role, token).await
+        web_identity::assume(account, region, role, token, is_fresh).await
     }
 
     async fn association_role(&self, cluster: &Key, id: &str) -> Answer<Option<String>> {

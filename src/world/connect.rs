@@ -5,7 +5,7 @@
 //! wrong settings, shares one HTTP client, and fetches credentials once for all accounts and clusters that share them. It
 //! asks instance metadata for credentials once, with a short timeout, and never for the region.
 
-mod ca_bundle;
+pub(crate) mod ca_bundle;
 mod cached;
 mod diagnose;
 mod mfa;

@@ -51,6 +51,8 @@ pub(crate) struct RetryFacts {
     pub(crate) principal_created: bool,
     /// This run detached something from the object.
     pub(crate) detached: bool,
+    /// This run wrote what STS decides the call by: a role's trust policy, or an OIDC provider.
+    pub(crate) sts_lags: bool,
     /// The service has answered in this run.
     pub(crate) reached: bool,
     /// This is not the first attempt.
@@ -186,6 +188,10 @@ pub(crate) fn retry_reason(failure: &AwsFailure, facts: RetryFacts) -> Option<Re
             facts.principal_created && failure.message.to_ascii_lowercase().contains("invalid principal in policy")
         }
         ("DeleteConflict", _) => facts.detached,
+        // IAM replicates changes, and STS may decide by the state before one
+        // (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency);
+        // so may the call that uses a new session
+        ("AccessDenied" | "InvalidIdentityToken" | "InvalidClientTokenId", _) => facts.sts_lags,
         (_, CallErrorKind::Conflict) => return Some(RetryReason::Busy),
         // "… does not exist or is not attachable" is about the policy, any other message about the object itself: a
         // typo in a policy ARN fails at once, even on a new role

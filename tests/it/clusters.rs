@@ -4,6 +4,7 @@ mod admission;
 mod answers;
 mod outages;
 mod races;
+mod verify;
 
 use crate::support::clusters::{ADMIN_TOKEN, LIMITED_TOKEN, TestCluster, kubeconfig_of, on_every_backend};
 use crate::support::program::{Bench, changes, refusals};
@@ -18,7 +19,7 @@ const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) bench: Bench,
-    head: String,
+    pub(crate) head: String,
 }
 
 impl Scene {

@@ -1,5 +1,8 @@
 //! `irsa verify` finds each link that is broken, and says what to do. The real binary against the sandbox.
 
+mod attacks;
+mod fresh;
+
 use crate::ownership::role;
 use crate::support::program::{Bench, Run};
 use crate::support::someone::Someone;

@@ -1,10 +1,10 @@
 //! Words for the evaluation of a trust policy: which statement decides, or which condition of the nearest one fails.
 
 use crate::model::evidence::TokenClaims;
-use crate::policy::PolicyDocument;
 use crate::policy::evaluate::{self, Applied, DecidingCondition, Truth, evaluate};
 use crate::policy::pattern::is_wild;
 use crate::policy::trust::WITH_WEB_IDENTITY;
+use crate::policy::{PolicyDocument, Statement};
 
 /// A token at the door.
 pub(super) struct Request<'a> {
@@ -12,26 +12,29 @@ pub(super) struct Request<'a> {
     /// Host and path of the issuer, with which its condition keys begin.
     pub host_path: &'a str,
     pub claims: &'a TokenClaims,
+    /// The statements that the configuration declares verbatim.
+    pub declared: &'a [Statement],
 }
 
 /// What a trust policy says to a token. The texts name the statement, or what fails.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Allowed(String),
-    Denied(String),
+    /// The second value says whether the statement is a declared one.
+    Denied(String, bool),
     Undecided(String),
     Refused(String),
 }
 
 pub(super) fn decide(trust: &PolicyDocument, request: &Request<'_>) -> Decision {
-    let Request { provider, host_path, claims } = *request;
+    let Request { provider, host_path, claims, declared } = *request;
     let token = evaluate::Request::with_token(provider, host_path, &claims.audiences, &claims.subject);
     let evaluation = evaluate(trust, &token);
     let first = |list: &[Applied<'_>], truth: Truth| {
         list.iter().find(|one| one.found.truth() == truth).map(|one| (one.name(), open(&one.found.open)))
     };
-    if let Some((name, _)) = first(&evaluation.denies, Truth::True) {
-        return Decision::Denied(name);
+    if let Some(deny) = evaluation.denies.iter().find(|one| one.found.truth() == Truth::True) {
+        return Decision::Denied(deny.name(), declared.contains(deny.statement));
     }
     if let Some((name, open)) = first(&evaluation.denies, Truth::Unknown) {
         return Decision::Undecided(format!("{name} denies if {open}"));

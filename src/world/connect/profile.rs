@@ -177,7 +177,7 @@ impl Profile {
     }
 }
 
-fn in_home(file: &str, home: &Path) -> PathBuf {
+pub(super) fn in_home(file: &str, home: &Path) -> PathBuf {
     file.strip_prefix("~/").map_or_else(|| file.into(), |rest| home.join(rest))
 }
 

@@ -8,7 +8,9 @@ use super::metadata::string_map;
 use super::read::{Object, collection, get, list, list_whole};
 use super::{KubernetesReader, published};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
-use crate::model::evidence::{Container, Owner, Pod, Published, Requirement, Selector, TokenClaims, Webhook};
+use crate::model::evidence::{
+    Container, Owner, Pod, Published, Requirement, Selector, TokenClaims, Webhook, WebhookList,
+};
 use crate::model::resource::StringMap;
 use crate::world::{Answer, IdentityToken, ProveKubernetes, certificate};
 use base64::Engine;
@@ -59,18 +61,26 @@ impl ProveKubernetes for KubernetesReader {
         asked.await.map_err(|failure| failure.at(TOKEN))
     }
 
-    async fn webhooks(&self, cluster: &Key) -> Answer<Vec<Webhook>> {
+    async fn webhooks(&self, cluster: &Key) -> Answer<WebhookList> {
         let connection = self.clusters.connection(cluster, LIST_WEBHOOKS).await?;
         let collection = RequestBuilder::new("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations");
-        let parse = |object: &RawValue| serde_json::from_str::<MutatingWebhookConfiguration>(object.get()).ok();
+        let parse = |object: &RawValue| {
+            let parsed = serde_json::from_str::<MutatingWebhookConfiguration>(object.get());
+            parsed.map_err(|_| text(&any(object), "/metadata/name").unwrap_or_else(|| "?".to_owned()))
+        };
         let listed = list_whole(&connection, &collection, &ListParams::default(), parse).await;
-        let listed = listed.map_err(|failure| failure.at(LIST_WEBHOOKS))?;
-        let all = listed.into_iter().flatten().flat_map(|configuration| {
-            let name = clean(&configuration.metadata.name.unwrap_or_default());
-            let webhooks = configuration.webhooks.unwrap_or_default().into_iter().enumerate();
-            webhooks.map(move |(index, one)| webhook(&name, index, one))
-        });
-        Ok(all.collect())
+        let mut all = WebhookList::default();
+        for configuration in listed.map_err(|failure| failure.at(LIST_WEBHOOKS))? {
+            match configuration {
+                Ok(configuration) => {
+                    let name = clean(&configuration.metadata.name.unwrap_or_default());
+                    let webhooks = configuration.webhooks.unwrap_or_default().into_iter().enumerate();
+                    all.items.extend(webhooks.map(|(index, one)| webhook(&name, index, one)));
+                }
+                Err(name) => all.malformed.push(name),
+            }
+        }
+        Ok(all)
     }
 
     async fn namespace_labels(&self, cluster: &Key) -> Answer<BTreeMap<Namespace, StringMap>> {
@@ -89,11 +99,16 @@ impl ProveKubernetes for KubernetesReader {
         let connection = self.clusters.connection(cluster, LIST_PODS).await?;
         let params = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
         let parse = |object: &RawValue| {
-            let parsed: core::Pod = serde_json::from_str(object.get()).ok()?;
-            let namespace = Namespace::parse(parsed.metadata.namespace.as_deref()?).ok()?;
-            parsed.metadata.deletion_timestamp.is_none().then(|| Some((namespace, pod(parsed)?)))?
+            let parsed: Option<core::Pod> = serde_json::from_str(object.get()).ok();
+            if parsed.as_ref().is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()) {
+                return Ok(None);
+            }
+            let parsed = parsed.and_then(pod).or_else(|| malformed_pod(&any(object)));
+            // without a namespace, it may be anybody's
+            parsed.map(Some).ok_or_else(ApiFailure::malformed)
         };
         let all = list_whole(&connection, &collection(within, "pods"), &params, parse).await;
+        let all = all.and_then(|all| all.into_iter().collect::<Result<Vec<_>, _>>());
         let mut by_namespace: BTreeMap<Namespace, Vec<Pod>> = BTreeMap::new();
         for (namespace, pod) in all.map_err(|failure| failure.at(LIST_PODS))?.into_iter().flatten() {
             by_namespace.entry(namespace).or_default().push(pod);
@@ -194,7 +209,33 @@ fn selector(selector: Option<LabelSelector>) -> Selector {
     Selector(labels.chain(expressions).collect())
 }
 
-fn pod(pod: core::Pod) -> Option<Pod> {
+/// An object of which little can be read.
+fn any(object: &RawValue) -> Value {
+    serde_json::from_str(object.get()).unwrap_or_default()
+}
+
+fn text(object: &Value, pointer: &str) -> Option<String> {
+    object.pointer(pointer)?.as_str().map(clean)
+}
+
+fn malformed_pod(object: &Value) -> Option<(Namespace, Pod)> {
+    let namespace = Namespace::parse(text(object, "/metadata/namespace")?).ok()?;
+    let pod = Pod {
+        name: text(object, "/metadata/name").unwrap_or_else(|| "?".to_owned()),
+        service_account: text(object, "/spec/serviceAccountName").unwrap_or_default(),
+        is_malformed: true,
+        labels: StringMap::new(),
+        annotations: StringMap::new(),
+        started: String::new(),
+        owner: None,
+        containers: Vec::new(),
+        token_audiences: Vec::new(),
+    };
+    Some((namespace, pod))
+}
+
+fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
+    let namespace = Namespace::parse(pod.metadata.namespace.as_deref()?).ok()?;
     let spec = pod.spec?;
     let owner = controller(&pod.metadata);
     let started = pod.status.and_then(|status| status.start_time).or(pod.metadata.creation_timestamp);
@@ -202,16 +243,18 @@ fn pod(pod: core::Pod) -> Option<Pod> {
     let sources = volumes.filter_map(|volume| volume.projected?.sources).flatten();
     let audiences = sources.filter_map(|source| source.service_account_token?.audience);
     let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
-    Some(Pod {
+    let pod = Pod {
         name: clean(&pod.metadata.name.unwrap_or_default()),
         service_account: spec.service_account_name.unwrap_or_else(|| "default".to_owned()),
+        is_malformed: false,
         labels: string_map(pod.metadata.labels),
         annotations: string_map(pod.metadata.annotations),
         started: started.map(|time| time.0.to_string()).unwrap_or_default(),
         owner,
         containers: containers.map(container).collect(),
         token_audiences: audiences.map(|audience| clean(&audience)).collect(),
-    })
+    };
+    Some((namespace, pod))
 }
 
 fn container(container: core::Container) -> Container {

@@ -2,19 +2,25 @@
 //! (<https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig>).
 //!
 //! The host is the issuer's, not the API's. It gets no credentials. TLS is checked with the system's authorities
-//! (`SSL_CERT_FILE` replaces them), a proxy is taken from the environment, and redirects are not followed.
+//! (`SSL_CERT_FILE` replaces them), and then with those of `AWS_CA_BUNDLE`. A proxy is taken from the environment, and
+//! redirects are not followed. Without a proxy, only public addresses are asked.
 
-use super::failure::{clean, of_kube};
+use super::failure::{ApiFailure, clean, of_kube};
+use super::internal::is_internal_host;
 use super::proxy::host;
+use super::public_client::{self, INTERNAL};
 use super::{RunState, target};
 use crate::ids::IssuerUrl;
-use crate::model::evidence::Published;
+use crate::model::evidence::{KeyNumbers, Published, PublishedKey};
 use crate::world::bounds::is_too_large;
+use crate::world::connect::ca_bundle;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
 use http_body_util::{BodyExt, Limited};
+use kube::Config;
 use kube::client::Body;
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -40,34 +46,32 @@ async fn documents(run: &RunState, issuer: &IssuerUrl) -> Result<Published, Publ
     let named = text("issuer").ok_or_else(|| Published::Broken(format!("`{url}` names no issuer")))?;
     let keys_url = text("jwks_uri").ok_or_else(|| Published::Broken(format!("`{url}` names no `jwks_uri`")))?;
     let keys = get(run, &keys_url).await?;
-    let keys = keys.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
-    let ids = keys.iter().filter_map(|key| key.get("kid")?.as_str().map(clean)).collect();
-    Ok(Published::Documents { issuer: clean(&named), keys: ids })
+    let keys = keys.get("keys").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Ok(Published::Documents { issuer: clean(&named), keys: keys.iter().filter_map(published_key).collect() })
 }
 
-/// Whether a host is this machine, or an address inside a network. Otherwise whoever writes a discovery document could make
-/// irsa ask any server near it. Names are not looked up.
-fn is_internal(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
-    let v4 = |address: Ipv4Addr| {
-        let [first, second, ..] = address.octets();
-        let is_shared = first == 100 && second & 0xc0 == 64;
-        address.is_private() || address.is_loopback() || address.is_link_local() || first == 0 || is_shared
+/// None without a `kid`, by which STS finds the key of a token.
+fn published_key(key: &Value) -> Option<PublishedKey> {
+    let text = |field: &str| key.get(field)?.as_str();
+    let number = |field: &str| URL_SAFE_NO_PAD.decode(text(field)?).ok();
+    let numbers = || match text("kty")? {
+        "RSA" => Some(KeyNumbers::Rsa { modulus: number("n")?, exponent: number("e")? }),
+        "EC" => Some(KeyNumbers::Curve { name: text("crv")?.to_owned(), x: number("x")?, y: number("y")? }),
+        _ => None,
     };
-    match host.parse() {
-        Ok(IpAddr::V4(address)) => v4(address),
-        Ok(IpAddr::V6(address)) => {
-            let is_local = address.is_unique_local() || address.is_unicast_link_local();
-            let mapped = address.to_ipv4_mapped().is_some_and(v4);
-            is_local || mapped || address.is_loopback() || address.is_unspecified()
-        }
-        // resolvers take numbers with fewer parts, or in another base, for addresses too
-        Err(_) => {
-            let last = host.rsplit('.').next().unwrap_or_default();
-            let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
-            is_number || host == "localhost" || host.ends_with(".localhost")
-        }
-    }
+    Some(PublishedKey { id: clean(text("kid")?), numbers: numbers().unwrap_or(KeyNumbers::Other) })
+}
+
+async fn send(run: &RunState, config: Config, path: &str) -> Result<http::Response<Body>, ApiFailure> {
+    let is_direct = config.proxy_url.is_none() && run.transports.kubernetes.is_none();
+    let client = if is_direct { public_client::client(&config) } else { run.transports.kubernetes(config) };
+    let client = client.map_err(|error| of_kube(&error))?;
+    let request = http::Request::get(path).body(Body::empty()).map_err(|_| ApiFailure::invalid("it is not a URL"))?;
+    run.requests.fetch_add(1, Ordering::Relaxed);
+    client.send(request).await.map_err(|error| {
+        let failure = of_kube(&error);
+        if failure.message.contains(INTERNAL) { ApiFailure::other(INTERNAL) } else { failure }
+    })
 }
 
 async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
@@ -77,17 +81,21 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let Some(uri) = uri.filter(|uri| uri.scheme_str() == Some("https") && uri.authority().is_some()) else {
         return Err(broken("is not an `https` URL"));
     };
-    if is_internal(&host(&uri)) {
-        return Err(not_seen("it is an internal address, which STS does not reach; irsa does not ask it".to_owned()));
+    if is_internal_host(&host(&uri)) {
+        return Err(not_seen(INTERNAL.to_owned()));
     }
     let origin = format!("https://{}", uri.authority().map_or("", http::uri::Authority::as_str));
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let config = target::base(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
-    let client = run.transports.kubernetes(config).map_err(|error| not_seen(of_kube(&error).message))?;
-    let request = http::Request::get(path).body(Body::empty()).map_err(|_| broken("is not a URL"))?;
-    run.requests.fetch_add(1, Ordering::Relaxed);
+    let mut config = target::base(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
     let answered = async {
-        let response = client.send(request).await.map_err(|error| not_seen(of_kube(&error).message))?;
+        let mut sent = send(run, config.clone(), path).await;
+        if sent.as_ref().is_err_and(|failure| failure.message != INTERNAL)
+            && let Some(authorities) = ca_bundle::of_environment(&run.context).await
+        {
+            config.root_cert = Some(authorities.map_err(not_seen)?);
+            sent = send(run, config, path).await;
+        }
+        let response = sent.map_err(|failure| not_seen(failure.message))?;
         let status = response.status().as_u16();
         match status {
             200 => {}
@@ -104,6 +112,3 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let body = timeout(patience, answered).await.map_err(|_| not_seen("no answer in time".to_owned()))??;
     serde_json::from_slice(&body).map_err(|_| broken("is not JSON"))
 }
-
-#[cfg(test)]
-mod tests;

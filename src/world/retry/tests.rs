@@ -24,11 +24,13 @@ fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
     let reached = RetryFacts { reached: true, ..none };
     let once = RetryFacts { once: true, ..none };
     let policy = RetryFacts { policy_created: true, ..none };
+    let lags = RetryFacts { sts_lags: true, ..none };
     let all = RetryFacts {
         created: true,
         policy_created: true,
         principal_created: true,
         detached: true,
+        sts_lags: false,
         reached: true,
         retried: false,
         once: false,
@@ -65,6 +67,12 @@ fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
         (failed(409, "DeleteConflict", ""), none, None),
         (failed(409, "EntityAlreadyExists", ""), all, None),
         (failed(403, "AccessDenied", ""), all, None),
+        (failed(403, "AccessDenied", ""), lags, Some(Propagation)),
+        (failed(400, "InvalidIdentityToken", ""), lags, Some(Propagation)),
+        (failed(400, "InvalidIdentityToken", ""), all, None),
+        (failed(403, "InvalidClientTokenId", ""), lags, Some(Propagation)),
+        (failed(403, "InvalidClientTokenId", ""), all, None),
+        (failed(403, "IDPRejectedClaim", ""), lags, None),
         (failed(403, "ExpiredToken", ""), all, None),
         (failed(400, "ExpiredToken", ""), all, None),
         (failed(409, "LimitExceeded", ""), all, None),

@@ -97,6 +97,39 @@ impl TestCluster {
         &self.issuer
     }
 
+    /// The answer of DescribeCluster, as if EKS ran the cluster.
+    pub(crate) fn described(&self) -> Value {
+        json!({"cluster": {
+            "name": self.name, "status": "ACTIVE", "endpoint": self.endpoint,
+            "certificateAuthority": {"data": STANDARD.encode(&self.authority_pem)},
+            "identity": {"oidc": {"issuer": self.issuer}},
+        }})
+    }
+
+    /// The certificates that the API's certificate is checked with, in base64 of PEM.
+    pub(crate) fn authority(&self) -> String {
+        STANDARD.encode(&self.authority_pem)
+    }
+
+    /// Lets the user of the token `LIMITED` in, without any permission.
+    pub(crate) fn admit_limited(&self) {
+        if let Backend::Sandbox(cluster) = &self.backend {
+            cluster.set_token(LIMITED, User::limited("limited", []));
+        }
+    }
+
+    /// Sends a GET with another token. Returns the status and the body.
+    pub(crate) fn get_with(&self, runtime: &Runtime, token: &str, path: &str) -> (u16, String) {
+        let config = kubeconfig(&[(&self.name, &self.endpoint, &self.authority_pem, token)]);
+        runtime.block_on(async {
+            let request = http::Request::get(path).body(kube::client::Body::empty()).expect("a request");
+            let answer = client(&config).await.send(request).await.expect("an answer");
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect_bytes().await.expect("a body");
+            (status, String::from_utf8_lossy(&body).into_owned())
+        })
+    }
+
     /// The port on which the server listens.
     pub(crate) fn port(&self) -> u16 {
         self.endpoint.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")

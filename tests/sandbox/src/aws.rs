@@ -65,6 +65,8 @@ pub(crate) struct Aws {
     principals: Principals,
     accounts: RwLock<BTreeMap<String, Arc<Account>>>,
     eks: eks::Eks,
+    /// What the hosts of issuers answer in place of the clusters' documents: a status and a body, by URL.
+    published: Mutex<BTreeMap<String, (u16, String)>>,
     /// How many reads after a write do not see the write.
     stale_reads: AtomicU32,
     /// The callback that sees every IAM write.
@@ -121,6 +123,7 @@ impl Aws {
             principals: Principals::default(),
             accounts: RwLock::default(),
             eks: eks::Eks::default(),
+            published: Mutex::default(),
             stale_reads: AtomicU32::new(0),
             witness: RwLock::default(),
             snapshots: Mutex::default(),

@@ -14,7 +14,7 @@ fn at(statements: &Value) -> Decision {
         audiences: vec!["sts.amazonaws.com".to_owned()],
         key_id: String::new(),
     };
-    decide(&trust, &Request { provider: PROVIDER, host_path: HOST, claims: &claims })
+    decide(&trust, &Request { provider: PROVIDER, host_path: HOST, claims: &claims, declared: &[] })
 }
 
 fn statement(condition: &Value) -> Value {
@@ -67,7 +67,7 @@ fn deny_comes_first_and_unknown_is_never_an_answer() {
     let good = statement(&json!({"StringEquals": {format!("{HOST}:sub"): "system:serviceaccount:apps:app"}}));
     let mut deny = good.clone();
     deny["Effect"] = json!("Deny");
-    assert_eq!(at(&json!([good, deny])), Decision::Denied("statement 2".to_owned()));
+    assert_eq!(at(&json!([good, deny])), Decision::Denied("statement 2".to_owned(), false));
     deny["Condition"] = json!({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}});
     assert!(matches!(at(&json!([good, deny])), Decision::Undecided(why) if why.contains("denies if")));
     let open = statement(&json!({"StringEquals": {format!("{HOST}:sub"): "system:serviceaccount:apps:app"},

@@ -16,7 +16,6 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -41,8 +40,6 @@ pub(crate) struct Issuers {
 struct Shared {
     aws: Arc<Aws>,
     authority: Issuer<'static, KeyPair>,
-    /// Answers that replace those of the clusters, by URL.
-    replaced: Mutex<BTreeMap<String, (u16, String)>>,
     /// The URLs that were asked for.
     asked: Mutex<Vec<String>>,
 }
@@ -62,7 +59,7 @@ impl Issuers {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let authority_pem = params.self_signed(&key).map_err(io::Error::other)?.pem();
         let authority = Issuer::new(params, key);
-        let shared = Arc::new(Shared { aws, authority, replaced: Mutex::default(), asked: Mutex::default() });
+        let shared = Arc::new(Shared { aws, authority, asked: Mutex::default() });
         let serving = Arc::clone(&shared);
         let door = Door::open(0, move |stream| {
             let shared = Arc::clone(&serving);
@@ -83,7 +80,7 @@ impl Issuers {
     }
 
     pub(crate) fn replace(&self, url: &str, answer: Option<(u16, String)>) {
-        let mut replaced = self.shared.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut replaced = self.shared.aws.published.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Some(answer) => replaced.insert(url.to_owned(), answer),
             None => replaced.remove(url),
@@ -126,7 +123,7 @@ impl Shared {
         let begins = format!("https://{host}");
         let of_host =
             |url: &str| url.strip_prefix(&begins).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = self.aws.published.lock().unwrap_or_else(PoisonError::into_inner);
         replaced.keys().any(|url| of_host(url)) || self.aws.eks().issuers().iter().any(|issuer| of_host(issuer))
     }
 
@@ -147,7 +144,7 @@ impl Shared {
 
     fn answer(&self, url: &str) -> Response<Payload> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(url.to_owned());
-        let replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned();
+        let replaced = self.aws.published.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned();
         let (status, body) = replaced.unwrap_or_else(|| match self.document(url) {
             Some(document) => (200, document.to_string()),
             None => (404, json!({"message": "Not Found"}).to_string()),
@@ -169,5 +166,19 @@ impl Shared {
             "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
             "claims_supported": ["sub", "iss"], "id_token_signing_alg_values_supported": ["RS256"],
         }))
+    }
+}
+
+impl Aws {
+    /// The keys that the host of an issuer publishes which is no cluster of the sandbox.
+    pub(crate) fn published_keys(&self, issuer: &str) -> Vec<Value> {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = |url: &str| -> Option<Value> {
+            let (_, body) = published.get(url).filter(|(status, _)| *status == 200)?;
+            serde_json::from_str(body).ok()
+        };
+        let document = read(&format!("{issuer}{CONFIGURATION}")).filter(|document| document["issuer"] == issuer);
+        let keys = document.and_then(|document| read(document["jwks_uri"].as_str()?));
+        keys.and_then(|keys| keys["keys"].as_array().cloned()).unwrap_or_default()
     }
 }

@@ -8,7 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
-use ring::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair,
+    RsaPublicKeyComponents, UnparsedPublicKey,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -137,6 +140,26 @@ impl<'a> Token<'a> {
         let json = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         Some(Self { text, header: json(header)?, claims: json(claims)?, signature })
+    }
+
+    /// Whether a published key verifies the token: RS256, or ES256 as kube-apiserver signs with a key on P-256.
+    pub(crate) fn is_signed_by(&self, key: &Value) -> bool {
+        let number = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap_or_default()).unwrap_or_default();
+        let text = self.text.as_bytes();
+        let verified = match (self.header["alg"].as_str(), key["kty"].as_str()) {
+            _ if self.header["kid"] != key["kid"] => return false,
+            (Some("RS256"), Some("RSA")) => RsaPublicKeyComponents { n: number("n"), e: number("e") }.verify(
+                &RSA_PKCS1_2048_8192_SHA256,
+                text,
+                &self.signature,
+            ),
+            (Some("ES256"), Some("EC")) => {
+                let point = [vec![4], number("x"), number("y")].concat();
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(text, &self.signature)
+            }
+            _ => return false,
+        };
+        verified.is_ok()
     }
 
     pub(crate) fn audiences(&self) -> Vec<&str> {

@@ -1,8 +1,8 @@
 //! AssumeRoleWithWebIdentity: exchanges a ServiceAccount token for a role session.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>. AWS fetches the issuer's
-//! keys from the Internet. Here an issuer is a running cluster, whose key is read directly. A token that fails
-//! verification is rejected.
+//! keys from the Internet. Here an issuer is a running cluster, whose key is read directly, or one whose documents were
+//! published. A token that fails verification is rejected.
 
 use super::{Wish, access_denied, write};
 use crate::aws::Aws;
@@ -61,13 +61,16 @@ impl Aws {
             .iam()
             .provider(host_path)
             .ok_or_else(|| invalid(format!("No OpenIDConnect provider found in your account for {issuer}")))?;
-        let key = self.eks.issuer_key(issuer).ok_or_else(|| {
-            invalid(
+        let (key, published) = (self.eks.issuer_key(issuer), self.published_keys(issuer));
+        if key.is_none() && published.is_empty() {
+            return Err(invalid(
                 "Couldn't retrieve verification key from your identity provider,  please reference \
                  AssumeRoleWithWebIdentity documentation for requirements",
-            )
-        })?;
-        if !key.verifies(&token) {
+            ));
+        }
+        let verifies =
+            key.map_or_else(|| published.iter().any(|key| token.is_signed_by(key)), |key| key.verifies(&token));
+        if !verifies {
             return Err(invalid("The ID Token provided is not signed by the identity provider"));
         }
         check_validity_period(&token, (self.clock)().as_second())?;

@@ -14,6 +14,7 @@ fn addresses_inside_a_network_are_not_asked() {
         "[fd00:ec2::254]",
         "[fe80::1]",
         "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
         "localhost",
         "LOCALHOST.",
         "a.localhost",
@@ -22,9 +23,16 @@ fn addresses_inside_a_network_are_not_asked() {
         "127.1",
     ];
     for host in internal {
-        assert!(is_internal(host), "{host}");
+        assert!(is_internal_host(host), "{host}");
     }
-    for host in ["oidc.eks.eu-west-1.amazonaws.com", "203.0.113.7", "100.128.0.1", "[2001:db8::1]", "10.example.com"] {
-        assert!(!is_internal(host), "{host}");
+    for host in [
+        "oidc.eks.eu-west-1.amazonaws.com",
+        "203.0.113.7",
+        "100.128.0.1",
+        "[2001:db8::1]",
+        "[64:ff9b::cb00:7107]",
+        "10.example.com",
+    ] {
+        assert!(!is_internal_host(host), "{host}");
     }
 }

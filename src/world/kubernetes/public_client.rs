@@ -1,0 +1,72 @@
+//! Makes a client that connects to public addresses only: those that a host name resolves to are checked too.
+
+use super::internal::is_internal_address;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::rt::TokioExecutor;
+use kube::Config;
+use kube::client::{Body, ConfigExt};
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+use tower::{BoxError, Service, ServiceBuilder};
+
+/// Why a host is not asked.
+pub(super) const INTERNAL: &str = "it has an internal address, which STS does not reach; irsa does not ask it";
+
+/// A client for the host of `config`, without a proxy: a proxy resolves names itself.
+pub(super) fn client(config: &Config) -> Result<kube::Client, kube::Error> {
+    over(config, PublicAddresses(GaiResolver::new()))
+}
+
+fn over<R>(config: &Config, resolver: PublicAddresses<R>) -> Result<kube::Client, kube::Error>
+where
+    R: Service<Name, Error = io::Error> + Clone + Send + Sync + 'static,
+    R::Response: Iterator<Item = SocketAddr>,
+    R::Future: Send + 'static,
+{
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    let client =
+        Client::builder(TokioExecutor::new()).build::<_, Body>(config.rustls_https_connector_with_connector(tcp)?);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(client);
+    Ok(kube::Client::new(service, config.default_namespace.clone()))
+}
+
+/// The public ones of the addresses that another resolver finds.
+#[derive(Clone)]
+struct PublicAddresses<R>(R);
+
+impl<R> Service<Name> for PublicAddresses<R>
+where
+    R: Service<Name, Error = io::Error>,
+    R::Response: Iterator<Item = SocketAddr>,
+    R::Future: Send + 'static,
+{
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let found = self.0.call(name);
+        async move {
+            let public: Vec<SocketAddr> = found.await?.filter(|address| !is_internal_address(address.ip())).collect();
+            if public.is_empty() { Err(io::Error::other(INTERNAL)) } else { Ok(public.into_iter()) }
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Answers that no sane service gives: `irsa verify` neither hangs, nor prints junk, nor calls a chain broken for them.
+
+use super::Scene;
+use crate::ownership::role;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use irsa_sandbox::aws;
+use irsa_sandbox::gate::Stage;
+use irsa_sandbox::kubernetes::{Fault, Match, Resource};
+use serde_json::{Value, json};
+
+fn token_answer(token: &str) -> Fault {
+    let page = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"audiences": []},
+        "status": {"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"}});
+    Fault::Page { status: 200, body: page.to_string() }
+}
+
+#[test]
+fn answers_of_sts_that_are_not_its_own_prove_nothing() {
+    let scene = Scene::new();
+    for (status, body) in [
+        (200, "no XML at all"),
+        (200, "<AssumeRoleWithWebIdentityResponse/>"),
+        (200, "{\"Credentials\": {}}"),
+        (403, "<html>the proxy says no</html>"),
+        (200, ""),
+    ] {
+        let fault = aws::Fault::Page { status, body: body.to_owned() };
+        scene.world.fault(Stage::Before, aws::Match::on("sts", "AssumeRoleWithWebIdentity"), fault, None);
+        let (status, text) = scene.link(4, "assume", &[]);
+        assert_eq!(status, "unknown", "{body}: {text}");
+        assert!(text.contains("sts:AssumeRoleWithWebIdentity"), "{body}: {text}");
+        scene.world.allow_all();
+    }
+}
+
+#[test]
+fn token_that_is_none_proves_nothing() {
+    let scene = Scene::new();
+    let cluster = scene.world.cluster("main");
+    let long = format!("e30.{}.x", "A".repeat(100_000));
+    for token in ["", "x", "a.b.c", "e30.e30x.x", "\u{202e}evil", &long] {
+        cluster.gate().fault(Stage::Before, Match::on("create", "serviceaccounts/token"), token_answer(token), None);
+        let (status, text) = scene.link(4, "token", &[]);
+        assert_eq!(status, "unknown", "{text}");
+        assert!(text.contains("does not understand the API's answer"), "{text}");
+        assert_eq!(scene.link(4, "assume", &[]).0, "unknown");
+        cluster.gate().heal();
+    }
+}
+
+#[test]
+fn webhook_configuration_that_cannot_be_parsed_is_not_seen() {
+    let scene = Scene::new();
+    let mut ca = Value::Null;
+    scene.webhook(|hook| ca = hook["clientConfig"]["caBundle"].clone());
+    scene.webhook(|hook| hook["clientConfig"]["caBundle"] = json!("not base64 !"));
+    let (status, text) = scene.link(4, "webhook", &[]);
+    assert_eq!(status, "unknown", "{text}");
+    assert!(text.contains("MutatingWebhookConfiguration `pod-identity-webhook`"), "{text}");
+    // base64 of something else than certificates
+    scene.webhook(|hook| hook["clientConfig"]["caBundle"] = json!("bm90IFBFTQ=="));
+    scene.says("webhook", &["is not the cluster's authority"]);
+    // a malformed one beside a good one does no harm
+    scene.webhook(|hook| hook["clientConfig"]["caBundle"] = ca.clone());
+    let other = json!({"metadata": {"name": "other"}, "webhooks": [{"name": "x", "clientConfig": {"caBundle": "!"}}]});
+    scene.world.cluster("main").with(|store| store.seed(Resource::MutatingWebhooks, "", other, "x")).expect("another");
+    assert_eq!(scene.link(0, "webhook", &[]).0, "ok");
+}
+
+#[test]
+fn pod_that_cannot_be_parsed_is_named_and_not_dropped() {
+    let scene = Scene::new();
+    scene.good_pod("db-0");
+    scene.good_pod("odd-0");
+    let tamper = |change: &dyn Fn(&mut Value)| {
+        let changed =
+            scene.world.cluster("main").with(|store| store.tamper(Resource::Pods, "apps", "odd-0", |pod| change(pod)));
+        assert!(changed, "there is no pod");
+    };
+    tamper(&|pod| pod["spec"]["containers"] = json!("none"));
+    let (status, text) = scene.link(4, "pods", &[]);
+    assert_eq!(status, "unknown", "{text}");
+    assert!(text.contains("does not understand pod `odd-0`"), "{text}");
+    // its ServiceAccount is not known: it may be this one
+    tamper(&|pod| pod["spec"] = json!(7));
+    assert_eq!(scene.link(4, "pods", &[]).0, "unknown");
+    // it belongs to another one
+    tamper(&|pod| pod["spec"] = json!({"serviceAccountName": "other", "containers": 7}));
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    // a broken pod decides over one that was not seen
+    tamper(&|pod| pod["spec"] = json!({"serviceAccountName": "app", "containers": 7}));
+    scene.bare_pod("db-1");
+    scene.says("pods", &["1 pod has no `AWS_ROLE_ARN`"]);
+}
+
+#[test]
+fn junk_of_an_issuer_is_broken_and_bounded() {
+    let scene = Scene::new();
+    let issuer = scene.world.issuer("main");
+    let (document, keys) = (format!("{issuer}/.well-known/openid-configuration"), format!("{issuer}/keys"));
+    let publish = |url: &str, body: Option<String>| {
+        scene.world.with(|sandbox| sandbox.publish(url, body.map(|body| (200, body))));
+    };
+    for junk in ["", "[", "7", "[]", "\u{1b}[2Jx", "{\"issuer\": 7}", "{\"issuer\": \"\\u202e\"}"] {
+        publish(&document, Some(junk.to_owned()));
+        let run = scene.verify(7, &[]);
+        run.says("FAIL issuer: ");
+        assert!(!run.stdout.contains(['\u{1b}', '\u{202e}']), "{run}");
+    }
+    publish(&document, None);
+    for junk in ["[]", "{\"keys\": 7}", "{\"keys\": [7, null, {}, {\"kid\": 7}, {\"kid\": \"\\u001b[2J\"}]}"] {
+        publish(&keys, Some(junk.to_owned()));
+        scene.says("issuer", &["published keys lack `"]);
+    }
+    publish(&keys, Some("{\"keys\": [".to_owned() + &"{},".repeat(3_000_000) + "{}]}"));
+    scene.says("issuer", &["is larger than 1 MiB"]);
+}
+
+#[test]
+fn issuer_that_hangs_is_not_waited_for() {
+    let mut scene = Scene::new();
+    // accepts connections, and never answers
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    scene.bench.set("HTTPS_PROXY", &format!("http://{address}"));
+    scene.bench.set("IRSA_TEST_SPEED", "10");
+    let begin = std::time::Instant::now();
+    let (status, text) = scene.link(4, "issuer", &[]);
+    assert_eq!(status, "unknown", "{text}");
+    assert!(text.contains("no answer in time"), "{text}");
+    assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
+}
+
+/// The key id of the tokens of a cluster.
+fn key_id(scene: &Scene) -> String {
+    let token = scene.world.with(|sandbox| sandbox.token("main", "apps", "app", "sts.amazonaws.com"));
+    let token = token.expect("a token");
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().expect("a header")).expect("base64");
+    let header: Value = serde_json::from_slice(&header).expect("JSON");
+    header["kid"].as_str().expect("a key id").to_owned()
+}
+
+#[test]
+fn published_key_must_verify_the_token_and_not_only_have_its_id() {
+    let scene = Scene::new();
+    let (id, keys) = (key_id(&scene), format!("{}/keys", scene.world.issuer("main")));
+    let publish = |all: Value| {
+        scene.world.with(|sandbox| sandbox.publish(&keys, Some((200, json!({"keys": all}).to_string()))));
+    };
+    let other = json!({"kty": "RSA", "kid": id, "alg": "RS256", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode([0xff; 256])});
+    publish(json!([other]));
+    scene.says("issuer", &["is not the one with which the API signs: the signature is wrong", "publish the keys"]);
+    publish(json!([{"kty": "EC", "kid": id, "crv": "P-256", "x": "AA", "y": "AA"}]));
+    scene.says("issuer", &["the signature is wrong"]);
+    // what irsa cannot check is said, and is no failure
+    publish(json!([other, {"kty": "OKP", "kid": id}]));
+    let (status, text) = scene.link(0, "issuer", &[]);
+    assert_eq!(status, "ok");
+    assert!(text.contains("irsa cannot check signatures of its kind"), "{text}");
+    scene.world.with(|sandbox| sandbox.publish(&keys, None));
+    assert!(scene.link(0, "issuer", &[]).1.contains("publishes the key that the API signs with"));
+}
+
+#[test]
+fn issuer_is_read_with_the_authorities_of_aws_ca_bundle_too() {
+    let mut scene = Scene::new();
+    let authority = scene.world.environment_with_issuers()["SSL_CERT_FILE"].clone();
+    // an authority that signed nothing
+    let other = scene.bench.path("other.pem");
+    std::fs::write(&other, scene.world.cluster("main").certificate_authority_pem()).expect("it is writable");
+    scene.bench.set("SSL_CERT_FILE", &other.display().to_string());
+    let (status, text) = scene.link(4, "issuer", &[]);
+    assert!(status == "unknown" && text.contains("UnknownIssuer"), "{status} {text}");
+    scene.bench.set("AWS_CA_BUNDLE", &other.display().to_string());
+    assert_eq!(scene.link(4, "issuer", &[]).0, "unknown");
+    scene.bench.set("AWS_CA_BUNDLE", &authority);
+    assert_eq!(scene.link(0, "issuer", &[]).0, "ok");
+}
+
+#[test]
+fn declared_deny_is_changed_in_the_configuration() {
+    let scene = Scene::bare();
+    let deny = format!(
+        "[[roles.app.trust]]\neffect = \"Deny\"\nactions = [\"sts:AssumeRoleWithWebIdentity\"]\n\
+         principals = {{ federated = [\"{}\"] }}\n",
+        scene.provider()
+    );
+    scene.declare(&(role("app") + &deny));
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    let run = scene.verify(7, &["--deny", "none"]);
+    run.says("denies `system:serviceaccount:apps:app`").says("`[[roles.app.trust]]` declares it: narrow or remove it");
+}
+
+#[test]
+fn pattern_names_the_service_accounts_that_it_lets_in() {
+    let scene = Scene::bare();
+    let entry = "[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = \"job-*\"\nallow-wildcard = \"jobs\"\nmanage = \"none\"\n";
+    scene.declare(&format!("[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n{entry}"));
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    scene.verify(0, &["--deny", "none", "-v"]).says("it lets in none");
+    for number in 0..12 {
+        let body = json!({"metadata": {"name": format!("job-{number:02}")}});
+        let made =
+            scene.world.cluster("main").with(|store| store.seed(Resource::ServiceAccounts, "apps", body, "somebody"));
+        made.expect("a ServiceAccount");
+    }
+    let run = scene.verify(0, &["--deny", "none", "-v"]);
+    run.says("it lets in `apps/job-00`, `apps/job-01`").says("`apps/job-09` and 2 more");
+    assert!(!run.stdout.contains("job-10"), "{run}");
+}
+
+#[test]
+fn progress_counts_the_service_accounts() {
+    let mut scene = Scene::new();
+    scene.bench.set("CI", "true");
+    let run = scene.verify(0, &[]);
+    assert!(run.stderr.contains("Tried 1 ServiceAccount.\n"), "{run}");
+    assert!(!scene.verify(0, &["--no-progress"]).stderr.contains("Tried"), "{run}");
+}
