@@ -4,8 +4,8 @@
 //! The webhook of EKS asks for an association first. If there is one, it gives pods the variables of EKS Pod Identity, and
 //! does not look at the annotations (`pkg/handler` of <https://github.com/aws/amazon-eks-pod-identity-webhook>).
 
-use super::Verdict;
 use super::case::{Case, Subject};
+use super::{Verdict, shell_word};
 use crate::ids::RoleArn;
 use crate::model::evidence::Association;
 use crate::model::live::{LiveServiceAccount, Observed};
@@ -92,9 +92,10 @@ fn association(case: &Case<'_>, expected: &RoleArn) -> Option<Verdict> {
     let Association { id, role } = case.association()?;
     let delete = || {
         format!(
-            "delete it: `aws eks delete-pod-identity-association --cluster-name {} --association-id {id}`; then \
-             restart the pods",
-            case.cluster.name.as_ref().map_or("CLUSTER", |name| name.as_str())
+            "delete it: `aws eks delete-pod-identity-association --cluster-name {} --association-id {}`; then restart \
+             the pods",
+            case.cluster.name.as_ref().map_or("CLUSTER", |name| name.as_str()),
+            shell_word(id)
         )
     };
     let before = format!("EKS Pod Identity association `{id}` comes before the annotation");

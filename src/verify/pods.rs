@@ -2,7 +2,7 @@
 //! workload that must be restarted: the webhook sets the variables only when a pod is created.
 
 use super::case::Case;
-use super::{Status, Verdict};
+use super::{Status, Verdict, shell_word};
 use crate::ids::Namespace;
 use crate::model::evidence::{Association, ClusterEvidence, Owner, Pod};
 use crate::model::live::Observed;
@@ -85,8 +85,8 @@ fn shown(owner: &Owner) -> String {
 }
 
 fn restart(owner: &Owner, namespace: &Namespace, context: Option<&str>) -> String {
-    let context = context.map(|context| format!("--context {context} ")).unwrap_or_default();
-    let what = shown(owner);
+    let context = context.map(|context| format!("--context {} ", shell_word(context))).unwrap_or_default();
+    let what = shell_word(&shown(owner));
     match owner.kind.as_str() {
         "Deployment" | "StatefulSet" | "DaemonSet" => {
             format!("kubectl {context}-n {namespace} rollout restart {what}")

@@ -5,8 +5,8 @@
 //! with a certificate of the cluster's authority. Elsewhere it may have an authority of its own, which only its Secret or
 //! cert-manager knows.
 
-use super::Verdict;
 use super::case::Case;
+use super::{Verdict, shell_word};
 use crate::model::evidence::{Pod, Webhook, WebhookList};
 use crate::model::live::Observed;
 use crate::model::resource::StringMap;
@@ -103,7 +103,8 @@ fn trusted(
         "write the cluster's authority into it: `kubectl patch mutatingwebhookconfiguration {} --type=json -p \
          '[{{\"op\":\"replace\",\"path\":\"/webhooks/{}/clientConfig/caBundle\",\"value\":\"CA\"}}]'`, with the CA of `aws eks \
          describe-cluster --query cluster.certificateAuthority.data`; then restart the pods",
-        webhook.configuration, webhook.index
+        shell_word(&webhook.configuration),
+        webhook.index
     );
     if shared == 0 {
         return Err(Verdict::failed(

