@@ -6,12 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Whether a host is this machine, or an internal address. Other names are not looked up.
 pub(super) fn is_internal_host(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
-    host.parse().map(is_internal_address).unwrap_or_else(|_| {
-        // resolvers take numbers with fewer parts, or in another base, for addresses too
-        let last = host.rsplit('.').next().unwrap_or_default();
-        let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
-        is_number || host == "localhost" || host.ends_with(".localhost")
-    })
+    if let Ok(address) = host.parse() {
+        return is_internal_address(address);
+    }
+    // resolvers take numbers with fewer parts, or in another base, for addresses too
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
+    is_number || host == "localhost" || host.ends_with(".localhost")
 }
 
 /// Whether an address is this machine's, private, link-local (as that of instance metadata) or shared.

@@ -117,6 +117,10 @@ impl ProveKubernetes for KubernetesReader {
     }
 
     async fn replica_set_owner(&self, cluster: &Key, namespace: &Namespace, name: &str) -> Answer<Option<Owner>> {
+        // the name is from a reference, which may have any text, and becomes a part of the path
+        if ServiceAccountName::parse(name).is_err() {
+            return Ok(None);
+        }
         let connection = self.clusters.connection(cluster, GET_REPLICA_SET).await?;
         let collection = RequestBuilder::new(format!("/apis/apps/v1/namespaces/{namespace}/replicasets"));
         let found = get::<Object>(&connection, &collection, name).await;

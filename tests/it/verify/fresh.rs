@@ -53,6 +53,22 @@ fn refusals_right_after_the_write_are_asked_again() {
 }
 
 #[test]
+fn reads_of_iam_that_lag_break_no_link() {
+    inside::runtime().block_on(async {
+        for stale in [1, 3, 6] {
+            let inside = inside().await;
+            inside.sandbox.stale_reads(stale);
+            // lists of a Kubernetes API are from its storage
+            inside.sandbox.cluster("main").stale_reads(0);
+            refuse(&inside, "InvalidIdentityToken", NO_PROVIDER, Some(2));
+            let ended = apply(&inside).await;
+            assert_eq!(ended.code, 0, "{stale} stale reads: {ended}");
+            assert!(!ended.text().contains("FAIL"), "{ended}");
+        }
+    });
+}
+
+#[test]
 fn refusal_that_stays_fails_at_the_end_of_the_time_for_an_operation() {
     inside::runtime().block_on(async {
         let inside = inside().await;
