@@ -295,7 +295,11 @@ impl Pod {
             ));
         }
         if let Some(other) = injected.iter().find_map(|one| one.role.as_ref().filter(|other| *other != role)) {
-            return Some(format!("use `{other}`"));
+            return Some(if other.is_empty() {
+                "have an `AWS_ROLE_ARN` that is empty or from `valueFrom`, which irsa does not read".to_owned()
+            } else {
+                format!("use `{other}`")
+            });
         }
         if !injected.iter().any(|one| one.role.is_some() && one.token_file) {
             let has_association = injected.iter().any(|one| one.pod_identity);

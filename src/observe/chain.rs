@@ -93,7 +93,7 @@ async fn token(
     let token = match answer {
         Ok(token) => token,
         Err(error) => {
-            let why = with_hint(&error, "create", "serviceaccounts/token");
+            let why = with_hint(&shared(error), "create", "serviceaccounts/token");
             let token = Observed::Unknown(why);
             return (TokenEvidence { audience, token, verifies: None, assumed: Assumed::No }, None);
         }
@@ -101,12 +101,21 @@ async fn token(
     let assumed = match live.role(&chain.role.account, &chain.role.name).present() {
         Some(role) if assume => match aws.assume(cluster, &role.arn, &token, chain.is_fresh).await {
             Ok(caller) => Assumed::As(caller),
-            Err(error) => refused(&error),
+            Err(error) => refused(&shared(error)),
         },
         Some(_) | None => Assumed::No,
     };
     let claims = Observed::Present(token.claims.clone());
     (TokenEvidence { audience, token: claims, verifies: None, assumed }, Some(token))
+}
+
+/// The error without its request id and the name of the ServiceAccount, so that all that have this reason share one text.
+fn shared(mut error: CallError) -> CallError {
+    // `serviceaccounts "NAME" is forbidden: User "NAME" cannot …`
+    if let Some((_, why)) = error.message.split_once(" is forbidden: ") {
+        error.message = why.to_owned();
+    }
+    CallError { request_id: None, ..error }
 }
 
 /// Whether STS decided (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).

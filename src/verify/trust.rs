@@ -73,9 +73,9 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
 }
 
-/// Which live ServiceAccounts a pattern lets in, as `StringLike` reads it.
+/// Which live ServiceAccounts a pattern matches, as `StringLike` reads it.
 fn pattern(case: &Case<'_>) -> String {
-    let unread = "a pattern has no token to evaluate it with; the ServiceAccounts that it lets in were not all read";
+    let unread = "a pattern has no token to evaluate it with; the ServiceAccounts that it matches were not all read";
     if !matches!(case.live_cluster.extent, Extent::Whole | Extent::Understood) {
         return unread.to_owned();
     }
@@ -89,6 +89,6 @@ fn pattern(case: &Case<'_>) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let shown = if names.is_empty() { "none".to_owned() } else { names[..names.len().min(NAMED)].join(", ") };
     format!(
-        "a pattern has no token to evaluate it with; of the ServiceAccounts in the cluster it lets in {shown}{more}"
+        "a pattern has no token to evaluate it with; of the ServiceAccounts in the cluster it matches {shown}{more}"
     )
 }

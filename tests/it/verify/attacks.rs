@@ -91,6 +91,13 @@ fn pod_that_cannot_be_parsed_is_named_and_not_dropped() {
     // it belongs to another one
     tamper(&|pod| pod["spec"] = json!({"serviceAccountName": "other", "containers": 7}));
     assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    // a variable without a value of its own is no role
+    tamper(&|pod| {
+        let reference = json!({"configMapKeyRef": {"name": "x", "key": "role"}});
+        pod["spec"] = json!({"serviceAccountName": "app", "containers": [
+            {"name": "main", "image": "pause", "env": [{"name": "AWS_ROLE_ARN", "valueFrom": reference}]}]});
+    });
+    scene.says("pods", &["1 pod has an `AWS_ROLE_ARN` that is empty or from `valueFrom`"]);
     // a broken pod decides over one that was not seen
     tamper(&|pod| pod["spec"] = json!({"serviceAccountName": "app", "containers": 7}));
     scene.bare_pod("db-1");
@@ -216,12 +223,12 @@ fn declared_deny_is_changed_in_the_configuration() {
 }
 
 #[test]
-fn pattern_names_the_service_accounts_that_it_lets_in() {
+fn pattern_names_the_service_accounts_that_it_matches() {
     let scene = Scene::bare();
     let entry = "[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = \"job-*\"\nallow-wildcard = \"jobs\"\nmanage = \"none\"\n";
     scene.declare(&format!("[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n{entry}"));
     scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
-    scene.verify(0, &["--deny", "none", "-v"]).says("it lets in none");
+    scene.verify(0, &["--deny", "none", "-v"]).says("it matches none");
     for number in 0..12 {
         let body = json!({"metadata": {"name": format!("job-{number:02}")}});
         let made =
@@ -229,7 +236,7 @@ fn pattern_names_the_service_accounts_that_it_lets_in() {
         made.expect("a ServiceAccount");
     }
     let run = scene.verify(0, &["--deny", "none", "-v"]);
-    run.says("it lets in `apps/job-00`, `apps/job-01`").says("`apps/job-09` and 2 more");
+    run.says("it matches `apps/job-00`, `apps/job-01`").says("`apps/job-09` and 2 more");
     assert!(!run.stdout.contains("job-10"), "{run}");
 }
 
@@ -271,6 +278,23 @@ fn services_that_hang_or_never_end_are_not_waited_for() {
     let (status, text) = scene.link(4, "pods", &[]);
     assert_eq!(status, "unknown");
     assert!(text.contains("MiB"), "{text}");
+}
+
+#[test]
+fn reason_that_many_share_is_printed_once() {
+    let scene = Scene::bare();
+    scene.declare(&(role("app") + &role("two") + &role("three")));
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    let cluster = scene.world.cluster("main");
+    cluster.gate().fault(Stage::Before, Match::on("create", "serviceaccounts/token"), Fault::Deny, None);
+    let run = scene.verify(4, &[]);
+    assert_eq!(run.stdout.matches("? token: ").count(), 1, "{run}");
+    run.says("cannot create resource \"serviceaccounts/token\"").says("    service-account/main/apps/two");
+    cluster.gate().heal();
+    let fault = aws::Fault::Page { status: 400, body: "<html/>".to_owned() };
+    scene.world.fault(Stage::Before, aws::Match::on("sts", "AssumeRoleWithWebIdentity"), fault, None);
+    let run = scene.verify(4, &[]);
+    assert_eq!(run.stdout.matches("? assume: ").count(), 1, "{run}");
 }
 
 #[test]
