@@ -22,11 +22,11 @@ pub(super) fn client(config: &Config) -> Result<kube::Client, kube::Error> {
     over(config, PublicAddresses(GaiResolver::new()))
 }
 
-fn over<R>(config: &Config, resolver: PublicAddresses<R>) -> Result<kube::Client, kube::Error>
+fn over<R>(config: &Config, resolver: R) -> Result<kube::Client, kube::Error>
 where
     R: Service<Name, Error = io::Error> + Clone + Send + Sync + 'static,
     R::Response: Iterator<Item = SocketAddr>,
-    R::Future: Send + 'static,
+    R::Future: Send,
 {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);

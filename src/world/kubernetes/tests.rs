@@ -1,7 +1,7 @@
 //! Tests against the Kubernetes API of the sandbox, over TLS in the same process.
 
 mod conflicts;
-mod kit;
+pub(super) mod kit;
 mod leases;
 
 mod exec_plugins;

@@ -1,5 +1,7 @@
 use super::*;
+use crate::world::certificate;
 use crate::world::kubernetes::failure::of_kube;
+use crate::world::kubernetes::tests::kit;
 use futures::future::{Ready, ready};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -43,4 +45,24 @@ async fn internal_addresses_are_left_out_of_several() {
     let all = ["10.0.0.1:0", "203.0.113.7:0", "[fe80::1]:0", "169.254.169.254:0"].map(|text| text.parse().unwrap());
     let found = PublicAddresses(Fixed(all.to_vec())).oneshot("issuer.example.com".parse().unwrap()).await.unwrap();
     assert_eq!(found.collect::<Vec<_>>(), [all[1]]);
+}
+
+#[tokio::test]
+async fn host_is_asked_over_tls_at_the_resolved_address() {
+    let cluster = kit::cluster("prod").await;
+    let mut config = Config::new(cluster.endpoint().replace("127.0.0.1", "localhost").parse().unwrap());
+    config.root_cert = certificate::from_base64(&cluster.certificate_authority_data());
+    // without the filter, since the server is on the loopback
+    let client = over(&config, Fixed(vec![([127, 0, 0, 1], 0).into()])).unwrap();
+    let get = || {
+        let request =
+            http::Request::get("/.well-known/openid-configuration").header("authorization", "Bearer admin-token");
+        request.body(Body::empty()).unwrap()
+    };
+    assert_eq!(client.send(get()).await.unwrap().status(), 200);
+    assert_eq!(cluster.gate().log()[0].call.path, "/.well-known/openid-configuration");
+    // another authority
+    config.root_cert = certificate::from_base64(&kit::cluster("other").await.certificate_authority_data());
+    let client = over(&config, Fixed(vec![([127, 0, 0, 1], 0).into()])).unwrap();
+    assert!(of_kube(&client.send(get()).await.unwrap_err()).message.contains("invalid peer certificate"));
 }

@@ -32,7 +32,7 @@ pub(super) fn name(text: &str) -> ServiceAccountName {
     ServiceAccountName::parse(text).unwrap()
 }
 
-pub(super) async fn cluster(called: &str) -> Cluster {
+pub(in crate::world::kubernetes) async fn cluster(called: &str) -> Cluster {
     let options = ClusterOptions {
         name: called.to_owned(),
         issuer: format!("https://oidc.example.com/{called}"),
