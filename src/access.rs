@@ -3,6 +3,8 @@
 //! Pure. Looks at identity policies, permissions boundaries and trust policies. Service and resource control policies,
 //! resource policies and session policies are not looked at: they may take away more, or give more.
 
+pub mod changes;
+
 use crate::ids::Key;
 use crate::model::live::Observed;
 use crate::policy::evaluate::{Applied, Caller, KnownKeys, Request, Truth, evaluate};

@@ -1,5 +1,6 @@
 //! `PlanView::of`: the groups of a plan's view, and the sentences below them.
 
+use super::permissions::ManagedDocuments;
 use super::words::{count, ignored_count};
 use super::{ChangeView, Detail, PlanView};
 use crate::explain;
@@ -111,9 +112,11 @@ impl PlanView {
                 accounts.entry(key.as_str()).or_insert(account);
             }
         }
+        let managed = ManagedDocuments::of(plan);
         let view = |change: &ChangeV2| {
             let account = change.address.strip_prefix("role/").and_then(|key| accounts.get(key).copied());
-            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), keys, account)
+            let refused = refused.contains(change.address.as_str());
+            ChangeView::of(change, findings(&change.address), refused, keys, account, &managed)
         };
         let mut changes: Vec<ChangeView> = plan.changes.iter().map(view).collect();
         // stable: within a group, the order of the plan
