@@ -23,23 +23,28 @@ pub struct Difference<'a> {
     pub otherwise: Vec<&'a Statement>,
 }
 
+/// More pairs than this are not compared: documents as large as IAM accepts have a hundred thousand.
+const MAX_PAIRS: usize = 1_000;
+
 /// What `after` allows and `before` does not: all of it, in the order of the documents. What a change takes is what it
-/// would give the other way round.
-pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Vec<Difference<'a>> {
+/// would give the other way round. `None` if it is too much to compare.
+pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<Vec<Difference<'a>>> {
     let all = allowed(&after.policies);
-    let within = |limit: Pair<'a>| all.iter().filter_map(move |pair| pair.meet(&limit)).collect::<Vec<_>>();
+    let within = |limits: &[Pair<'a>]| meets(&all, limits);
     let mut pairs = allows_lacking(&after.policies, &before.policies);
-    pairs.extend(denies_lacking(&before.policies, &after.policies).into_iter().flat_map(&within));
+    pairs.extend(within(&denies_lacking(&before.policies, &after.policies))?);
     if let Some(old) = before.boundary {
         match after.boundary {
             None => pairs.extend(all.iter().cloned()),
-            Some(new) => pairs.extend(allows_lacking(&[new], &[old]).into_iter().flat_map(&within)),
+            Some(new) => pairs.extend(within(&allows_lacking(&[new], &[old]))?),
         }
-        pairs.extend(denies_lacking(&[old], after.boundary.as_slice()).into_iter().flat_map(&within));
+        pairs.extend(within(&denies_lacking(&[old], after.boundary.as_slice()))?);
     }
     if let Some(new) = after.boundary {
-        let limits = allowed(&[new]);
-        pairs = pairs.iter().flat_map(|pair| limits.iter().filter_map(|limit| pair.meet(limit))).collect();
+        pairs = meets(&pairs, &allowed(&[new]))?;
+    }
+    if pairs.len() > MAX_PAIRS {
+        return None;
     }
     let pairs: Vec<Pair<'a>> = pairs.into_iter().filter(|pair| before.lacks(pair) && after.may(pair)).collect();
     let said_before = |at: usize, pair: &Pair<'_>| {
@@ -47,7 +52,13 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Vec<Diff
         others.any(|(other_at, other)| other.covers(pair) && (other_at < at || !pair.covers(other)))
     };
     let kept = pairs.iter().enumerate().filter(|(at, pair)| !said_before(*at, pair));
-    kept.map(|(_, pair)| Difference { pair: pair.clone(), otherwise: before.under_conditions(pair) }).collect()
+    Some(kept.map(|(_, pair)| Difference { pair: pair.clone(), otherwise: before.under_conditions(pair) }).collect())
+}
+
+/// What each pair has in common with each limit. `None` if these are too many.
+fn meets<'a>(pairs: &[Pair<'a>], limits: &[Pair<'a>]) -> Option<Vec<Pair<'a>>> {
+    let few = pairs.len() * limits.len() <= 10 * MAX_PAIRS;
+    few.then(|| pairs.iter().flat_map(|pair| limits.iter().filter_map(|limit| pair.meet(limit))).collect())
 }
 
 fn request(pair: &Pair<'_>) -> Request {

@@ -16,12 +16,12 @@ fn deny(actions: &[&str], resources: &[&str]) -> Value {
 }
 
 /// `ACTION on RESOURCE`, and `!` if the other side allows it under conditions.
-fn texts(differences: &[Difference<'_>]) -> Vec<String> {
+fn texts(differences: &Option<Vec<Difference<'_>>>) -> Vec<String> {
     let text = |one: &Difference<'_>| {
         let otherwise = if one.otherwise.is_empty() { "" } else { " !" };
         format!("{} on {}{otherwise}", one.pair.action_text(), one.pair.resource_text())
     };
-    differences.iter().map(text).collect()
+    differences.iter().flatten().map(text).collect()
 }
 
 /// What is gained and lost between two documents.
@@ -109,4 +109,23 @@ fn boundary_that_changes_gives_and_takes_what_the_policies_allow() {
     let more = Permissions { policies: vec![&more], boundary: narrow.boundary };
     assert_eq!(texts(&gained(&narrow, &more)), ["s3:Get* on *"]);
     assert_eq!(texts(&gained(&wide, &none)), Vec::<String>::new());
+}
+
+#[test]
+fn too_many_pairs_are_not_compared() {
+    let names = |count: usize, text: &str| (0..count).map(|n| text.replace('#', &n.to_string())).collect::<Vec<_>>();
+    let statement = |effect: &str, actions: usize, resources: usize| {
+        let (actions, resources) = (names(actions, "s3:*a#x*"), names(resources, "arn:aws:s3:::*b#x*"));
+        json!([{ "Effect": effect, "Action": actions, "Resource": resources }])
+    };
+    for (actions, resources, expected) in [(30, 30, Some(900)), (300, 300, None)] {
+        let (allow, deny) = (statement("Allow", actions, resources), statement("Deny", actions, resources));
+        let (allow, deny) = (document(&allow), document(&deny));
+        let none = Permissions::default();
+        let one = |policies: Vec<_>| Permissions { policies, boundary: None };
+        let found = gained(&none, &one(vec![&allow]));
+        assert_eq!(found.map(|found| found.len()), expected);
+        // every deny meets every allow
+        assert!(gained(&one(vec![&allow, &deny]), &one(vec![&allow])).is_none());
+    }
 }

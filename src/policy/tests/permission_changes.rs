@@ -93,7 +93,7 @@ fn what_a_change_gives_includes_every_request_that_becomes_allowed() {
         let (one, other) = (one.read(), other.read());
         let before = Permissions { policies: one.0.iter().collect(), boundary: one.1.as_ref() };
         let after = Permissions { policies: other.0.iter().collect(), boundary: other.1.as_ref() };
-        let found = gained(&before, &after);
+        let found = gained(&before, &after).expect("few pairs");
         let told: Vec<Vec<Document>> = found.iter().map(|difference| spoken(difference, version)).collect();
         let (old, new) = (allowed(&one, &requests), allowed(&other, &requests));
         let becomes: Vec<&Request> = requests

@@ -364,3 +364,13 @@ fn boundary_of_which_the_plan_has_the_document_limits_what_a_role_gains() {
     let told = summary(&plan(vec![role(json!("arn:aws:iam::aws:policy/X")), limit(with("s3:*"), with("sqs:*"))]), None);
     assert!(told.contains("+ gains s3:* on *") && told.contains("boundary   ~ aws:X -> limit"), "{told}");
 }
+
+#[test]
+fn document_that_is_too_large_to_compare_by_action_says_so() {
+    let actions: Vec<String> = (0..60).map(|number| format!("sqs:Action{number}")).collect();
+    let resources: Vec<String> = (0..60).map(|number| format!("arn:aws:sqs:::queue{number}")).collect();
+    let large = json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
+    let fields = vec![field("inline.a", document(&[]), document(&[large]))];
+    let told = of_role("update", fields);
+    assert!(told.contains("+ gains more than can be compared; see its statements\n"), "{told}");
+}
