@@ -12,7 +12,7 @@ use crate::model::refusal::RefusalKind;
 use crate::plan::saved::{self, Stale};
 use crate::plan::{Plan, PlanV2};
 use crate::render::Format;
-use crate::ui::Answer;
+use crate::ui::Confirmation;
 use futures::FutureExt;
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -162,9 +162,9 @@ async fn ask(session: &Session<'_>) -> Result<(), Error> {
         session.run.ui.message("");
     })?;
     match answer.map_err(|error| Error::failure(format!("the prompt failed: {error}")))? {
-        Answer::Yes => Ok(()),
-        Answer::No => Err(Error::refused(RefusalKind::NotConfirmed, "not confirmed; nothing was written")),
-        Answer::NoTerminal => {
+        Confirmation::Yes => Ok(()),
+        Confirmation::No => Err(Error::refused(RefusalKind::NotConfirmed, "not confirmed; nothing was written")),
+        Confirmation::NoTerminal => {
             let message = "there is no terminal to confirm on; nothing was written";
             Err(Error::refused(RefusalKind::NoTerminal, message).hint("use `--auto-approve`, or apply a saved plan"))
         }
