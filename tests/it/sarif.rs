@@ -154,6 +154,25 @@ fn plan_prints_refusals_and_drift_prints_differences() {
     assert!(drift.stdout.contains("differs from its declaration: attached"), "{}", drift.stdout);
 }
 
+/// Also one on a live object.
+#[test]
+fn plan_and_drift_print_suppressions() {
+    let scene = Scene::new();
+    let role = "[roles.a]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\nignore-attached = [\"arn:aws:iam::aws:policy/IAM*\"]\n\
+                max-session-duration = \"8h\"\nservice-accounts = [\"apps/a\"]\n";
+    let because = "IRSA031 = \"somebody else attaches it\", IRSA040 = \"known\", IRSA041 = \"long jobs\"";
+    scene.declare(&format!("{role}ignore = {{ {because} }}\n"));
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    scene.someone.attach("a", "arn:aws:iam::aws:policy/IAMFullAccess");
+    for command in [&["plan"][..], &["drift", "--confirm-after", "0s"]] {
+        let run = scene.bench.ends(0, &[command, &["--format", "sarif"]].concat());
+        let suppressed: BTreeSet<_> = results(&run).into_iter().filter(|result| result.4).collect();
+        let words: Vec<_> = suppressed.iter().map(|result| (result.0.as_str(), result.1.as_str())).collect();
+        assert_eq!(words, [("IRSA031", "error"), ("IRSA040", "error"), ("IRSA041", "note")], "{command:?}");
+        assert!(run.stdout.contains("\"justification\": \"somebody else attaches it\""), "{run}");
+    }
+}
+
 #[test]
 fn run_that_deny_ends_lists_every_finding() {
     let scene = Scene::new();
