@@ -81,12 +81,12 @@ pub struct Error {
     /// The errors in the configuration.
     pub diagnostics: Option<Box<Diagnostics>>,
     /// The lint findings of a run that `--deny` ended.
-    pub findings: Box<Findings>,
+    pub findings: Box<LintFindings>,
 }
 
 /// The lint findings of a run that `--deny` ended.
 #[derive(Debug, Clone, Default)]
-pub struct Findings {
+pub struct LintFindings {
     /// Those that ended the run; the details of the error have them as text.
     pub denied: Vec<Note>,
     /// The others, also those that the configuration ignores.

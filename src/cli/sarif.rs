@@ -2,7 +2,7 @@
 
 use super::repository::Repository;
 use crate::config::Diagnostic;
-use crate::error::{Error, ExitStatus, Findings};
+use crate::error::{Error, ExitStatus, LintFindings};
 use crate::model::note::Note;
 use crate::model::origin::file_and_line;
 use crate::model::sanitize::scrub;
@@ -31,7 +31,7 @@ pub(super) fn of_note(
 pub(super) fn of_error(error: &Error, repository: &Repository) -> (Vec<SarifResult>, Option<SarifFailure>) {
     let mistakes = error.diagnostics.as_deref().map(crate::config::Diagnostics::list).unwrap_or_default();
     let mut results: Vec<SarifResult> = mistakes.iter().map(|mistake| of_mistake(mistake, repository)).collect();
-    let Findings { denied, allowed } = &*error.findings;
+    let LintFindings { denied, allowed } = &*error.findings;
     let notes = denied.iter().map(|note| (note, true)).chain(allowed.iter().map(|note| (note, false)));
     results.extend(notes.map(|(note, denied)| of_note(note, denied, repository, |_, _| None)));
     let failure = results.is_empty().then(|| SarifFailure(scrub(&error.message).into_owned()));

@@ -8,7 +8,7 @@ use super::signals::{self, Signals};
 use crate::apply::wait;
 use crate::config::{self, Configuration, Diagnostics, Identities};
 use crate::context::Context;
-use crate::error::{Error, ExitStatus, Findings};
+use crate::error::{Error, ExitStatus, LintFindings};
 use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::lint;
@@ -293,7 +293,7 @@ pub(super) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), 
     let error = Error::new(ExitStatus::Invalid, message)
         .details(denied.iter().map(super::output::finding))
         .hint(format!("`irsa explain {}` says what the rule wants", denied[0].rule));
-    Err(Error { findings: Box::new(Findings { denied, allowed }), ..error })
+    Err(Error { findings: Box::new(LintFindings { denied, allowed }), ..error })
 }
 
 /// The exit status that the plan alone implies: refused if it has refusals or is incomplete.

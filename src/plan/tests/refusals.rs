@@ -24,6 +24,13 @@ const ENDING: [RefusalKind; 6] = [
 const READ: [RefusalKind; 3] =
     [RefusalKind::WrongAccount, RefusalKind::CertificateAuthority, RefusalKind::WrongCluster];
 
+const TESTS: [&str; 4] = [
+    include_str!("../../../tests/it/explain.rs"),
+    include_str!("../../../tests/it/lock.rs"),
+    include_str!("../../observe/tests/accounts.rs"),
+    include_str!("../../world/kubernetes/tests/verify.rs"),
+];
+
 #[test]
 fn every_kind_is_made_by_a_test() {
     let tests: [fn(); 29] = [
@@ -64,6 +71,9 @@ fn every_kind_is_made_by_a_test() {
     let missing = RefusalKind::ALL.iter().filter(|kind| !made.contains(kind));
     let elsewhere: BTreeSet<RefusalKind> = ENDING.into_iter().chain(READ).collect();
     assert_eq!(missing.copied().collect::<BTreeSet<_>>(), elsewhere);
+    let has = |text: String| TESTS.iter().any(|test| test.contains(&text));
+    assert!(ENDING.into_iter().all(|kind| has(format!("nothing was written ({})", kind.word()))));
+    assert!(READ.into_iter().all(|kind| has(format!("kind, RefusalKind::{kind:?})"))));
 }
 
 #[test]
