@@ -29,6 +29,7 @@ use crate::ids::{IssuerUrl, Key};
 use crate::model::desired::{Account, ClusterState, Desired};
 use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, Observed};
 use crate::model::marks::OWNER;
+use crate::model::refusal::RefusalKind;
 use crate::model::resource::StringMap;
 use crate::model::shard::{Scope, Shard};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
@@ -68,10 +69,10 @@ pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> 
 
 fn checked(account: &Account, identity: Identity) -> Access<Identity> {
     match &account.declared_id {
-        Some(declared) if *declared != identity.account => Access::Wrong(
+        Some(declared) if *declared != identity.account => Access::Wrong(RefusalKind::WrongAccount.because(
             format!("its credentials are those of account {}, declared is {declared}", identity.account),
             format!("they belong to `{}`: use another `profile` or `assume-role`, or correct `id`", identity.caller),
-        ),
+        )),
         _ => Access::Granted(identity),
     }
 }

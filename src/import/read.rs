@@ -5,6 +5,7 @@ use crate::event::{Event, Listen};
 use crate::ids::{ClusterName, Key, PolicyArn, ProviderArn, Region};
 use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Access, Identity, LivePolicy, LiveRole, LiveServiceAccount, RoleSummary};
+use crate::model::refusal::Refusal;
 use crate::world::{
     CallErrorKind, ClusterFacts, ListEks, MalformedServiceAccount, ReadAws, ReadKubernetes, RoleDetail,
     ServiceAccountList, ServiceAccountScope,
@@ -58,7 +59,7 @@ pub async fn world(
         .iter()
         .filter_map(|(key, access)| match access {
             Access::Granted(identity) => Some((key, identity)),
-            Access::Wrong(..) | Access::Unknown(_) => None,
+            Access::Wrong(_) | Access::Unknown(_) => None,
         })
         .collect();
     listen.on(&Event::ReadStarted { places: clusters.len() + granted.len() });
@@ -67,7 +68,7 @@ pub async fn world(
     for (key, access) in identities {
         match access {
             Access::Granted(_) => {}
-            Access::Wrong(why, hint) => seen.unseen.push(format!("account `{key}`: {why}; {hint}")),
+            Access::Wrong(Refusal { why, hint, .. }) => seen.unseen.push(format!("account `{key}`: {why}; {hint}")),
             Access::Unknown(why) => seen.unseen.push(format!("account `{key}`: {why}")),
         }
     }
@@ -200,7 +201,7 @@ async fn service_accounts(
     }
     match kubernetes.verify(key, facts).await {
         Access::Granted(()) => {}
-        Access::Wrong(why, hint) => return (None, vec![format!("{why}; {hint}")]),
+        Access::Wrong(Refusal { why, hint, .. }) => return (None, vec![format!("{why}; {hint}")]),
         Access::Unknown(why) => return (None, vec![why]),
     }
     let list = match kubernetes.service_accounts(key, ServiceAccountScope::Cluster).await {

@@ -84,7 +84,11 @@ pub fn unused(desired: &Desired, findings: &[Note], live: Option<&Live>) -> Vec<
             severity: Severity::Low,
             rule: RULE.to_owned(),
             origin: ignore.origin.to_string(),
-            text: format!("`ignore` of {} ignores nothing: {advice}", ignore.rule),
+            text: format!(
+                "`ignore` of {} ignores nothing: {}",
+                ignore.rule,
+                if is_unattached(desired, &ignore.scope) { "no role attaches the policy" } else { advice }
+            ),
             ignored: None,
         })
         .collect()
@@ -112,6 +116,11 @@ fn was_read(desired: &Desired, live: &Live, ignore: &Ignore) -> bool {
         }
     };
     object && (!LIVE_ONLY.contains(&ignore.rule.as_str()) || issuers())
+}
+
+/// irsa does not create a policy that no role attaches, and does not lint it.
+fn is_unattached(desired: &Desired, scope: &IgnoreScope) -> bool {
+    matches!(scope, IgnoreScope::Policy(key) if accounts_of(desired, key).next().is_none())
 }
 
 fn has_read_policies(account: &LiveAccount) -> bool {

@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
 use super::address::OrphanKind;
+use super::refusal::Refusal;
 use super::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::ids::{
     AccountId, IssuerUrl, Key, Namespace, Partition, PolicyArn, ProviderArn, RoleArn, RoleName, ServiceAccountName,
@@ -53,7 +54,7 @@ impl Live {
     pub fn role(&self, account: &Key, name: &RoleName) -> Observed<&LiveRole> {
         let unread = |why: &str| Observed::Unknown(format!("account `{account}` was not read: {why}"));
         let Some(live) = self.accounts.get(account) else { return unread("it is not declared") };
-        if let Access::Wrong(why, _) | Access::Unknown(why) = &live.identity {
+        if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &live.identity {
             return unread(why);
         }
         match live.roles.get(&name.case_insensitive()) {
@@ -78,8 +79,8 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access<T> {
     Granted(T),
-    /// It is not the declared one, so irsa plans nothing in it. The texts say why, and what to do.
-    Wrong(String, String),
+    /// It is not the declared one, so irsa plans nothing in it.
+    Wrong(Refusal),
     /// It could not be reached; the text says why.
     Unknown(String),
 }

@@ -134,6 +134,19 @@ pub struct RefusedV2 {
     pub address: String,
     pub why: String,
     pub hint: String,
+    /// The word that `irsa explain` takes. Files of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+}
+
+impl RefusedV2 {
+    /// The reason, which ends with the word that `irsa explain` takes.
+    pub fn reason(&self) -> String {
+        match &self.word {
+            Some(word) => format!("{} ({word})", self.why),
+            None => self.why.clone(),
+        }
+    }
 }
 
 /// An object that could not be read.
@@ -367,8 +380,8 @@ fn change(step: &Step) -> ChangeV2 {
 }
 
 fn refusal(item: &Refused) -> RefusedV2 {
-    let Refused { address, why, hint } = item.clone();
-    RefusedV2 { address, why, hint }
+    let Refused { address, why, hint, kind } = item.clone();
+    RefusedV2 { address, why, hint, word: Some(kind.word().to_owned()) }
 }
 
 fn unseen(item: &UnknownObject) -> UnknownV2 {

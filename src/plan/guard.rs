@@ -10,6 +10,7 @@ use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::marks::OWNER;
+use crate::model::refusal::{Refusal, RefusalKind};
 use std::collections::{BTreeMap, HashSet};
 
 /// Refuses the steps that a guard forbids.
@@ -45,9 +46,9 @@ fn addresses(draft: &Draft, which: impl Fn(&Step) -> bool) -> Vec<Address> {
     draft.steps.values().filter(|step| which(step)).map(|step| step.address.clone()).collect()
 }
 
-fn refuse(draft: &mut Draft, addresses: Vec<Address>, why: &str, hint: &str) {
+fn refuse(draft: &mut Draft, addresses: Vec<Address>, refusal: &Refusal) {
     for address in addresses {
-        draft.refuse_step(&address, why, hint);
+        draft.refuse_step(&address, refusal.clone());
     }
 }
 
@@ -58,7 +59,7 @@ fn reused_owner(draft: &mut Draft) {
     }
     let why = "nothing that is declared exists, yet objects of this owner do: `owner` may be another configuration's";
     let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
-    refuse(draft, addresses(draft, gives_up), why, hint);
+    refuse(draft, addresses(draft, gives_up), &RefusalKind::OwnerReused.because(why, hint));
 }
 
 fn place(step: &Step) -> Option<Place<Key>> {
@@ -82,7 +83,8 @@ fn emptied_places(draft: &mut Draft) {
         let some_come = || draft.steps.values().any(|step| !gives_up(step) && place(step).as_ref() == Some(&emptied));
         if all_go && !some_come() {
             let why = format!("everything that is ours in {emptied} would go");
-            refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");
+            let hint = "if that is meant, use `--destroy` (with `--only` for a part)";
+            refuse(draft, addresses, &RefusalKind::Everything.because(why, hint));
         }
     }
 }
@@ -92,7 +94,7 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
     let deletes = addresses(draft, |step| step.change.action() == Action::Delete);
     if deletes.len() > limit.value {
         let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
-        refuse(draft, deletes, &why, "check that they are meant, then use `--force`");
+        refuse(draft, deletes, &RefusalKind::MaxDelete.because(why, "check that they are meant, then use `--force`"));
     }
 }
 
@@ -112,6 +114,7 @@ fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
             percent.name,
             percent.value
         );
-        refuse(draft, changing, &why, "check that they are meant, then use `--force`");
+        let hint = "check that they are meant, then use `--force`";
+        refuse(draft, changing, &RefusalKind::MaxChangePercent.because(why, hint));
     }
 }

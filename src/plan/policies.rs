@@ -2,7 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
-use super::draft::{BlockedBy, Draft, Objection};
+use super::draft::{BlockedBy, Draft};
 use super::iam::{
     FORGET, IamObject, Ownership, delete_forbidden_by_tags, listed, note_name_and_path_kept, tag_calls,
     without_own_tags,
@@ -12,6 +12,7 @@ use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::desired;
 use crate::model::live::{LivePolicy, Observed};
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::{ManagedPolicy, Role, StringMap};
 
 /// Plans every declared policy.
@@ -90,7 +91,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
     }
     if too_large {
         let why = format!("it has {size} characters, the quota is {}", quotas.managed_size);
-        draft.refuse_step(address, why, "split it into two policies");
+        draft.refuse_step(address, RefusalKind::PolicySize.because(why, "split it into two policies"));
     }
 }
 
@@ -224,9 +225,9 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: 
     object.delete(draft, ResourceChange::Policy(Change::Delete { before }), calls, needs, objection);
 }
 
-fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Objection> {
+fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Refusal> {
     (live.uses() > detached).then(|| {
-        (
+        RefusalKind::StillAttached.because(
             format!("it is attached {} times, this plan detaches {detached}", live.uses()),
             format!(
                 "see `aws iam list-entities-for-policy --policy-arn {arn}` and detach it there, or leave the policy \

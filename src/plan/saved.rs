@@ -130,13 +130,13 @@ impl<'a> Comparison<'a> {
     fn check_missing(&self, change: &ChangeV2) -> Result<(), String> {
         let fresh = self.fresh;
         if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
-            return Err(refused.why.clone());
+            return Err(refused.reason());
         }
         // nothing is planned in an account or cluster that is refused
         let known = |address: &str| self.saved.refused.iter().any(|item| item.address == address);
         let is_place = |address: &str| ["account/", "cluster/"].iter().any(|prefix| address.starts_with(prefix));
         if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
-            return Err(format!("`{}` cannot be used: {}", place.address, place.why));
+            return Err(format!("`{}` cannot be used: {}", place.address, place.reason()));
         }
         if let Some(unseen) = fresh.unknown.iter().find(|item| item.address == change.address) {
             return Err(format!("it could not be seen: {}", unseen.why));

@@ -10,6 +10,7 @@ use crate::model::address::{Address, Place};
 use crate::model::desired::Manage;
 use crate::model::marks::OWNER;
 use crate::model::pattern::Pattern;
+use crate::model::refusal::RefusalKind;
 use std::collections::{BTreeSet, HashMap};
 
 /// Drops everything that the globs do not select. Returns the globs that select nothing.
@@ -92,7 +93,7 @@ fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
         .collect();
     for (address, need) in dangling {
         let why = format!("`{need}` depends on it and is not selected");
-        draft.refuse_step(&address, why, format!("add `--only '{need}'`"));
+        draft.refuse_step(&address, RefusalKind::NotSelected.because(why, format!("add `--only '{need}'`")));
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
 use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
-use super::draft::{BlockedBy, Draft, Objection};
+use super::draft::{BlockedBy, Draft};
 use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
@@ -16,6 +16,7 @@ use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::note::Severity;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::ServiceAccount;
 use field_ownership::{Conflict, FieldOwnership, MetaField, UNTRACKED};
 
@@ -213,7 +214,8 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     }
     if let Some(owner) = live.labels.get(OWNER).filter(|_| !ours) {
         let hint = format!("release it in the configuration of owner `{owner}` first (`forget`)");
-        return draft.refuse(address, format!("it carries the label of owner `{owner}`"), hint);
+        let why = format!("it carries the label of owner `{owner}`");
+        return draft.refuse(address, RefusalKind::OwnerLabel.because(why, hint));
     }
     // that irsa created an object is never inferred: also one without other managers may be somebody else's
     let wanted = wanted(item, ownership.is_own(MetaField::Annotation(CREATED)));
@@ -257,10 +259,10 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
         *ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
     };
     let conflict = conflicts.iter().find(|conflict| !is_drift(conflict));
-    if let Some((why, hint)) = refusal(ownership, fates, conflict, options.report_only)
+    if let Some(refusal) = refusal(ownership, fates, conflict, options.report_only)
         && !options.force_conflicts
     {
-        return draft.refuse(&item.address, why, hint);
+        return draft.refuse(&item.address, refusal);
     }
     let is_own = |field: MetaField<'_>| has(wanted, field) || ownership.is_own(field);
     let is_removed = |field: MetaField<'_>| comparison.fate(field).is_removed();
@@ -298,17 +300,24 @@ fn refusal(
     fates: &[(MetaField<'_>, Fate)],
     conflict: Option<&Conflict<'_>>,
     report_only: bool,
-) -> Option<Objection> {
+) -> Option<Refusal> {
     if let Some(Conflict { manager, field, value }) = conflict {
         let forced = if report_only { "" } else { ", or take it with `--force-conflicts`" };
         let hint = format!("take the field out of what that manager applies{forced}");
-        return Some((format!("manager `{manager}` holds {field} with the value `{value}`"), hint));
+        let why = format!("manager `{manager}` holds {field} with the value `{value}`");
+        return Some(RefusalKind::FieldConflict.because(why, hint));
     }
     let (field, _) = fates.iter().find(|(_, fate)| *fate == Fate::Conflict)?;
     let value = ownership.value(*field)?;
-    let why = match ownership.other_owners(*field)[..] {
-        [manager, ..] => format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
-        [] => format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
+    let (kind, why) = match ownership.other_owners(*field)[..] {
+        [manager, ..] => (
+            RefusalKind::FieldConflict,
+            format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
+        ),
+        [] => (
+            RefusalKind::UnrecordedManager,
+            format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
+        ),
     };
     // a command that writes nothing has no `--force-conflicts`
     let hint = if report_only {
@@ -316,7 +325,7 @@ fn refusal(
     } else {
         "declare it, remove it where it is set, or have it removed with `--force-conflicts`"
     };
-    Some((why, hint.to_owned()))
+    Some(kind.because(why, hint))
 }
 
 /// Adds a step behind that of the role. A role of another shard must trust the ServiceAccount already.

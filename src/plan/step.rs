@@ -5,6 +5,7 @@ use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::call::Call;
 use crate::model::note::Note;
+use crate::model::refusal::RefusalKind;
 use crate::model::shard::Shard;
 use std::collections::BTreeMap;
 
@@ -126,6 +127,15 @@ pub struct Refused {
     pub why: String,
     /// What to do next.
     pub hint: String,
+    /// The kind, with the word that `irsa explain` takes.
+    pub kind: RefusalKind,
+}
+
+impl Refused {
+    /// The reason, which ends with the word that `irsa explain` takes.
+    pub fn reason(&self) -> String {
+        format!("{} ({})", self.why, self.kind.word())
+    }
 }
 
 /// An object that could not be read.

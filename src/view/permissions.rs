@@ -147,12 +147,14 @@ impl Side {
 
 fn both(before: &Side, after: &Side, [gains, loses]: [&'static str; 2]) -> Vec<PermissionChange> {
     let (Some(before), Some(after)) = (before.permissions(), after.permissions()) else { return Vec::new() };
-    let side = |sign, words, otherwise, differences: Option<Vec<Difference<'_>>>| match differences {
-        Some(differences) => grouped(sign, words, otherwise, differences),
-        None => {
-            let actions = vec!["more than can be compared".to_owned()];
-            vec![PermissionChange { sign, words, actions, rest: "; see its statements".to_owned() }]
-        }
+    let side = |sign, words, otherwise, differences: Option<Vec<Difference<'_>>>| {
+        let too_many = || PermissionChange {
+            sign,
+            words,
+            actions: vec!["more than can be compared".to_owned()],
+            rest: "; see its statements".to_owned(),
+        };
+        differences.map_or_else(|| vec![too_many()], |differences| grouped(sign, words, otherwise, differences))
     };
     let mut list = side(Sign::Added, gains, "until now only if", gained(&before, &after));
     list.extend(side(Sign::Removed, loses, "from now on only if", gained(&after, &before)));

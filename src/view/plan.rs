@@ -3,7 +3,6 @@
 use super::permissions::ManagedDocuments;
 use super::words::{count, ignored_count};
 use super::{ChangeView, Detail, PlanView};
-use crate::explain;
 use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, FOREIGN_TRUST, IgnoredV2, NoteV2, OptionsV2, PlanV2, RefusedV2, SummaryV2, WAITING};
@@ -25,10 +24,8 @@ impl ProblemView {
         Self { address, why, hint }
     }
 
-    /// Ends the reason with the word that `irsa explain` takes.
     fn of_refusal(item: &RefusedV2) -> Self {
-        let word = explain::word_of_refusal(&item.why);
-        Self::of(&item.address, &format!("{} ({word})", item.why), &item.hint)
+        Self::of(&item.address, &item.reason(), &item.hint)
     }
 }
 

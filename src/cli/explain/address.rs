@@ -8,7 +8,7 @@ use crate::cli::session::Session;
 use crate::config::suggest;
 use crate::error::{Error, ExitStatus};
 use crate::model::address::Address;
-use crate::model::desired::{Desired, Subject};
+use crate::model::desired::{Binding, Desired, Subject};
 use crate::model::live::Live;
 use crate::model::note::Note;
 use crate::model::sanitize::scrub;
@@ -46,6 +46,13 @@ pub(super) async fn run(run: Run<'_>, output: &Output<'_>, address: &Address) ->
 fn unknown(address: &Address, desired: &Desired) -> Error {
     let roles = desired.roles.keys().map(Address::role);
     let policies = desired.policies.keys().cloned().map(|(account, key)| Address::Policy { account, key });
+    let providers = desired.roles.values().flat_map(|role| {
+        let provider = |binding: &Binding| Address::OidcProvider {
+            account: role.account.clone(),
+            cluster: binding.cluster.clone(),
+        };
+        role.bindings.iter().map(provider)
+    });
     let bindings = desired.roles.values().flat_map(|role| &role.bindings);
     let service_accounts = bindings.filter_map(|binding| match &binding.subject {
         Subject::Exact(namespace, name) => Some(Address::ServiceAccount {
@@ -55,7 +62,8 @@ fn unknown(address: &Address, desired: &Desired) -> Error {
         }),
         Subject::Wildcard { .. } => None,
     });
-    let known: Vec<String> = roles.chain(policies).chain(service_accounts).map(|address| address.to_string()).collect();
+    let known = roles.chain(policies).chain(providers).chain(service_accounts);
+    let known: Vec<String> = known.map(|address| address.to_string()).collect();
     let near = suggest::nearest(&address.to_string(), known.iter().map(String::as_str));
     let hint = near.map_or_else(
         || "`irsa plan` shows the addresses, `irsa explain` the other words".to_owned(),
@@ -100,8 +108,7 @@ impl Explained<'_> {
             return format!("unknown: {}", item.why);
         }
         if let Some(item) = self.plan.refused.iter().find(|item| item.address == address) {
-            let word = crate::explain::word_of_refusal(&item.why);
-            return format!("refused: {} ({word}); {}", item.why, item.hint);
+            return format!("refused: {}; {}", item.reason(), item.hint);
         }
         if let Some(step) = self.plan.steps.iter().find(|step| step.address == *self.address) {
             let action = step.change.action().as_str();

@@ -4,6 +4,7 @@
 use super::{ChangeV2, FieldV2, PlanV2};
 use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
+use crate::model::refusal::RefusalKind;
 use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount};
 use crate::model::shard::Shard;
 use crate::plan::change::Action;
@@ -33,6 +34,10 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
     let shard = &file.options.shard;
     if shard.as_ref().is_some_and(|text| text.parse::<Shard>().is_err() || file.options.destroy) {
         return Err("its options do not go together".to_owned());
+    }
+    let is_known = |word: &String| RefusalKind::ALL.iter().any(|kind| kind.word() == word);
+    if let Some(word) = file.refused.iter().filter_map(|item| item.word.as_ref()).find(|word| !is_known(word)) {
+        return Err(format!("`{word}` is no refusal"));
     }
     let mut seen = BTreeSet::new();
     for change in &file.changes {

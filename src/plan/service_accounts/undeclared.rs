@@ -10,10 +10,11 @@ use crate::model::desired::Manage;
 use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::marks::{ADDRESS, CHAIN, CREATED, OWNER, ROLE_ARN, address_mark};
 use crate::model::note::Severity;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::ServiceAccount;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::context::{PlanContext, ServiceAccountRef};
-use crate::plan::draft::{Draft, Objection};
+use crate::plan::draft::Draft;
 use crate::plan::iam::FORGET;
 use std::collections::{HashMap, HashSet};
 
@@ -222,7 +223,7 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
     if !context.desired.clusters.contains_key(&cluster) && !context.options.report_only {
         let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
         let hint = "check that no other configuration has this `owner`, and the key of the cluster";
-        draft.refuse_step(&object.address, why, hint);
+        draft.refuse_step(&object.address, RefusalKind::OtherConfiguration.because(why, hint));
     }
 }
 
@@ -330,7 +331,7 @@ pub(crate) fn steps_that_remove(
     draft: &Draft,
     role: &RoleArn,
     users: &RoleUsers<'_>,
-) -> Result<Vec<Address>, Objection> {
+) -> Result<Vec<Address>, Refusal> {
     let mut steps = Vec::new();
     for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
         let (namespace, name) = (&live.namespace, &live.name);
@@ -350,7 +351,7 @@ pub(crate) fn steps_that_remove(
                     names.join("`, `")
                 ),
             };
-            return Err((format!("`{address}` still points at it"), hint));
+            return Err(RefusalKind::StillAnnotated.because(format!("`{address}` still points at it"), hint));
         }
         steps.push(address);
     }

@@ -95,7 +95,7 @@ fn file_with_other_bytes_is_refused() {
 fn forged_counts_are_computed_again() {
     let true_one = every_action();
     let mut file = true_one.clone();
-    file.refused = vec![RefusedV2 { address: "role/x".into(), why: "no".into(), hint: String::new() }];
+    file.refused = vec![RefusedV2 { address: "role/x".into(), why: "no".into(), hint: String::new(), word: None }];
     file.unknown = vec![UnknownV2 { address: "role/y".into(), why: "no".into() }];
     let waits = note("waiting");
     file.notes.extend([waits.clone(), waits]);
@@ -110,6 +110,20 @@ fn forged_counts_are_computed_again() {
 }
 
 #[test]
+fn word_of_a_refusal_is_one_that_explain_takes() {
+    let with = |word: Option<&str>| {
+        let mut file = every_action();
+        let [address, why, hint] = ["role/x", "no", ""].map(str::to_owned);
+        file.refused = vec![RefusedV2 { address, why, hint, word: word.map(str::to_owned) }];
+        file.summary.refused = 1;
+        PlanV2::read(&file.sealed().to_text())
+    };
+    assert!(with(Some("no-owner")).is_ok());
+    assert!(with(None).is_ok_and(|file| file.refused[0].reason() == "no"), "a file of an earlier version");
+    assert_eq!(with(Some("no-word")), Err(FileError::Contradiction("`no-word` is no refusal".into())));
+}
+
+#[test]
 fn plan_digest_covers_changes_and_options_but_no_explanations() {
     let file = every_action().sealed();
     let same: [(&str, Forge); 7] = [
@@ -118,7 +132,7 @@ fn plan_digest_covers_changes_and_options_but_no_explanations() {
         ("reasons", |file| file.changes[0].reasons = vec!["used by pod `x-1`".into()]),
         ("refused", |file| {
             let [address, why, hint] = ["role/x", "used 5 minutes ago", ""].map(str::to_owned);
-            file.refused.push(RefusedV2 { address, why, hint });
+            file.refused.push(RefusedV2 { address, why, hint, word: None });
         }),
         ("unknown", |file| file.unknown.push(UnknownV2 { address: "role/x".into(), why: "request id 1".into() })),
         ("notes", |file| file.notes.push(note("foreign-trust"))),

@@ -6,6 +6,7 @@ use crate::ids::PolicyName;
 use crate::model::desired::{Adopt, Manage};
 use crate::model::live::{Access, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER};
+use crate::model::refusal::RefusalKind;
 use crate::plan::saved::{Stale, recheck};
 use crate::plan::{PlanV2, confirm};
 
@@ -124,15 +125,16 @@ fn done_change_is_stale_only_if_its_cluster_is_refused_since() {
     assert_eq!(left(&file, &mut kit), [""; 0]);
     // a cluster that was refused in the saved plan does not count either
     *live_role(&mut kit, "keep") = live_role(&mut other.clone(), "keep").clone();
-    kit.cluster("west").api =
-        Access::Wrong("it may lead to another cluster: another server".into(), "check the context".into());
+    kit.cluster("west").api = Access::Wrong(
+        RefusalKind::CertificateAuthority.because("it may lead to another cluster: another server", "check"),
+    );
     kit.role("far", |role| role.bindings = vec![super::kit::binding("west", "far")]);
     let place = |kit: &mut Kit| kit.plan().refused.into_iter().find(|item| item.address == "cluster/west");
     let refused = place(&mut kit).expect("west is refused");
     let mut known = file.clone();
     known.refused.push(saved(&mut kit).refused.into_iter().find(|item| item.address == refused.address).unwrap());
     assert_eq!(left(&known, &mut kit), [""; 0]);
-    assert_eq!(stale(&file, &mut kit), format!("`cluster/west` cannot be used: {}", refused.why));
+    assert_eq!(stale(&file, &mut kit), format!("`cluster/west` cannot be used: {}", refused.reason()));
 }
 
 #[test]

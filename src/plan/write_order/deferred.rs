@@ -8,6 +8,7 @@ use super::mutant::{self, Mutant};
 use super::notes;
 use crate::model::address::Address;
 use crate::model::note::Severity;
+use crate::model::refusal::RefusalKind;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::draft::{BlockedBy, Draft};
 use crate::plan::fields;
@@ -43,7 +44,8 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
     }
     match draft.held.get(first).cloned() {
         Some(BlockedBy::Refused) => {
-            draft.refuse(address, format!("`{first}`, {relation}, is refused"), format!("mend `{first}` first"));
+            let why = format!("`{first}`, {relation}, is refused");
+            draft.refuse(address, RefusalKind::DependsOnRefused.because(why, format!("mend `{first}` first")));
         }
         Some(BlockedBy::Waits(why)) => draft.wait(address, None, format!("`{first}` comes first: {why}")),
         Some(BlockedBy::NotSelected) => {
@@ -59,7 +61,7 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
 /// Refuses steps that have no safe order, and defers their dependents.
 pub(super) fn refuse(draft: &mut Draft, refused: NoSafeOrder) {
     for address in refused.objects {
-        draft.refuse_step(&address, refused.why.clone(), refused.hint);
+        draft.refuse_step(&address, refused.refusal.clone());
     }
     defer_dependents(draft);
 }

@@ -132,6 +132,7 @@ pub(crate) fn everything() -> PlanV2 {
         address: "role/billing".into(),
         why: "role `billing` exists and belongs to owner `finance`".into(),
         hint: "use another `name`, or set `adopt-from = \"finance\"` once that configuration has let it go".into(),
+        word: Some("other-owner".into()),
     }];
     plan.unknown =
         vec![UnknownV2 { address: "cluster/metal".into(), why: "connection refused (10.0.0.1:6443)".into() }];

@@ -185,7 +185,8 @@ fn every_change_has_a_line() {
 fn a_refused_change_says_what_it_would_do() {
     let fields = vec![field("attached", json!(["arn:aws:iam::aws:policy/A"]), Value::Null)];
     let mut plan = plan(vec![change("orphan/a/role/old", "delete", &["no longer declared"], fields)]);
-    plan.refused = vec![RefusedV2 { address: "orphan/a/role/old".into(), why: "too many".into(), hint: String::new() }];
+    let (address, why) = ("orphan/a/role/old".into(), "too many".into());
+    plan.refused = vec![RefusedV2 { address, why, hint: String::new(), word: None }];
     assert_eq!(
         summary(&plan, None).split("\n\n").next().unwrap(),
         "x orphan/a/role/old (would be deleted; refused)\n    no longer declared\n    policies   - aws:A"
@@ -244,18 +245,24 @@ fn lines_fit_the_terminal_unless_a_word_is_too_long() {
 #[test]
 fn shared_reason_of_refusals_is_shown_once() {
     let mut plan = plan(Vec::new());
-    let item =
-        |address: &str, why: &str| RefusedV2 { address: address.into(), why: why.into(), hint: "do this".into() };
-    plan.refused = vec![item("role/a", "too many"), item("role/b", "too many"), item("role/c", "not ours")];
+    let item = |address: &str, why: &str, word: &str| {
+        let [address, why, hint] = [address, why, "do this"].map(str::to_owned);
+        RefusedV2 { address, why, hint, word: Some(word.to_owned()) }
+    };
+    plan.refused = vec![
+        item("role/a", "too many", "max-delete"),
+        item("role/b", "too many", "max-delete"),
+        item("role/c", "not ours", "no-owner"),
+    ];
     let text = summary(&plan, None);
     let expected = "\
 x role/a is refused
 x role/b is refused
-    too many (exit-4)
+    too many (max-delete)
     hint: do this
 
 x role/c is refused
-    not ours (exit-4)
+    not ours (no-owner)
     hint: do this
 ";
     assert!(text.starts_with(expected), "{text}");
