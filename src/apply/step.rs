@@ -6,7 +6,7 @@ use super::recheck::{Finding, Recheck};
 use super::report::{Failure, Outcome, Stop};
 use super::wait;
 use crate::event::{Event, Listen};
-use crate::model::call::{Call, Field, IamCall, KubernetesCall};
+use crate::model::call::{Call, Field};
 use crate::plan::Step;
 use crate::world::{Answer, CallError, CallErrorKind, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
 use std::collections::BTreeSet;
@@ -142,14 +142,6 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
     }
 }
 
-fn creates_object(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Iam(_, IamCall::CreateRole { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateProvider { .. })
-            | Call::Kubernetes(_, KubernetesCall::Create { .. })
-    )
-}
-
 impl<'s> Progress<'s> {
     pub(super) fn new(step: &'s Step) -> Self {
         Self { step, state: Mutex::default() }
@@ -174,7 +166,7 @@ impl<'s> Progress<'s> {
         state.done += 1;
         if !already_done {
             state.sent.insert(index);
-            state.created |= creates_object(&self.step.parts[index].call);
+            state.created |= self.step.parts[index].call.creates();
         }
     }
 

@@ -66,6 +66,14 @@ impl Address {
         }
     }
 
+    /// The cluster in the address, if it names one.
+    pub fn cluster(&self) -> Option<&Key> {
+        match self {
+            Self::OidcProvider { cluster, .. } | Self::ServiceAccount { cluster, .. } => Some(cluster),
+            Self::Policy { .. } | Self::Role { .. } | Self::Orphan { .. } => None,
+        }
+    }
+
     /// The text in pieces, which compares without allocating.
     fn pieces(&self) -> [&str; 6] {
         match self {
@@ -83,10 +91,20 @@ impl Address {
 }
 
 /// An account or a cluster of the configuration, printed as `account/<key>` or `cluster/<key>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place<K> {
     Account(K),
     Cluster(K),
+}
+
+impl<K> Place<K> {
+    /// The same place, with a borrowed key.
+    pub fn as_ref(&self) -> Place<&K> {
+        match self {
+            Self::Account(key) => Place::Account(key),
+            Self::Cluster(key) => Place::Cluster(key),
+        }
+    }
 }
 
 impl<K: fmt::Display> fmt::Display for Place<K> {

@@ -235,7 +235,7 @@ impl PlanV2 {
             summary: SummaryV2 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
             changes: plan.changes().map(change).collect(),
             refused: plan.refused.iter().map(refusal).collect(),
-            unknown: plan.unknown.iter().map(unseen).collect(),
+            unknown: plan.unknown.iter().map(unknown).collect(),
             notes: plan.notes.iter().map(note).collect(),
             ignored: plan.ignored.iter().filter_map(ignored).collect(),
             plan_digest: String::new(),
@@ -371,7 +371,7 @@ fn refusal(item: &Refused) -> RefusedV2 {
     RefusedV2 { address, why, hint }
 }
 
-fn unseen(item: &UnknownObject) -> UnknownV2 {
+fn unknown(item: &UnknownObject) -> UnknownV2 {
     let UnknownObject { address, why } = item.clone();
     UnknownV2 { address, why }
 }

@@ -61,13 +61,6 @@ fn reused_owner(draft: &mut Draft) {
     refuse(draft, addresses(draft, gives_up), why, hint);
 }
 
-fn place(step: &Step) -> Option<Place<Key>> {
-    step.parts.first().map(|part| match &part.call {
-        Call::Iam(account, _) => Place::Account(account.clone()),
-        Call::Kubernetes(cluster, _) => Place::Cluster(cluster.clone()),
-    })
-}
-
 /// The plan gives up every object that irsa manages in an account or a cluster, and changes nothing else there.
 fn emptied_places(draft: &mut Draft) {
     if !draft.steps.values().any(gives_up) {
@@ -79,7 +72,7 @@ fn emptied_places(draft: &mut Draft) {
     }
     for (emptied, addresses) in owned {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(gives_up));
-        let some_come = || draft.steps.values().any(|step| !gives_up(step) && place(step).as_ref() == Some(&emptied));
+        let some_come = || draft.steps.values().any(|step| !gives_up(step) && step.place() == Some(emptied.as_ref()));
         if all_go && !some_come() {
             let why = format!("everything that is ours in {emptied} would go");
             refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");
@@ -97,6 +90,9 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
 }
 
 fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
+    if draft.steps.is_empty() {
+        return;
+    }
     let guard = &context.desired.guard;
     let existing = draft.ours.len();
     let ours: HashSet<&Address> = draft.ours.iter().map(|(address, _)| address).collect();

@@ -2,7 +2,7 @@
 
 use super::change::{Action, FieldChange, ResourceChange};
 use crate::ids::Key;
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::note::Note;
 use crate::model::shard::Shard;
@@ -91,6 +91,13 @@ pub struct Step {
     pub parts: Vec<Part>,
     /// The steps with a call that must succeed before one of these.
     pub needs: Vec<Address>,
+}
+
+impl Step {
+    /// The account or cluster that its calls are sent to. None for a step without calls.
+    pub fn place(&self) -> Option<Place<&Key>> {
+        self.parts.first().map(|part| part.call.place())
+    }
 }
 
 /// One call of a step.

@@ -181,20 +181,20 @@ impl Calls {
             return;
         }
         for key in context.desired.accounts.keys() {
-            for (folded, live) in context.account(key).into_iter().flat_map(|account| &account.roles) {
+            for (lower_case, live) in context.account(key).into_iter().flat_map(|account| &account.roles) {
                 let Some(live) = live.present() else { continue };
                 let changes = |arn: &&PolicyArn| self.documents.changes.contains_key(*arn);
                 if live.role.attached.iter().chain(&live.role.permissions_boundary).filter(changes).count() > 1 {
-                    self.unchanged_role(key, folded, &live.role);
+                    self.unchanged_role(key, lower_case, &live.role);
                 }
             }
         }
     }
 
     /// The position of a live role, which is added as unchanged if it is not there yet.
-    fn unchanged_role(&mut self, account: &Key, folded: &str, role: &Role) -> usize {
+    fn unchanged_role(&mut self, account: &Key, lower_case: &str, role: &Role) -> usize {
         let next = self.roles.len();
-        let position = *self.roles_by_name.entry((account.clone(), folded.to_owned())).or_insert(next);
+        let position = *self.roles_by_name.entry((account.clone(), lower_case.to_owned())).or_insert(next);
         if position == next {
             let role = Some(role.clone());
             self.roles.push(AffectedRole { before: role.clone(), after: role, ..AffectedRole::default() });
@@ -207,10 +207,10 @@ impl Calls {
         for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
             let Some(role) = context.desired.roles.get(key) else { continue };
-            let folded = role.name.case_insensitive();
-            let live = context.account(&role.account).and_then(|account| account.roles.get(&folded)?.present());
+            let lower_case = role.name.case_insensitive();
+            let live = context.account(&role.account).and_then(|account| account.roles.get(&lower_case)?.present());
             let Some(live) = live else { continue };
-            let position = self.unchanged_role(&role.account, &folded, &live.role);
+            let position = self.unchanged_role(&role.account, &lower_case, &live.role);
             self.add_unknown(address.clone(), position);
         }
     }
@@ -240,8 +240,8 @@ impl Calls {
             }
             let position = self.roles.len();
             self.roles.push(users);
-            for (folded, _) in account.roles.iter().filter(|(_, live)| matches!(live, Observed::Unknown(_))) {
-                self.add_unknown(context.role_address(key, folded, folded), position);
+            for (lower_case, _) in account.roles.iter().filter(|(_, live)| matches!(live, Observed::Unknown(_))) {
+                self.add_unknown(context.role_address(key, lower_case, lower_case), position);
             }
         }
     }
@@ -269,7 +269,7 @@ impl Calls {
                 Some(change) => on_each(&|role| role.effects_of_document(arn, change)),
                 None => Vec::new(),
             },
-            (Target::Provider(arn), FieldWrite::Create) => on_each(&|role| role.effects_of_provider(arn, None)),
+            (Target::Provider(arn), FieldWrite::Create(_)) => on_each(&|role| role.effects_of_provider(arn, None)),
             (Target::Provider(arn), FieldWrite::AddAudience(audience)) => {
                 on_each(&|role| role.effects_of_provider(arn, Some(audience)))
             }

@@ -136,7 +136,7 @@ fn policies_added_and_removed<'c>(calls: &'c Calls, node: usize) -> (Vec<&'c Pol
         FieldWrite::Attach(arn) => (vec![arn], Vec::new()),
         FieldWrite::Detach(arn) => (Vec::new(), vec![arn]),
         FieldWrite::Boundary(from, to) => (to.into_iter().collect(), from.into_iter().collect()),
-        FieldWrite::Create => (boundary(&role.after), Vec::new()),
+        FieldWrite::Create(_) => (boundary(&role.after), Vec::new()),
         FieldWrite::Delete => (Vec::new(), boundary(&role.before)),
         _ => Default::default(),
     }
@@ -147,7 +147,7 @@ fn providers_before_and_after(calls: &Calls, node: usize) -> (BTreeSet<String>, 
     let (Some(call), Some(role)) = (calls.iam(node), calls.own_role(node)) else { return Default::default() };
     let (old, new) = match call.write() {
         FieldWrite::Trust(from, to) => (Some(from), Some(to)),
-        FieldWrite::Create => (None, role.after.as_ref().map(|role| &role.trust)),
+        FieldWrite::Create(_) => (None, role.after.as_ref().map(|role| &role.trust)),
         FieldWrite::Delete => (role.before.as_ref().map(|role| &role.trust), None),
         _ => (None, None),
     };

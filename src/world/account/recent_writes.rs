@@ -36,7 +36,7 @@ pub(crate) enum WriteKind {
 impl WriteKind {
     pub(crate) fn of(call: &IamCall) -> Self {
         match call.write() {
-            FieldWrite::Create => Self::Create,
+            FieldWrite::Create(_) => Self::Create,
             FieldWrite::Settings(..)
             | FieldWrite::Trust(..)
             | FieldWrite::Boundary(_, Some(_))
