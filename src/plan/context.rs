@@ -254,6 +254,14 @@ impl<'a> PlanContext<'a> {
         })
     }
 
+    /// The declared policies of an account, each with its ARN.
+    pub(crate) fn declared_policies(&self, account: &Key) -> impl Iterator<Item = (Address, PolicyArn)> {
+        self.desired.policies.keys().filter(move |(other, _)| other == account).filter_map(|(account, key)| {
+            let arn = self.attachment_arn(account, &Attachment::Declared(key.clone()))?;
+            Some((Address::Policy { account: account.clone(), key: key.clone() }, arn))
+        })
+    }
+
     /// The bindings of a role, except those in clusters that are declared `gone`.
     pub(crate) fn bindings<'r>(&self, role: &'r Role) -> impl Iterator<Item = &'r Binding> {
         role.bindings.iter().filter(|binding| !self.is_gone(&binding.cluster))

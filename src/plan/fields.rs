@@ -147,6 +147,12 @@ impl PlanFields for ServiceAccount {
     }
 }
 
+/// Whether each key of the field of this name is a field of its own.
+pub(crate) fn is_map(field: &str) -> bool {
+    let all = [Provider::FORMS, ManagedPolicy::FORMS, Role::FORMS, ServiceAccount::FORMS].into_iter().flatten();
+    all.into_iter().any(|(name, form)| *name == field && matches!(form, Form::StringMap | Form::Documents))
+}
+
 /// The whole object as JSON.
 pub(crate) fn json<T: PlanFields>(item: &T) -> Value {
     T::FORMS.iter().zip(item.values()).map(|((name, _), value)| ((*name).to_owned(), value.to_json())).collect()

@@ -223,8 +223,9 @@ pub(crate) fn without_own_tags(tags: &StringMap) -> StringMap {
     pick(tags, |key, _| !is_mark(key))
 }
 
-fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
-    tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
+/// The entries of a map that `which` accepts.
+pub(crate) fn pick(map: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
+    map.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Why an undeclared object is deleted.
@@ -245,18 +246,11 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
         ));
     }
     let address = tags.get(ADDRESS)?.parse::<Address>().ok()?;
-    let (cluster, account) = match &address {
-        Address::OidcProvider { account, cluster } => (Some(cluster), Some(account)),
-        Address::ServiceAccount { cluster, .. } => (Some(cluster), None),
-        Address::Policy { account, .. } | Address::Orphan { account, .. } => (None, Some(account)),
-        Address::Role { .. } => (None, None),
-    };
-    let missing_cluster = cluster.filter(|key| !context.desired.clusters.contains_key(*key));
-    let missing_account = account.filter(|key| !context.desired.accounts.contains_key(*key));
-    let place = match (missing_cluster, missing_account) {
+    let missing_cluster = address.cluster().filter(|key| !context.desired.clusters.contains_key(*key));
+    let place = match (missing_cluster, address.place()) {
         (Some(key), _) => format!("cluster `{key}`"),
-        (None, Some(key)) => format!("account `{key}`"),
-        (None, None) => return None,
+        (None, Some(Place::Account(key))) if !context.desired.accounts.contains_key(key) => format!("account `{key}`"),
+        _ => return None,
     };
     let hint = match (missing_cluster, &address) {
         (Some(key), Address::OidcProvider { .. }) => {

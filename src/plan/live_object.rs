@@ -1,6 +1,7 @@
 //! Finds the live object of an address.
 
 use super::change::{Change, ResourceChange};
+use super::providers::of_issuer;
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::Desired;
 use crate::model::live::{Live, LiveAccount, Observed};
@@ -78,8 +79,8 @@ fn find(address: &Address, desired: &Desired, live: &Live) -> Option<LiveObject>
 }
 
 fn provider(account: &LiveAccount, host_path: &str) -> LiveObject {
-    let found = account.providers.iter().find(|(arn, _)| arn.host_path() == host_path);
-    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.provider), ResourceChange::Provider)
+    let found = of_issuer(account, host_path).and_then(Observed::present);
+    LiveObject::of(found.map(|live| &live.provider), ResourceChange::Provider)
 }
 
 fn policy(account: &LiveAccount, lower_case: &str) -> LiveObject {

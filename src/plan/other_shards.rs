@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::{policies, providers};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
-use crate::model::desired::{Attachment, Binding, Boundary, Role};
+use crate::model::desired::{Binding, Boundary, Role};
 use crate::model::live::Observed;
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
@@ -55,11 +55,8 @@ fn boundaries(context: &PlanContext<'_>, role: &Role) -> Vec<Address> {
         Boundary::Undeclared | Boundary::None => None,
     };
     let is_boundary = |arn: &PolicyArn| live == Some(arn) || declared == Some(arn);
-    let policies = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
-    let boundaries = policies.filter(|(account, key)| {
-        context.attachment_arn(account, &Attachment::Declared(key.clone())).as_ref().is_some_and(is_boundary)
-    });
-    boundaries.map(|(account, key)| Address::Policy { account: account.clone(), key: key.clone() }).collect()
+    let policies = context.declared_policies(&role.account);
+    policies.filter(|(_, arn)| is_boundary(arn)).map(|(address, _)| address).collect()
 }
 
 /// Whether a role of another shard already trusts the ServiceAccount of a binding.
@@ -92,7 +89,10 @@ pub(crate) fn role_ready(context: &PlanContext<'_>, address: &Address, role: &Ro
 /// The roles of other shards that certainly do not exist, by ARN, with the reason to wait for them.
 pub(crate) fn absent_roles(context: &PlanContext<'_>) -> BTreeMap<String, (Address, String)> {
     let mut absent = BTreeMap::new();
-    for (key, role) in context.desired.roles.iter().filter(|_| context.scope.is_some()) {
+    if context.scope.is_none() {
+        return absent;
+    }
+    for (key, role) in &context.desired.roles {
         let address = Address::role(key);
         let listed = context.account(&role.account).is_some_and(|account| account.role_list.present().is_some());
         if listed && !context.has(&address) && context.listed_role(role).is_none() {

@@ -156,12 +156,7 @@ fn lost_issuer(
 /// The role would get a policy, by its ARN, that does not exist.
 fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Objection> {
     let context = object.context;
-    let is_declared = |arn: &PolicyArn| {
-        let mut keys = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
-        keys.any(|(account, key)| {
-            context.attachment_arn(account, &Attachment::Declared(key.clone())).as_ref() == Some(arn)
-        })
-    };
+    let is_declared = |arn: &PolicyArn| context.declared_policies(&role.account).any(|(_, other)| other == *arn);
     let is_missing =
         |arn: &PolicyArn| object.account.foreign_policies.get(arn) == Some(&Observed::Absent) && !is_declared(arn);
     let attached = role.attach.iter().filter_map(|attachment| match attachment {

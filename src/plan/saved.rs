@@ -138,11 +138,11 @@ impl<'a> Comparison<'a> {
         if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
             return Err(format!("`{}` cannot be used: {}", place.address, place.why));
         }
-        if let Some(unseen) = fresh.unknown.iter().find(|item| item.address == change.address) {
-            return Err(format!("it could not be seen: {}", unseen.why));
+        if let Some(unknown) = fresh.unknown.iter().find(|item| item.address == change.address) {
+            return Err(format!("it could not be read: {}", unknown.why));
         }
         if !fresh.complete() {
-            return Err("it could not be seen".to_owned());
+            return Err("it could not be read".to_owned());
         }
         if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
             return Err("it waits for others now".to_owned());

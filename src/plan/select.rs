@@ -20,7 +20,9 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
     let known: BTreeSet<&Address> =
         draft.steps.keys().chain(draft.held.keys()).chain(&draft.matching).chain(&draft.noted).collect();
-    let known: Vec<(&Address, String)> = known.into_iter().map(|address| (address, address.to_string())).collect();
+    // policies of other shards are held too
+    let known = known.into_iter().filter(|address| context.has(address));
+    let known: Vec<(&Address, String)> = known.map(|address| (address, address.to_string())).collect();
     let selects_known = |pattern: &Pattern| known.iter().any(|(_, text)| pattern.matches(text));
     let unmatched = patterns
         .iter()

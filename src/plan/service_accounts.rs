@@ -157,13 +157,12 @@ impl Fate {
 impl Comparison<'_> {
     fn fate(&self, field: MetaField<'_>) -> Fate {
         let own = self.ownership.is_own(field);
-        let other_owners = self.ownership.other_owners(field);
         if has(&self.wanted, field) {
             Fate::Declared
-        } else if own && other_owners.is_empty() {
+        } else if own && self.ownership.known_owners(field).next().is_none() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
         } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
-            self.undeclared(field, &other_owners)
+            self.undeclared(field)
         } else if own {
             Fate::Shared
         } else {
@@ -175,9 +174,9 @@ impl Comparison<'_> {
     /// set by hand or by nobody known. Another manager (Helm, `kubectl apply`) would set it again: it stays, unless it is
     /// an audience that the role does not trust. It also stays if it is harmless and irsa did not create the object, since
     /// it may be older than the owner label.
-    fn undeclared(&self, field: MetaField<'_>, other_owners: &[&str]) -> Fate {
+    fn undeclared(&self, field: MetaField<'_>) -> Fate {
         let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
-        let by_hand = other_owners.iter().all(|manager| is_interactive(manager));
+        let by_hand = self.ownership.known_owners(field).all(is_interactive);
         // an admission policy leaves no record where other managers do, and sets the annotation again
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
@@ -263,10 +262,10 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
         return draft.refuse(&item.address, why, hint);
     }
     let is_own = |field: MetaField<'_>| has(wanted, field) || ownership.is_own(field);
-    let is_removed = |field: MetaField<'_>| comparison.fate(field).is_removed();
-    let is_kept = |field: MetaField<'_>| {
-        ownership.is_own(field) && matches!(comparison.fate(field), Fate::Shared | Fate::Harmless)
-    };
+    let fate = |field: MetaField<'_>| fates.iter().find(|(other, _)| *other == field).map(|(_, fate)| *fate);
+    let is_removed = |field: MetaField<'_>| fate(field).is_some_and(Fate::is_removed);
+    let is_kept =
+        |field: MetaField<'_>| ownership.is_own(field) && matches!(fate(field), Some(Fate::Shared | Fate::Harmless));
     let before = ownership.pick(|field| is_own(field) || is_removed(field));
     let kept = ownership.pick(is_kept);
     let mut after = wanted.clone();

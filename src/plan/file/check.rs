@@ -7,7 +7,7 @@ use crate::model::address::{Address, OrphanKind};
 use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount};
 use crate::model::shard::Shard;
 use crate::plan::change::Action;
-use crate::plan::fields::{Form, PlanFields};
+use crate::plan::fields::{Form, PlanFields, is_map};
 use crate::policy::PolicyDocument;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,14 +112,11 @@ fn check_fields(change: &ChangeV2) -> Result<(), String> {
     Ok(())
 }
 
-/// The objects of which each key is a field of its own.
-const MAPS: [&str; 4] = ["tags", "inline", "labels", "annotations"];
-
 /// The values of an object by field path.
 pub(crate) fn leaves(object: &Value) -> BTreeMap<String, &Value> {
     let mut leaves = BTreeMap::new();
     for (key, value) in object.as_object().into_iter().flatten() {
-        match value.as_object().filter(|_| MAPS.contains(&key.as_str())) {
+        match value.as_object().filter(|_| is_map(key)) {
             Some(map) => leaves.extend(map.iter().map(|(inner, value)| (format!("{key}.{inner}"), value))),
             None => drop(leaves.insert(key.clone(), value)),
         }

@@ -227,6 +227,8 @@ fn forget_removes_only_our_tags_and_labels() {
         kit.desired.forget.push((address.parse().unwrap(), role.origin.clone()));
     }
     kit.desired.policies.clear();
+    // IAM ignores the case of tag keys
+    live_role(&mut kit, "reports").role.tags.insert("Irsa/Address".into(), "role/older".into());
     let plan = kit.plan();
     assert_eq!(plan.refused, []);
     assert!(plan.steps.iter().all(|step| step.change.action() == Action::Update), "{:?}", names(&plan));

@@ -51,7 +51,7 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
             draft.wait(address, None, why);
         }
         Some(BlockedBy::Unknown) | None => {
-            draft.object_unknown(address, format!("`{first}`, {relation}, could not be seen"));
+            draft.object_unknown(address, format!("`{first}`, {relation}, could not be read"));
         }
     }
 }
@@ -117,7 +117,7 @@ fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, m
     let operations: Vec<String> = operations.into_iter().collect();
     let address = calls.objects[object].address.clone();
     let text = format!(
-        "whom it should trust could not be told, so it may lose permissions and may not get any: left out are {}",
+        "whom it should trust is unknown, so it may lose permissions and may not get any: left out are {}",
         operations.join(", ")
     );
     draft.note(&address, Severity::Medium, "held-back", None, text);

@@ -37,7 +37,7 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
     }
     for (object, why) in &order.at_quota {
         if let Some(step) = draft.steps.get_mut(&calls.objects[*object].address) {
-            step.reasons.push(format!("at a quota ({why}): what goes is removed before the new is added"));
+            step.reasons.push(format!("at a quota ({why}): irsa removes the old before it adds the new"));
         }
     }
 }
