@@ -18,18 +18,18 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
             Call::Iam(_, IamCall::Attach { arn, .. }) => {
                 format!("check that `{arn}` exists, with this spelling and path, and plan again")
             }
-            Call::Kubernetes(..) | Call::Iam(..) => "it was deleted after the plan was made: plan again".to_owned(),
+            _ => "it was deleted after the plan was made: plan again".to_owned(),
         }),
         CallErrorKind::Conflict => Some(match call {
             Call::Kubernetes(..) if error.code.as_deref() == Some("FieldManagerConflict") => {
                 "plan again; remove the field from what that manager applies, or take it with `--force-conflicts`"
                     .to_owned()
             }
-            Call::Kubernetes(..) => "it has changed since the plan was made: plan again".to_owned(),
             Call::Iam(_, IamCall::DeleteRole { .. } | IamCall::DeletePolicy { .. }) => {
                 "something was attached to it after the plan was made: plan again".to_owned()
             }
             Call::Iam(..) => "someone else is writing to it at the same time: apply again".to_owned(),
+            _ => "it has changed since the plan was made: plan again".to_owned(),
         }),
         CallErrorKind::Altered => Some(
             "a mutating admission webhook or policy of the cluster may have changed it (`kubectl get \
@@ -42,22 +42,20 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
 }
 
 fn denied(error: &CallError, call: &Call) -> String {
-    match call {
-        Call::Iam(..) => format!("allow these credentials `{}`", error.operation),
-        Call::Kubernetes(cluster, _) if error.code.is_none() => {
-            format!("something in front of the API of cluster `{cluster}` refused it: check the proxies")
-        }
-        Call::Kubernetes(cluster, call) => {
-            let verbs = match call {
-                KubernetesCall::Create { .. } => "`get`, `create` and `patch`",
-                KubernetesCall::Apply { .. } | KubernetesCall::Release { .. } | KubernetesCall::Remove { .. } => {
-                    "`get` and `patch`"
-                }
-                KubernetesCall::Delete { .. } => "`get` and `delete` (and `list` on `pods`)",
-            };
-            format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
-        }
+    let Call::Kubernetes(cluster, call) = call else {
+        return format!("allow these credentials `{}`", error.operation);
+    };
+    if error.code.is_none() {
+        return format!("something in front of the API of cluster `{cluster}` refused it: check the proxies");
     }
+    let verbs = match call {
+        KubernetesCall::Create { .. } => "`get`, `create` and `patch`",
+        KubernetesCall::Apply { .. } | KubernetesCall::Release { .. } | KubernetesCall::Remove { .. } => {
+            "`get` and `patch`"
+        }
+        KubernetesCall::Delete { .. } => "`get` and `delete` (and `list` on `pods`)",
+    };
+    format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
 }
 
 /// For an admission error: its message says what the policy of the cluster wants.
@@ -86,8 +84,8 @@ fn limit(call: &Call) -> String {
         Call::Iam(_, IamCall::Attach { .. }) => "the managed policies of a role",
         Call::Iam(_, IamCall::UpdateTrust { .. }) => "the length of a trust policy",
         Call::Iam(_, IamCall::PutInline { .. }) => "the length of a role's inline policies",
-        Call::Iam(..) => "the tags of an object, or another one",
         Call::Kubernetes(..) => return "a ResourceQuota of the namespace is used up".to_owned(),
+        _ => "the tags of an object, or another one",
     };
     format!("a quota is used up ({quota}): see Service Quotas, then apply again")
 }

@@ -8,7 +8,6 @@ use super::step::{Progress, Runner};
 use crate::event::Event;
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
-use crate::model::call::{Call, Target};
 use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
@@ -129,7 +128,7 @@ impl<'p> Scheduler<'p> {
                 pending: vec![0; step.parts.len()],
                 dependents: vec![Vec::new(); step.parts.len()],
                 blocked: None,
-                objects: step.parts.iter().map(|part| object(&part.call)).collect(),
+                objects: step.parts.iter().map(|part| part.call.object()).collect(),
                 endpoint: *endpoints.entry(step.place()).or_insert(next),
             }
         });
@@ -332,20 +331,5 @@ impl ScheduledStep<'_> {
     /// Why the next call will never run, if another step blocks it.
     fn blocker(&self) -> Option<&str> {
         self.blocked.as_ref().filter(|(call, _)| *call <= self.done).map(|(_, why)| why.as_str())
-    }
-}
-
-/// The object that a call writes to.
-fn object(call: &Call) -> String {
-    match call {
-        Call::Iam(account, call) => match call.target() {
-            Target::Provider(arn) => arn.to_string(),
-            Target::Policy(arn) => arn.to_string(),
-            Target::Role(name) => format!("{account} {}", name.case_insensitive()),
-        },
-        Call::Kubernetes(cluster, call) => {
-            let object = call.object();
-            format!("{cluster} {}/{}", object.namespace, object.name)
-        }
     }
 }

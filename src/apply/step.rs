@@ -173,9 +173,9 @@ impl<'s> Progress<'s> {
     /// Whether the call needs no re-read: this run created the object or wrote this field before, and IAM may still
     /// answer with an older value.
     fn knows_live_value(&self, index: usize) -> bool {
-        let field = |index: usize| match &self.step.parts[index].call {
-            Call::Iam(_, call) => Some(call.field()).filter(|field| *field != Field::Tags),
-            Call::Kubernetes(..) => None,
+        let field = |index: usize| {
+            let (_, call) = self.step.parts[index].call.iam()?;
+            Some(call.field()).filter(|field| *field != Field::Tags)
         };
         let state = self.state();
         state.created || (field(index).is_some() && state.sent.iter().any(|sent| field(*sent) == field(index)))

@@ -66,11 +66,28 @@ impl Address {
         }
     }
 
+    /// Whether the object is one of a cluster. All others are objects of IAM.
+    pub fn is_in_cluster(&self) -> bool {
+        matches!(self.place(), Some(Place::Cluster(_)))
+    }
+
     /// The cluster in the address, if it names one.
     pub fn cluster(&self) -> Option<&Key> {
         match self {
             Self::OidcProvider { cluster, .. } | Self::ServiceAccount { cluster, .. } => Some(cluster),
             Self::Policy { .. } | Self::Role { .. } | Self::Orphan { .. } => None,
+        }
+    }
+
+    /// The fields of the object whose values the address has. It has a key for a declared object of IAM.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::ServiceAccount { namespace, name, .. } => {
+                vec![("namespace", namespace.to_string()), ("name", name.to_string())]
+            }
+            Self::Orphan { kind: OrphanKind::OidcProvider, name, .. } => vec![("url", format!("https://{name}"))],
+            Self::Orphan { kind: OrphanKind::Policy | OrphanKind::Role, name, .. } => vec![("name", name.clone())],
+            Self::OidcProvider { .. } | Self::Policy { .. } | Self::Role { .. } => Vec::new(),
         }
     }
 

@@ -83,6 +83,17 @@ pub enum Target<'a> {
     Role(&'a RoleName),
 }
 
+impl Target<'_> {
+    /// An ARN, or the name of a role in lower case.
+    pub fn id(self) -> String {
+        match self {
+            Self::Provider(arn) => arn.to_string(),
+            Self::Policy(arn) => arn.to_string(),
+            Self::Role(name) => name.case_insensitive(),
+        }
+    }
+}
+
 /// The field of an object that a call to IAM writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field<'a> {
@@ -265,6 +276,20 @@ impl Call {
         match self {
             Self::Iam(_, call) => format!("iam:{}", call.operation()),
             Self::Kubernetes(_, call) => call.operation().to_owned(),
+        }
+    }
+
+    /// Identifies the object that it writes to.
+    pub fn object(&self) -> String {
+        match self {
+            Self::Iam(account, call) => match call.target() {
+                role @ Target::Role(_) => format!("{account} {}", role.id()),
+                other => other.id(),
+            },
+            Self::Kubernetes(cluster, call) => {
+                let ServiceAccount { namespace, name, .. } = call.object();
+                format!("{cluster} {namespace}/{name}")
+            }
         }
     }
 

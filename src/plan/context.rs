@@ -356,8 +356,6 @@ fn orphan(account: &Key, kind: OrphanKind, name: &str) -> Address {
 
 /// The cluster in the address tag of a provider.
 pub(crate) fn tagged_cluster(tags: &StringMap) -> Option<Key> {
-    match tags.get(ADDRESS)?.parse().ok()? {
-        Address::OidcProvider { cluster, .. } => Some(cluster),
-        Address::Policy { .. } | Address::Role { .. } | Address::ServiceAccount { .. } | Address::Orphan { .. } => None,
-    }
+    let address: Address = tags.get(ADDRESS)?.parse().ok()?;
+    if let Address::OidcProvider { cluster, .. } = address { Some(cluster) } else { None }
 }

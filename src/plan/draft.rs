@@ -1,7 +1,6 @@
 //! The plan while it is made: steps, refused and unknown objects, and the objects that are held back.
 
 use super::change::ResourceChange;
-use super::fields;
 use super::step::{Part, Refused, Step, UnknownObject};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
@@ -203,7 +202,7 @@ fn step(
 ) -> Step {
     Step {
         address: address.clone(),
-        fields: fields::changes(&change),
+        fields: change.fields(),
         change,
         reasons,
         parts: calls.into_iter().map(Part::from).collect(),

@@ -8,7 +8,6 @@
 pub(crate) mod check;
 
 use super::change::{Action, ResourceChange};
-use super::fields;
 use super::step::{Options, Plan, Refused, Step, Summary, UnknownObject};
 use crate::model::address::Address;
 use crate::model::note::Note;
@@ -342,7 +341,7 @@ fn sha256(document: &impl Serialize) -> String {
 pub(crate) fn as_created(address: &Address, change: &ResourceChange) -> ChangeV2 {
     self::change(&Step {
         address: address.clone(),
-        fields: fields::changes(change),
+        fields: change.fields(),
         change: change.clone(),
         reasons: Vec::new(),
         parts: Vec::new(),
@@ -351,7 +350,7 @@ pub(crate) fn as_created(address: &Address, change: &ResourceChange) -> ChangeV2
 }
 
 fn change(step: &Step) -> ChangeV2 {
-    let (before, after) = fields::sides(&step.change);
+    let (before, after) = step.change.sides();
     ChangeV2 {
         address: step.address.to_string(),
         action: step.change.action().as_str().to_owned(),

@@ -31,13 +31,8 @@ pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
 fn gives_up(step: &Step) -> bool {
     step.change.action() == Action::Delete
         || step.parts.iter().any(|part| match &part.call {
-            Call::Kubernetes(_, KubernetesCall::Release { .. }) => true,
             Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
-            Call::Kubernetes(
-                _,
-                KubernetesCall::Create { .. } | KubernetesCall::Apply { .. } | KubernetesCall::Delete { .. },
-            )
-            | Call::Iam(..) => false,
+            call => matches!(call, Call::Kubernetes(_, KubernetesCall::Release { .. })),
         })
 }
 

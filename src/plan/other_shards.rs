@@ -31,7 +31,8 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
                 providers::not_ready_in_other_shard(context, account, cluster, address)
             }
             Address::Policy { account, key } => policies::not_ready_in_other_shard(context, account, key, address),
-            Address::Role { .. } | Address::ServiceAccount { .. } | Address::Orphan { .. } => None,
+            // a role depends on nothing else
+            _ => None,
         };
         if let Some(blocked_by) = blocked_by {
             draft.hold(address, blocked_by);

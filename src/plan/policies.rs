@@ -3,6 +3,7 @@
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
 use super::draft::{BlockedBy, Draft, Objection};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::iam::{
     FORGET, IamObject, Ownership, delete_forbidden_by_tags, listed, note_name_and_path_kept, tag_calls,
     without_own_tags,
@@ -234,4 +235,20 @@ fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize
             ),
         )
     })
+}
+
+impl PlanFields for ManagedPolicy {
+    const FORMS: Forms = &[
+        ("name", Form::Text),
+        ("path", Form::Text),
+        ("description", Form::Text),
+        ("document", Form::Document),
+        ("tags", Form::StringMap),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { name, path, description, document, tags } = self;
+        let [name, path, description] = [name.as_str(), path.as_str(), description].map(FieldValue::Text);
+        vec![name, path, description, FieldValue::Document(document), FieldValue::strings(tags)]
+    }
 }

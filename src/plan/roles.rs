@@ -7,6 +7,7 @@ pub(crate) mod undeclared;
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address};
 use super::draft::{BlockedBy, Draft, Objection};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::iam::{IamObject, Ownership, note_name_and_path_kept};
 use super::providers::trust_to_keep;
 use crate::ids::PolicyArn;
@@ -219,4 +220,36 @@ fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: 
         (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
     });
     providers.chain(policies).collect()
+}
+
+impl PlanFields for Role {
+    const FORMS: Forms = &[
+        ("name", Form::Text),
+        ("path", Form::Text),
+        ("description", Form::Text),
+        ("max-session-duration", Form::Number),
+        ("permissions-boundary", Form::TextOrNull),
+        ("tags", Form::StringMap),
+        ("trust", Form::Document),
+        ("attached", Form::Texts),
+        ("inline", Form::Documents),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { name, path, description, max_session_duration, permissions_boundary, tags, trust, attached, inline } =
+            self;
+        let [name, path, description] = [name.as_str(), path.as_str(), description].map(FieldValue::Text);
+        let inline = inline.iter().map(|(name, document)| (name.as_str(), FieldValue::Document(document)));
+        vec![
+            name,
+            path,
+            description,
+            FieldValue::Number(*max_session_duration),
+            permissions_boundary.as_ref().map_or(FieldValue::Null, |arn| FieldValue::Text(arn.as_str())),
+            FieldValue::strings(tags),
+            FieldValue::Document(trust),
+            FieldValue::Texts(attached.iter().map(PolicyArn::as_str).collect()),
+            FieldValue::Map(inline.collect()),
+        ]
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod undeclared;
 use super::change::{Change, ResourceChange};
 use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
 use super::draft::{BlockedBy, Draft, Objection};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
@@ -337,4 +338,19 @@ fn step(
     }
     let calls = calls.into_iter().map(|call| Call::Kubernetes(cluster.clone(), call));
     draft.step(&item.address, ResourceChange::ServiceAccount(change), calls, needs, reasons);
+}
+
+impl PlanFields for ServiceAccount {
+    const FORMS: Forms = &[
+        ("namespace", Form::Text),
+        ("name", Form::Text),
+        ("labels", Form::StringMap),
+        ("annotations", Form::StringMap),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { namespace, name, labels, annotations } = self;
+        let [namespace, name] = [namespace.as_str(), name.as_str()].map(FieldValue::Text);
+        vec![namespace, name, FieldValue::strings(labels), FieldValue::strings(annotations)]
+    }
 }

@@ -1,6 +1,7 @@
 //! The plan: options, steps and calls, and what is refused, unknown or waiting.
 
-use super::change::{Action, FieldChange, ResourceChange};
+use super::change::{Action, ResourceChange};
+use super::fields::FieldChange;
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
@@ -185,7 +186,7 @@ impl Plan {
 
     /// Whether an IAM object differs and waits, so that this run leaves the difference.
     pub fn leaves(&self) -> bool {
-        self.waiting.iter().any(|address| !matches!(address, Address::ServiceAccount { .. }))
+        self.waiting.iter().any(|address| !address.is_in_cluster())
     }
 
     /// The counts. A refused change counts as refused and as its action.

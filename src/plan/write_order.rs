@@ -127,7 +127,7 @@ fn break_cycle(
     if let Some((first, second, _)) =
         courtesy.max_by_key(|(first, second, _)| (calls.rank(*second), calls.rank(*first)))
     {
-        let is_account = |node: &usize| matches!(calls.address_of(*node), Address::ServiceAccount { .. });
+        let is_account = |node: &usize| calls.address_of(*node).is_in_cluster();
         let ends = [*first, *second];
         if ends.iter().any(is_account) {
             without_accounts.extend(ends.iter().filter(|node| !is_account(node)).map(|node| calls.nodes[*node].object));

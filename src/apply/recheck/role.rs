@@ -141,10 +141,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
             let Some(live) = self.run.kubernetes.service_account(cluster, namespace, name).await? else { continue };
             let Some(arn) = live.annotations.get(ROLE_ARN).filter(|_| live.deleting.is_none()) else { continue };
             let step = self.run.plan.steps.iter().find(|step| step.address == **address);
-            let planned = step.and_then(|step| match &step.change {
-                ResourceChange::ServiceAccount(change) => change.after()?.annotations.get(ROLE_ARN),
-                ResourceChange::Role(_) | ResourceChange::Policy(_) | ResourceChange::Provider(_) => None,
-            });
+            let planned = step.and_then(|step| step.change.pod_roles()[1]);
             if planned != Some(arn) && arn.ends_with(&format!(":role{}{}", role.path, role.name)) {
                 findings.push(Finding::stale(format!("`{address}` still points at it, held by another field manager")));
             }

@@ -335,10 +335,8 @@ pub(crate) fn steps_that_remove(
     for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
         let (namespace, name) = (&live.namespace, &live.name);
         let address = ServiceAccountRef { cluster, namespace, name }.address();
-        let removes = draft.steps.get(&address).is_some_and(|step| match &step.change {
-            ResourceChange::ServiceAccount(change) => removes(change, role),
-            ResourceChange::Provider(_) | ResourceChange::Policy(_) | ResourceChange::Role(_) => false,
-        });
+        let change = draft.steps.get(&address).and_then(|step| step.change.of_service_account());
+        let removes = change.is_some_and(|change| removes(change, role));
         if !removes {
             let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
                 [] => format!(

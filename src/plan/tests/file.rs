@@ -6,7 +6,8 @@ use crate::model::desired::Adopt;
 use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::resource::ServiceAccount;
 use crate::plan::PlanV2;
-use crate::plan::fields::{self, FieldValue, PlanFields, is_map};
+use crate::plan::change::is_map;
+use crate::plan::fields::{self, FieldValue, PlanFields};
 use crate::plan::file::{ChangeV2, FieldV2, FileError, NoteV2, RefusedV2, UnknownV2};
 use serde_json::{Value, json};
 

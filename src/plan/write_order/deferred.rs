@@ -10,7 +10,6 @@ use crate::model::address::Address;
 use crate::model::note::Severity;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::draft::{BlockedBy, Draft};
-use crate::plan::fields;
 use crate::plan::step::{Part, Step};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -136,7 +135,7 @@ fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, m
             Change::Create { .. } | Change::Delete { .. } => {}
         }
     }
-    step.fields = fields::changes(&step.change);
+    step.fields = step.change.fields();
     step.parts = kept.into_iter().filter_map(|node| calls.nodes[node].call.clone()).map(Part::from).collect();
     draft.steps.insert(address, step);
 }

@@ -6,11 +6,10 @@ use super::effects::{Effects, Factor};
 use super::graph::{EdgeReason, Graph};
 use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;
-use crate::model::address::Address;
 use crate::model::call::{Field, FieldWrite, IamCall, Target};
-use crate::model::marks::{ROLE_ARN, is_mark};
+use crate::model::marks::is_mark;
 use crate::model::resource::{Role, StringMap};
-use crate::plan::change::{Action, ResourceChange};
+use crate::plan::change::Action;
 use crate::plan::draft::Draft;
 use crate::policy::permission_effects::PermissionEffects;
 use crate::policy::{PolicyDocument, trust_effects};
@@ -254,7 +253,7 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
 
 /// Why a call comes after one on an object that its own object needs.
 fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason> {
-    let is_account = |node: usize| matches!(calls.address_of(node), Address::ServiceAccount { .. });
+    let is_account = |node: usize| calls.address_of(node).is_in_cluster();
     let role_call = |node: usize| calls.iam(node).filter(|call| matches!(call.target(), Target::Role(_)));
     let (earlier_on_role, later_on_role) = (role_call(earlier), role_call(later));
     let creates_role = earlier_on_role.is_some_and(IamCall::creates);
@@ -300,11 +299,7 @@ fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<us
     };
     for (object, nodes) in calls.objects.iter().zip(by_object) {
         let Some(step) = draft.steps.get(&object.address) else { continue };
-        let ResourceChange::ServiceAccount(change) = &step.change else { continue };
-        let (Some(before), Some(after)) = (change.before(), change.after()) else { continue };
-        let (Some(old), Some(new)) = (before.annotations.get(ROLE_ARN), after.annotations.get(ROLE_ARN)) else {
-            continue;
-        };
+        let [Some(old), Some(new)] = step.change.pod_roles() else { continue };
         let Some(old_role) = calls.objects_by_arn.get(old).filter(|_| old != new) else { continue };
         for trust in by_object[*old_role].iter().filter(|node| loses(**node)) {
             for node in nodes {
