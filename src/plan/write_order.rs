@@ -139,7 +139,7 @@ fn break_cycle(
         .iter()
         .filter_map(|(.., reason)| match reason {
             EdgeReason::TakeBeforeGive(role) => Some(*role),
-            EdgeReason::Existence | EdgeReason::ChangedDocument | EdgeReason::Courtesy => None,
+            EdgeReason::Required | EdgeReason::ChangedDocument | EdgeReason::Courtesy => None,
         })
         .collect();
     if !denied.is_disjoint(&roles) {
@@ -152,7 +152,7 @@ fn break_cycle(
     let objects: BTreeSet<Address> = cycle.iter().map(|node| calls.address_of(*node).clone()).collect();
     let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
     let all = all.join(", ");
-    let (why, hint) = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Existence) {
+    let (why, hint) = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Required) {
         let why = format!("of {all} each must be there before another one of them");
         (why, "make one of them first, without what names another")
     } else {

@@ -90,9 +90,9 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
             let own = nodes.iter().map(|(node, _)| *node).filter(|node| *node != delete);
             for node in own.chain(put) {
                 if let Some(put) = put {
-                    graph.edge(put, node, EdgeReason::Existence);
+                    graph.edge(put, node, EdgeReason::Required);
                 }
-                graph.edge(node, delete, EdgeReason::Existence);
+                graph.edge(node, delete, EdgeReason::Required);
             }
         }
         let counted = |effects: &Effects| if role.deny.is_some() { effects.outlasting_a_deny() } else { *effects };
@@ -158,11 +158,11 @@ fn providers_before_and_after(calls: &Calls, node: usize) -> (BTreeSet<String>, 
 fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut Graph) {
     let created_before = |arn: &str, graph: &mut Graph| {
         let creating = writes.creating.get(arn).into_iter().flatten();
-        creating.for_each(|creating| graph.edge(*creating, node, EdgeReason::Existence));
+        creating.for_each(|creating| graph.edge(*creating, node, EdgeReason::Required));
     };
     let deleted_after = |arn: &str, graph: &mut Graph| {
         if let Some(deleting) = writes.deleting.get(arn) {
-            graph.edge(node, *deleting, EdgeReason::Existence);
+            graph.edge(node, *deleting, EdgeReason::Required);
         }
     };
     let (added, removed) = policies_added_and_removed(calls, node);
@@ -203,7 +203,7 @@ fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
     let Some(first) = nodes.first() else { return };
     let object = &calls.objects[calls.nodes[*first].object];
     let mut in_line = |nodes: &[usize]| {
-        nodes.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], EdgeReason::Existence));
+        nodes.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], EdgeReason::Required));
     };
     if object.role.is_none() {
         return in_line(nodes);
@@ -217,14 +217,14 @@ fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
             matches!(call.write(), FieldWrite::SetTags(_, to) if object.action == Action::Adopt && owner_tags(to));
         for other in nodes {
             if call.creates() || adopts {
-                graph.edge(*node, *other, EdgeReason::Existence);
+                graph.edge(*node, *other, EdgeReason::Required);
             }
             if call.deletes() {
-                graph.edge(*other, *node, EdgeReason::Existence);
+                graph.edge(*other, *node, EdgeReason::Required);
             }
             let parts = [*node, *other].map(|node| calls.nodes[node].split);
             if parts == [SplitPart::Taking, SplitPart::Giving] && are_of_one_field(calls, *node, *other) {
-                graph.edge(*node, *other, EdgeReason::Existence);
+                graph.edge(*node, *other, EdgeReason::Required);
             }
         }
     }
@@ -258,17 +258,17 @@ fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason
     let (earlier_on_role, later_on_role) = (role_call(earlier), role_call(later));
     let creates_role = earlier_on_role.is_some_and(IamCall::creates);
     if is_account(later) {
-        return Some(if creates_role { EdgeReason::Existence } else { EdgeReason::Courtesy });
+        return Some(if creates_role { EdgeReason::Required } else { EdgeReason::Courtesy });
     }
     if is_account(earlier) {
         // a role is deleted after the annotation that names it
         let deletes_role = later_on_role.is_some_and(IamCall::deletes);
-        return Some(if deletes_role { EdgeReason::Existence } else { EdgeReason::Courtesy });
+        return Some(if deletes_role { EdgeReason::Required } else { EdgeReason::Courtesy });
     }
     let begins = later_on_role.is_some_and(IamCall::creates);
     // IAM refuses a trust policy that names a role that does not exist
     if creates_role && (begins || later_on_role.is_some_and(|call| call.field() == Field::Trust)) {
-        return Some(EdgeReason::Existence);
+        return Some(EdgeReason::Required);
     }
     let earlier_call = calls.iam(earlier)?;
     if trusts_new_audience(earlier_call, calls.iam(later)?) {
@@ -277,7 +277,7 @@ fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason
     // a role is created only if all that it needs could be created
     let creates = earlier_on_role.is_none()
         && (earlier_call.creates() || matches!(earlier_call.write(), FieldWrite::AddAudience(_)));
-    (begins && creates).then_some(EdgeReason::Existence)
+    (begins && creates).then_some(EdgeReason::Required)
 }
 
 /// Whether a trust policy starts to accept tokens of the audience that the earlier call adds.
