@@ -147,6 +147,18 @@ impl ResourceChange {
     }
 }
 
+/// The position of a change among those of other kinds: creates and updates go from providers to ServiceAccounts, deletes
+/// go back.
+pub(crate) fn rank(address: &Address, action: Action) -> u8 {
+    let rank = match address {
+        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => 0,
+        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => 1,
+        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => 2,
+        Address::ServiceAccount { .. } => 3,
+    };
+    if action == Action::Delete { 6 - rank } else { rank }
+}
+
 /// The fields of an object with this address.
 pub(crate) fn forms(address: &Address) -> Forms {
     match address {

@@ -9,7 +9,7 @@ use crate::model::desired::Attachment;
 use crate::model::live::{LiveAccount, LivePolicy, Observed};
 use crate::model::marks::TRANSITION;
 use crate::model::resource::Role;
-use crate::plan::change::{Action, ResourceChange};
+use crate::plan::change::{Action, ResourceChange, rank};
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
 use crate::plan::step::Step;
@@ -65,9 +65,9 @@ pub(super) struct AffectedRole {
     pub object: Option<usize>,
     pub before: Option<Role>,
     pub after: Option<Role>,
-    /// Changed policies that it has attached before and after, beside those of `before` and `after`.
+    /// Changed policies that users which this run does not read have attached, if it stands for them.
     unread_attached: BTreeSet<PolicyArn>,
-    /// Changed policies that bound it before and after, beside those of `before` and `after`.
+    /// Changed policies that are the boundary of such users.
     unread_bounds: BTreeSet<PolicyArn>,
     /// The calls that add and remove the deny for everything. The first is `None` if an earlier run left the deny there.
     pub deny: Option<(Option<usize>, usize)>,
@@ -137,7 +137,7 @@ impl Calls {
             deferred,
             account: account.cloned(),
             role,
-            rank: rank(step),
+            rank: rank(&step.address, step.change.action()),
         });
     }
 
@@ -424,18 +424,4 @@ fn has_unread_users(account: &LiveAccount, arn: &PolicyArn, live: &LivePolicy) -
     let bounds = roles().filter(|role| role.permissions_boundary.as_ref() == Some(arn)).count();
     let all = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     (all(live.attachments) > attached, all(live.boundaries) > bounds)
-}
-
-/// Creates and updates go from providers to ServiceAccounts, deletes go back.
-fn rank(step: &Step) -> u8 {
-    let delete = step.change.action() == Action::Delete;
-    match (&step.change, delete) {
-        (ResourceChange::Provider(_), false) => 0,
-        (ResourceChange::Policy(_), false) => 1,
-        (ResourceChange::Role(_), false) => 2,
-        (ResourceChange::ServiceAccount(_), _) => 3,
-        (ResourceChange::Role(_), true) => 4,
-        (ResourceChange::Policy(_), true) => 5,
-        (ResourceChange::Provider(_), true) => 6,
-    }
 }
