@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Why something is refused, and what to do about it.
 pub(crate) type Objection = (String, String);
 
-/// Why an object stays as it is although it differs, so that objects that depend on it are held back as well.
+/// Why an object is not brought to its declared state. Objects that depend on it are held back as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockedBy {
     /// The change is refused.

@@ -58,7 +58,8 @@ impl IamObject<'_> {
         draft.own(&self.address, Place::Account(self.account_key.clone()));
     }
 
-    /// Compares an existing object with its declared state. An object that irsa takes over changes in any case.
+    /// Compares an existing object with its declared state, and counts it if it is irsa's. An object that irsa takes over
+    /// changes in any case.
     pub(crate) fn compare<T: PartialEq + Clone>(
         &self,
         draft: &mut Draft,
@@ -185,7 +186,8 @@ pub(crate) fn note_name_and_path_kept(
         draft.note(address, Severity::Info, "name-kept", Some(origin), text);
     }
     if path != declared_path {
-        let text = format!("the live object keeps its path `{path}`; new ones get `{declared_path}`");
+        let kind = if matches!(address, Address::Role { .. }) { "role" } else { "policy" };
+        let text = format!("the live {kind} keeps its path `{path}`; new ones get `{declared_path}`");
         draft.note(address, Severity::Info, "path-kept", Some(origin), text);
     }
 }

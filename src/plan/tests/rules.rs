@@ -188,9 +188,9 @@ fn live_role_keeps_its_path_and_another_declared_path_is_refused() {
     kit.desired.roles.get_mut(&key("reports")).unwrap().path = IamPath::parse("/other/").unwrap();
     let plan = kit.plan();
     assert_eq!(plan.steps, []);
-    let kept: Vec<&str> =
-        plan.notes.iter().filter(|note| note.rule == "path-kept").map(|note| note.address.as_str()).collect();
-    assert_eq!(kept, ["role/reports"]);
+    let kept: Vec<(&str, &str)> =
+        plan.notes.iter().filter(|note| note.rule == "path-kept").map(|note| (&*note.address, &*note.text)).collect();
+    assert_eq!(kept, [("role/reports", "the live role keeps its path `/irsa/team/`; new ones get `/other/`")]);
     kit.desired.roles.get_mut(&key("reports")).unwrap().path_declared = true;
     refused(&kit.plan(), "role/reports", "IAM cannot move a role");
 }

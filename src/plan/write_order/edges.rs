@@ -314,19 +314,19 @@ pub(super) struct Dip {
     /// The position of the role among the affected ones.
     pub role: usize,
     /// The call that should come first.
-    pub adds: usize,
+    pub first: usize,
     /// The call that should come second.
-    pub removes: usize,
+    pub second: usize,
 }
 
-/// Rule 3: new allows arrive before old ones leave, and a role that attaches or detaches a policy has the better one of
-/// its documents. Adds these edges where the other edges permit it, and returns where they do not.
+/// Rule 3: new allows arrive before old ones leave. A policy is attached after its document gives, and detached before its
+/// document takes. Adds these edges where the other edges permit it, and returns where they do not.
 pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
     let mut wanted: Vec<Dip> = Vec::new();
     for (role, nodes) in calls.by_role().iter().enumerate() {
-        for (adds, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
-            let removing = nodes.iter().filter(|(node, effects)| node != adds && effects.takes_in(Factor::Allows));
-            wanted.extend(removing.map(|(removes, _)| Dip { role, adds: *adds, removes: *removes }));
+        for (first, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
+            let removing = nodes.iter().filter(|(node, effects)| node != first && effects.takes_in(Factor::Allows));
+            wanted.extend(removing.map(|(second, _)| Dip { role, first: *first, second: *second }));
         }
     }
     let writes = WritesByArn::of(calls);
@@ -334,21 +334,21 @@ pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
         let Some(role) = calls.objects[calls.nodes[node].object].role else { continue };
         let (added, removed) = policies_added_and_removed(calls, node);
         let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, PermissionEffects::gives));
-        wanted.extend(giving.map(|adds| Dip { role, adds, removes: node }));
+        wanted.extend(giving.map(|first| Dip { role, first, second: node }));
         let taking =
             removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, PermissionEffects::takes));
-        wanted.extend(taking.map(|removes| Dip { role, adds: node, removes }));
+        wanted.extend(taking.map(|second| Dip { role, first: node, second }));
     }
     let mut dips = Vec::new();
     for dip in wanted {
         let denied = calls.roles[dip.role].deny.is_some();
-        if denied || calls.is_deferred(dip.adds) || calls.is_deferred(dip.removes) {
+        if denied || calls.is_deferred(dip.first) || calls.is_deferred(dip.second) {
             continue;
         }
-        if graph.reaches(dip.removes, dip.adds) {
+        if graph.reaches(dip.second, dip.first) {
             dips.push(dip);
         } else {
-            graph.edge(dip.adds, dip.removes, EdgeReason::Courtesy);
+            graph.edge(dip.first, dip.second, EdgeReason::Courtesy);
         }
     }
     dips
