@@ -274,18 +274,18 @@ fn check_subdomain(text: &str) -> Result<(), IdError> {
     )
 }
 
-macro_rules! case_insensitive {
+macro_rules! lower_case {
     ($($name:ident)*) => {$(
         impl $name {
             /// The name in lower case. Two names are one for IAM if they differ only in case.
-            pub fn case_insensitive(&self) -> String {
+            pub fn lower_case(&self) -> String {
                 self.0.to_ascii_lowercase()
             }
         }
     )*};
 }
 
-case_insensitive!(RoleName PolicyName);
+lower_case!(RoleName PolicyName);
 
 impl Default for IamPath {
     fn default() -> Self {

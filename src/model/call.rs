@@ -89,7 +89,7 @@ impl Target<'_> {
         match self {
             Self::Provider(arn) => arn.to_string(),
             Self::Policy(arn) => arn.to_string(),
-            Self::Role(name) => name.case_insensitive(),
+            Self::Role(name) => name.lower_case(),
         }
     }
 }

@@ -56,7 +56,7 @@ impl Live {
         if let Access::Wrong(why, _) | Access::Unknown(why) = &live.identity {
             return unread(why);
         }
-        match live.roles.get(&name.case_insensitive()) {
+        match live.roles.get(&name.lower_case()) {
             Some(Observed::Present(role)) => Observed::Present(role),
             Some(Observed::Absent) => Observed::Absent,
             Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),

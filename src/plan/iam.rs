@@ -195,7 +195,7 @@ pub(crate) fn note_name_and_path_kept(
 /// Whether irsa leaves a tag alone: AWS's own tags, and those of `ignore-tags`.
 fn is_ignored_tag(context: &PlanContext<'_>, key: &str) -> bool {
     let lower_case = key.to_lowercase();
-    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.case_insensitive().matches(&lower_case));
+    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.lower_case().matches(&lower_case));
     !is_mark(key) && (lower_case.starts_with("aws:") || listed())
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 /// The declared policies that are the boundary of a role, live or declared.
 fn boundaries(context: &PlanContext<'_>, role: &Role) -> Vec<Address> {
     let account = context.account(&role.account);
-    let live = account.and_then(|account| account.roles.get(&role.name.case_insensitive())?.present());
+    let live = account.and_then(|account| account.roles.get(&role.name.lower_case())?.present());
     let live = live.and_then(|live| live.role.permissions_boundary.as_ref());
     let declared = match &role.permissions_boundary {
         Boundary::Policy(arn) => Some(arn),

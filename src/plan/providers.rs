@@ -240,7 +240,7 @@ impl TrustingRoles {
             if !summary.trust.federated_issuers().contains(arn.host_path()) {
                 continue;
             }
-            let lower_case = summary.name.case_insensitive();
+            let lower_case = summary.name.lower_case();
             let role = context.role_address(object.account_key, &lower_case, summary.name.as_str());
             let leaves = draft.steps.get(&role).and_then(|step| step.change.of_role()).is_some_and(|change| {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))

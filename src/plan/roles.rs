@@ -30,7 +30,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             return draft.hold(&address, BlockedBy::Unknown);
         };
         let object = IamObject { context, address, account_key: &role.account, account };
-        match account.roles.get(&role.name.case_insensitive()) {
+        match account.roles.get(&role.name.lower_case()) {
             Some(Observed::Present(live)) => existing(draft, &object, role, live),
             Some(Observed::Absent) => missing(draft, &object, role),
             Some(Observed::Unknown(why)) => draft.object_unknown(&object.address, why.clone()),

@@ -208,7 +208,7 @@ fn is_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
         Some(Observed::Present(role)) => !context.is_ours(&role.role.tags),
         Some(Observed::Unknown(_)) => true,
         Some(Observed::Absent) | None => {
-            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.case_insensitive() == lower_case))
+            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.lower_case() == lower_case))
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn refused(plan: &Plan, address: &str, words: &str) {
 }
 
 pub(super) fn live_role<'a>(kit: &'a mut Kit, name: &str) -> &'a mut LiveRole {
-    match kit.account().roles.get_mut(&RoleName::parse(name).unwrap().case_insensitive()) {
+    match kit.account().roles.get_mut(&RoleName::parse(name).unwrap().lower_case()) {
         Some(Observed::Present(role)) => role,
         _ => panic!("no role {name}"),
     }

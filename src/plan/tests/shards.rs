@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     let mut seen = live.clone();
     let narrowed = scope.narrowed(desired);
-    let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.case_insensitive()).collect();
-    let policies: BTreeSet<String> = narrowed.policies.values().map(|policy| policy.name.case_insensitive()).collect();
+    let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.lower_case()).collect();
+    let policies: BTreeSet<String> = narrowed.policies.values().map(|policy| policy.name.lower_case()).collect();
     seen.accounts.retain(|key, _| scope.accounts.contains(key));
     for account in seen.accounts.values_mut() {
         account.roles.retain(|lower_case, _| roles.contains(lower_case));

@@ -150,7 +150,7 @@ impl Calls {
     ) {
         let (before, after) = (ends.0.cloned(), ends.1.cloned());
         if let Some(role) = before.as_ref().or(after.as_ref()) {
-            self.roles_by_name.insert((account.clone(), role.name.case_insensitive()), self.roles.len());
+            self.roles_by_name.insert((account.clone(), role.name.lower_case()), self.roles.len());
             if let Some(declared) = context.desired.accounts.get(account) {
                 let arn = RoleArn::of(&declared.partition, &declared.id, &role.path, &role.name);
                 self.objects_by_arn.insert(arn.to_string(), object);
@@ -207,7 +207,7 @@ impl Calls {
         for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
             let Some(role) = context.desired.roles.get(key) else { continue };
-            let lower_case = role.name.case_insensitive();
+            let lower_case = role.name.lower_case();
             let live = context.account(&role.account).and_then(|account| account.roles.get(&lower_case)?.present());
             let Some(live) = live else { continue };
             let position = self.unchanged_role(&role.account, &lower_case, &live.role);

@@ -76,7 +76,7 @@ impl RecentWrites {
 
     /// Facts for a read of an inline policy. A new role need not have the policy.
     pub(crate) fn of_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
-        self.created(&inline_id(&role.case_insensitive(), policy.as_str()))
+        self.created(&inline_id(&role.lower_case(), policy.as_str()))
     }
 
     /// Facts for a write.
