@@ -158,7 +158,7 @@ pub async fn observe(
 /// Whether a role that irsa manages may be deleted. It must stay while any ServiceAccount names it.
 fn may_delete_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     let declared: BTreeSet<String> =
-        desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.case_insensitive()).collect();
+        desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.lower_case()).collect();
     account.roles.iter().any(|(name, role)| {
         !declared.contains(name) && role.present().is_some_and(|live| is_ours(desired, &live.role.tags))
     })

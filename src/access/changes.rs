@@ -1,6 +1,6 @@
 //! What a role may do after a change of its policies that it may not do before.
 
-use crate::policy::evaluate::{Caller, Evaluation, Extent, KnownKeys, Request, Truth, evaluate};
+use crate::policy::evaluate::{Caller, Covered, Evaluation, KnownKeys, Request, Truth, evaluate};
 use crate::policy::permission_effects::pairs::{Pair, allowed, allows_lacking, denies_lacking};
 use crate::policy::{PolicyDocument, Statement};
 
@@ -98,7 +98,7 @@ impl<'a> Permissions<'a> {
         let allows = self.evaluated(pair).into_iter().flat_map(|found| found.allows);
         let whole = allows.filter(|applied| {
             let found = &applied.found;
-            found.actions == Extent::Whole && found.resources == Extent::Whole && !found.open.is_empty()
+            found.actions == Covered::Whole && found.resources == Covered::Whole && !found.open.is_empty()
         });
         whole.map(|applied| applied.statement).collect()
     }

@@ -137,7 +137,7 @@ impl<'a> Drafter<'a> {
         let mut selected = Vec::new();
         for (key, account) in &self.seen.accounts {
             let mut roles: Vec<&LiveRole> = account.roles.iter().collect();
-            roles.sort_by_key(|role| role.role.name.case_insensitive());
+            roles.sort_by_key(|role| role.role.name.lower_case());
             for role in roles {
                 if self.is_declared(key, role) {
                     continue;
@@ -152,9 +152,9 @@ impl<'a> Drafter<'a> {
     }
 
     fn is_declared(&self, account: &Key, role: &LiveRole) -> bool {
-        let name = role.role.name.case_insensitive();
+        let name = role.role.name.lower_case();
         let mut declared = self.existing.into_iter().flat_map(|existing| existing.desired.roles.values());
-        declared.any(|declared| declared.account == *account && declared.name.case_insensitive() == name)
+        declared.any(|declared| declared.account == *account && declared.name.lower_case() == name)
     }
 
     /// Why a role cannot be declared so that it stays as it is.
@@ -329,9 +329,7 @@ impl<'a> Drafter<'a> {
     fn declared_policy(&self, account: &Key, arn: &PolicyArn) -> Option<&Key> {
         let name = arn.name().to_ascii_lowercase();
         let mut declared = self.existing?.desired.policies.iter();
-        declared
-            .find(|((of, _), policy)| of == account && policy.name.case_insensitive() == name)
-            .map(|((_, key), _)| key)
+        declared.find(|((of, _), policy)| of == account && policy.name.lower_case() == name).map(|((_, key), _)| key)
     }
 
     /// Lists the annotated ServiceAccounts that the result does not manage, and annotations that it does not declare.

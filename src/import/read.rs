@@ -261,7 +261,7 @@ impl<A: ReadAws> AccountReader<'_, A> {
         let mut roles = Vec::new();
         let mut left = Vec::new();
         for summary in selected {
-            match bulk.remove(&summary.name.case_insensitive()).map(|detail| detail.joined(summary)) {
+            match bulk.remove(&summary.name.lower_case()).map(|detail| detail.joined(summary)) {
                 Some(Ok(role)) => roles.push(role),
                 Some(Err(_)) | None => left.push(*summary),
             }
@@ -281,11 +281,11 @@ impl<A: ReadAws> AccountReader<'_, A> {
     /// The pages of GetAccountAuthorizationDetails, up to the last selected role. Stops at the first error: the roles that
     /// are missing are read one by one.
     async fn bulk(&self, selected: &[&RoleSummary]) -> BTreeMap<String, RoleDetail> {
-        let names: BTreeSet<String> = selected.iter().map(|summary| summary.name.case_insensitive()).collect();
+        let names: BTreeSet<String> = selected.iter().map(|summary| summary.name.lower_case()).collect();
         let mut found = BTreeMap::new();
         let mut page = None;
         while let Ok(read) = self.aws.bulk_page(self.key, page.as_deref()).await {
-            let roles = read.roles.into_iter().map(|role| (role.name.case_insensitive(), role));
+            let roles = read.roles.into_iter().map(|role| (role.name.lower_case(), role));
             found.extend(roles.filter(|(name, _)| names.contains(name)));
             page = read.next;
             if page.is_none() || found.len() == names.len() {

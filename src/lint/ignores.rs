@@ -106,7 +106,7 @@ fn was_read(desired: &Desired, live: &Live, ignore: &Ignore) -> bool {
         IgnoreScope::Role(key) | IgnoreScope::Inline(key, _) | IgnoreScope::Entry(key, _) => {
             desired.roles.get(key).is_some_and(|role| {
                 let account = live.accounts.get(&role.account);
-                let role = account.and_then(|account| account.roles.get(&role.name.case_insensitive()));
+                let role = account.and_then(|account| account.roles.get(&role.name.lower_case()));
                 role.is_some_and(|role| !matches!(role, Observed::Unknown(_)))
                     && account.is_some_and(|account| !matches!(account.providers_listed, Observed::Unknown(_)))
             })

@@ -57,7 +57,7 @@ impl Live {
         if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &live.identity {
             return unread(why);
         }
-        match live.roles.get(&name.case_insensitive()) {
+        match live.roles.get(&name.lower_case()) {
             Some(Observed::Present(role)) => Observed::Present(role),
             Some(Observed::Absent) => Observed::Absent,
             Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
@@ -181,7 +181,7 @@ pub struct RoleSummary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRole {
     pub role: Role,
-    /// The ARN, from AWS.
+    /// The ARN: from AWS, or composed from the account.
     pub arn: RoleArn,
     /// When it was last used, in seconds since 1970, if AWS reports that.
     pub last_used: Option<i64>,
@@ -243,7 +243,8 @@ pub struct LiveCluster {
     pub extent: Extent,
     /// The namespaces that were read.
     pub namespaces: BTreeMap<Namespace, Observed<NamespacePhase>>,
-    /// The ServiceAccounts that were read. One that is missing here does not exist only if `extent` covers it.
+    /// The ServiceAccounts that were read. A missing one is absent if `extent` is `Whole` or its namespace is absent, and
+    /// otherwise unknown.
     pub service_accounts: BTreeMap<(Namespace, ServiceAccountName), Observed<LiveServiceAccount>>,
 }
 

@@ -1,7 +1,6 @@
 //! The plan while it is made: steps, refused and unknown objects, and the objects that are held back.
 
 use super::change::ResourceChange;
-use super::fields;
 use super::step::{Part, Refused, Step, UnknownObject};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
@@ -13,7 +12,7 @@ use crate::model::refusal::Refusal;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why an object stays as it is although it differs, so that objects that depend on it are held back as well.
+/// Why an object is not brought to its declared state. Objects that depend on it are held back as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockedBy {
     /// The change is refused.
@@ -201,7 +200,7 @@ fn step(
 ) -> Step {
     Step {
         address: address.clone(),
-        fields: fields::changes(&change),
+        fields: change.fields(),
         change,
         reasons,
         parts: calls.into_iter().map(Part::from).collect(),

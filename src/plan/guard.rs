@@ -32,13 +32,8 @@ pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
 fn gives_up(step: &Step) -> bool {
     step.change.action() == Action::Delete
         || step.parts.iter().any(|part| match &part.call {
-            Call::Kubernetes(_, KubernetesCall::Release { .. }) => true,
             Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
-            Call::Kubernetes(
-                _,
-                KubernetesCall::Create { .. } | KubernetesCall::Apply { .. } | KubernetesCall::Delete { .. },
-            )
-            | Call::Iam(..) => false,
+            call => matches!(call, Call::Kubernetes(_, KubernetesCall::Release { .. })),
         })
 }
 
@@ -62,13 +57,6 @@ fn reused_owner(draft: &mut Draft) {
     refuse(draft, addresses(draft, gives_up), &RefusalKind::OwnerReused.because(why, hint));
 }
 
-fn place(step: &Step) -> Option<Place<Key>> {
-    step.parts.first().map(|part| match &part.call {
-        Call::Iam(account, _) => Place::Account(account.clone()),
-        Call::Kubernetes(cluster, _) => Place::Cluster(cluster.clone()),
-    })
-}
-
 /// The plan gives up every object that irsa manages in an account or a cluster, and changes nothing else there.
 fn emptied_places(draft: &mut Draft) {
     if !draft.steps.values().any(gives_up) {
@@ -80,7 +68,7 @@ fn emptied_places(draft: &mut Draft) {
     }
     for (emptied, addresses) in owned {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(gives_up));
-        let some_come = || draft.steps.values().any(|step| !gives_up(step) && place(step).as_ref() == Some(&emptied));
+        let some_come = || draft.steps.values().any(|step| !gives_up(step) && step.place() == Some(emptied.as_ref()));
         if all_go && !some_come() {
             let why = format!("everything that is ours in {emptied} would go");
             let hint = "if that is meant, use `--destroy` (with `--only` for a part)";
@@ -99,6 +87,9 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
 }
 
 fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
+    if draft.steps.is_empty() {
+        return;
+    }
     let guard = &context.desired.guard;
     let existing = draft.ours.len();
     let ours: HashSet<&Address> = draft.ours.iter().map(|(address, _)| address).collect();

@@ -59,7 +59,8 @@ impl IamObject<'_> {
         draft.own(&self.address, Place::Account(self.account_key.clone()));
     }
 
-    /// Compares an existing object with its declared state. An object that irsa takes over changes in any case.
+    /// Compares an existing object with its declared state, and counts it if it is irsa's. An object that irsa takes over
+    /// changes in any case.
     pub(crate) fn compare<T: PartialEq + Clone>(
         &self,
         draft: &mut Draft,
@@ -186,7 +187,8 @@ pub(crate) fn note_name_and_path_kept(
         draft.note(address, Severity::Info, "name-kept", Some(origin), text);
     }
     if path != declared_path {
-        let text = format!("the live object keeps its path `{path}`; new ones get `{declared_path}`");
+        let kind = if matches!(address, Address::Role { .. }) { "role" } else { "policy" };
+        let text = format!("the live {kind} keeps its path `{path}`; new ones get `{declared_path}`");
         draft.note(address, Severity::Info, "path-kept", Some(origin), text);
     }
 }
@@ -194,7 +196,7 @@ pub(crate) fn note_name_and_path_kept(
 /// Whether irsa leaves a tag alone: AWS's own tags, and those of `ignore-tags`.
 fn is_ignored_tag(context: &PlanContext<'_>, key: &str) -> bool {
     let lower_case = key.to_lowercase();
-    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.case_insensitive().matches(&lower_case));
+    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.lower_case().matches(&lower_case));
     !is_mark(key) && (lower_case.starts_with("aws:") || listed())
 }
 
@@ -224,8 +226,9 @@ pub(crate) fn without_own_tags(tags: &StringMap) -> StringMap {
     pick(tags, |key, _| !is_mark(key))
 }
 
-fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
-    tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
+/// The entries of a map that `which` accepts.
+pub(crate) fn pick(map: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
+    map.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Why an undeclared object is deleted.
@@ -246,18 +249,11 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
         ));
     }
     let address = tags.get(ADDRESS)?.parse::<Address>().ok()?;
-    let (cluster, account) = match &address {
-        Address::OidcProvider { account, cluster } => (Some(cluster), Some(account)),
-        Address::ServiceAccount { cluster, .. } => (Some(cluster), None),
-        Address::Policy { account, .. } | Address::Orphan { account, .. } => (None, Some(account)),
-        Address::Role { .. } => (None, None),
-    };
-    let missing_cluster = cluster.filter(|key| !context.desired.clusters.contains_key(*key));
-    let missing_account = account.filter(|key| !context.desired.accounts.contains_key(*key));
-    let place = match (missing_cluster, missing_account) {
+    let missing_cluster = address.cluster().filter(|key| !context.desired.clusters.contains_key(*key));
+    let place = match (missing_cluster, address.place()) {
         (Some(key), _) => format!("cluster `{key}`"),
-        (None, Some(key)) => format!("account `{key}`"),
-        (None, None) => return None,
+        (None, Some(Place::Account(key))) if !context.desired.accounts.contains_key(key) => format!("account `{key}`"),
+        _ => return None,
     };
     let hint = match (missing_cluster, &address) {
         (Some(key), Address::OidcProvider { .. }) => {

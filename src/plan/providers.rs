@@ -3,6 +3,7 @@
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
 use super::draft::{BlockedBy, Draft};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::iam::{
     FORGET, IamObject, delete_forbidden_by_tags, delete_reason, listed, roles_unlisted, tag_calls, without_own_tags,
 };
@@ -240,7 +241,7 @@ impl TrustingRoles {
             if !summary.trust.federated_issuers().contains(arn.host_path()) {
                 continue;
             }
-            let lower_case = summary.name.case_insensitive();
+            let lower_case = summary.name.lower_case();
             let role = context.role_address(object.account_key, &lower_case, summary.name.as_str());
             let leaves = draft.steps.get(&role).and_then(|step| step.change.of_role()).is_some_and(|change| {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
@@ -270,5 +271,15 @@ impl TrustingRoles {
         let names = self.foreign.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         let (roles, trust) = if self.foreign.len() == 1 { ("role", "trusts") } else { ("roles", "trust") };
         format!("{roles} {names}{more} of others {trust} it: irsa removes its tags and keeps it")
+    }
+}
+
+impl PlanFields for Provider {
+    const FORMS: Forms = &[("url", Form::Text), ("audiences", Form::Texts), ("tags", Form::StringMap)];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { url, audiences, tags } = self;
+        let audiences = audiences.iter().map(String::as_str).collect();
+        vec![FieldValue::Text(url), FieldValue::Texts(audiences), FieldValue::strings(tags)]
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod undeclared;
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address};
 use super::draft::{BlockedBy, Draft};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::iam::{IamObject, Ownership, note_name_and_path_kept};
 use super::providers::trust_to_keep;
 use crate::ids::PolicyArn;
@@ -30,7 +31,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             return draft.hold(&address, BlockedBy::Unknown);
         };
         let object = IamObject { context, address, account_key: &role.account, account };
-        match account.roles.get(&role.name.case_insensitive()) {
+        match account.roles.get(&role.name.lower_case()) {
             Some(Observed::Present(live)) => existing(draft, &object, role, live),
             Some(Observed::Absent) => missing(draft, &object, role),
             Some(Observed::Unknown(why)) => draft.object_unknown(&object.address, why.clone()),
@@ -157,12 +158,7 @@ fn lost_issuer(
 /// The role would get a policy, by its ARN, that does not exist.
 fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Refusal> {
     let context = object.context;
-    let is_declared = |arn: &PolicyArn| {
-        let mut keys = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
-        keys.any(|(account, key)| {
-            context.attachment_arn(account, &Attachment::Declared(key.clone())).as_ref() == Some(arn)
-        })
-    };
+    let is_declared = |arn: &PolicyArn| context.declared_policies(&role.account).any(|(_, other)| other == *arn);
     let is_missing =
         |arn: &PolicyArn| object.account.foreign_policies.get(arn) == Some(&Observed::Absent) && !is_declared(arn);
     let attached = role.attach.iter().filter_map(|attachment| match attachment {
@@ -226,4 +222,36 @@ fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: 
         (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
     });
     providers.chain(policies).collect()
+}
+
+impl PlanFields for Role {
+    const FORMS: Forms = &[
+        ("name", Form::Text),
+        ("path", Form::Text),
+        ("description", Form::Text),
+        ("max-session-duration", Form::Number),
+        ("permissions-boundary", Form::TextOrNull),
+        ("tags", Form::StringMap),
+        ("trust", Form::Document),
+        ("attached", Form::Texts),
+        ("inline", Form::Documents),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { name, path, description, max_session_duration, permissions_boundary, tags, trust, attached, inline } =
+            self;
+        let [name, path, description] = [name.as_str(), path.as_str(), description].map(FieldValue::Text);
+        let inline = inline.iter().map(|(name, document)| (name.as_str(), FieldValue::Document(document)));
+        vec![
+            name,
+            path,
+            description,
+            FieldValue::Number(*max_session_duration),
+            permissions_boundary.as_ref().map_or(FieldValue::Null, |arn| FieldValue::Text(arn.as_str())),
+            FieldValue::strings(tags),
+            FieldValue::Document(trust),
+            FieldValue::Texts(attached.iter().map(PolicyArn::as_str).collect()),
+            FieldValue::Map(inline.collect()),
+        ]
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod undeclared;
 use super::change::{Change, ResourceChange};
 use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
 use super::draft::{BlockedBy, Draft};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
@@ -158,13 +159,12 @@ impl Fate {
 impl Comparison<'_> {
     fn fate(&self, field: MetaField<'_>) -> Fate {
         let own = self.ownership.is_own(field);
-        let other_owners = self.ownership.other_owners(field);
         if has(&self.wanted, field) {
             Fate::Declared
-        } else if own && other_owners.is_empty() {
+        } else if own && self.ownership.known_owners(field).next().is_none() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
         } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
-            self.undeclared(field, &other_owners)
+            self.undeclared(field)
         } else if own {
             Fate::Shared
         } else {
@@ -176,9 +176,9 @@ impl Comparison<'_> {
     /// set by hand or by nobody known. Another manager (Helm, `kubectl apply`) would set it again: it stays, unless it is
     /// an audience that the role does not trust. It also stays if it is harmless and irsa did not create the object, since
     /// it may be older than the owner label.
-    fn undeclared(&self, field: MetaField<'_>, other_owners: &[&str]) -> Fate {
+    fn undeclared(&self, field: MetaField<'_>) -> Fate {
         let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
-        let by_hand = other_owners.iter().all(|manager| is_interactive(manager));
+        let by_hand = self.ownership.known_owners(field).all(is_interactive);
         // an admission policy leaves no record where other managers do, and sets the annotation again
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
@@ -265,10 +265,10 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
         return draft.refuse(&item.address, refusal);
     }
     let is_own = |field: MetaField<'_>| has(wanted, field) || ownership.is_own(field);
-    let is_removed = |field: MetaField<'_>| comparison.fate(field).is_removed();
-    let is_kept = |field: MetaField<'_>| {
-        ownership.is_own(field) && matches!(comparison.fate(field), Fate::Shared | Fate::Harmless)
-    };
+    let fate = |field: MetaField<'_>| fates.iter().find(|(other, _)| *other == field).map(|(_, fate)| *fate);
+    let is_removed = |field: MetaField<'_>| fate(field).is_some_and(Fate::is_removed);
+    let is_kept =
+        |field: MetaField<'_>| ownership.is_own(field) && matches!(fate(field), Some(Fate::Shared | Fate::Harmless));
     let before = ownership.pick(|field| is_own(field) || is_removed(field));
     let kept = ownership.pick(is_kept);
     let mut after = wanted.clone();
@@ -347,4 +347,19 @@ fn step(
     }
     let calls = calls.into_iter().map(|call| Call::Kubernetes(cluster.clone(), call));
     draft.step(&item.address, ResourceChange::ServiceAccount(change), calls, needs, reasons);
+}
+
+impl PlanFields for ServiceAccount {
+    const FORMS: Forms = &[
+        ("namespace", Form::Text),
+        ("name", Form::Text),
+        ("labels", Form::StringMap),
+        ("annotations", Form::StringMap),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { namespace, name, labels, annotations } = self;
+        let [namespace, name] = [namespace.as_str(), name.as_str()].map(FieldValue::Text);
+        vec![namespace, name, FieldValue::strings(labels), FieldValue::strings(annotations)]
+    }
 }

@@ -1,8 +1,9 @@
 //! The plan: options, steps and calls, and what is refused, unknown or waiting.
 
-use super::change::{Action, FieldChange, ResourceChange};
+use super::change::{Action, ResourceChange};
+use super::fields::FieldChange;
 use crate::ids::Key;
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::note::Note;
 use crate::model::refusal::RefusalKind;
@@ -92,6 +93,13 @@ pub struct Step {
     pub parts: Vec<Part>,
     /// The steps with a call that must succeed before one of these.
     pub needs: Vec<Address>,
+}
+
+impl Step {
+    /// The account or cluster that its calls are sent to. None for a step without calls.
+    pub fn place(&self) -> Option<Place<&Key>> {
+        self.parts.first().map(|part| part.call.place())
+    }
 }
 
 /// One call of a step.
@@ -188,7 +196,7 @@ impl Plan {
 
     /// Whether an IAM object differs and waits, so that this run leaves the difference.
     pub fn leaves(&self) -> bool {
-        self.waiting.iter().any(|address| !matches!(address, Address::ServiceAccount { .. }))
+        self.waiting.iter().any(|address| !address.is_in_cluster())
     }
 
     /// The counts. A refused change counts as refused and as its action.

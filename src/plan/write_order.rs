@@ -127,7 +127,7 @@ fn break_cycle(
     if let Some((first, second, _)) =
         courtesy.max_by_key(|(first, second, _)| (calls.rank(*second), calls.rank(*first)))
     {
-        let is_account = |node: &usize| matches!(calls.address_of(*node), Address::ServiceAccount { .. });
+        let is_account = |node: &usize| calls.address_of(*node).is_in_cluster();
         let ends = [*first, *second];
         if ends.iter().any(is_account) {
             without_accounts.extend(ends.iter().filter(|node| !is_account(node)).map(|node| calls.nodes[*node].object));
@@ -139,7 +139,7 @@ fn break_cycle(
         .iter()
         .filter_map(|(.., reason)| match reason {
             EdgeReason::TakeBeforeGive(role) => Some(*role),
-            EdgeReason::Existence | EdgeReason::ChangedDocument | EdgeReason::Courtesy => None,
+            EdgeReason::Required | EdgeReason::ChangedDocument | EdgeReason::Courtesy => None,
         })
         .collect();
     if !denied.is_disjoint(&roles) {
@@ -152,7 +152,7 @@ fn break_cycle(
     let objects: BTreeSet<Address> = cycle.iter().map(|node| calls.address_of(*node).clone()).collect();
     let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
     let all = all.join(", ");
-    let refusal = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Existence) {
+    let refusal = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Required) {
         let why = format!("of {all} each must be there before another one of them");
         RefusalKind::Circle.because(why, "make one of them first, without what names another")
     } else {

@@ -49,7 +49,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 /// The name in the spelling of the role list, for a role that could not be read.
 fn listed_name<'a>(account: &'a LiveAccount, lower_case: &'a str) -> &'a str {
     let mut listed = account.role_list.present().into_iter().flatten();
-    let summary = listed.find(|summary| summary.name.case_insensitive() == lower_case);
+    let summary = listed.find(|summary| summary.name.lower_case() == lower_case);
     summary.map_or(lower_case, |summary| summary.name.as_str())
 }
 
@@ -171,7 +171,7 @@ pub(crate) fn note_foreign(context: &PlanContext<'_>, draft: &mut Draft) {
         let of_account =
             if context.desired.accounts.len() > 1 { format!(" of account `{key}`") } else { String::new() };
         for summary in account.role_list.present().into_iter().flatten() {
-            let lower_case = summary.name.case_insensitive();
+            let lower_case = summary.name.lower_case();
             let read = account.roles.get(&lower_case).and_then(Observed::present);
             if context.declared_role(key, &lower_case).is_some()
                 || read.is_some_and(|live| context.is_ours(&live.role.tags))

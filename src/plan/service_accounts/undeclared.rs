@@ -209,7 +209,7 @@ fn is_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
         Some(Observed::Present(role)) => !context.is_ours(&role.role.tags),
         Some(Observed::Unknown(_)) => true,
         Some(Observed::Absent) | None => {
-            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.case_insensitive() == lower_case))
+            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.lower_case() == lower_case))
         }
     }
 }
@@ -336,10 +336,8 @@ pub(crate) fn steps_that_remove(
     for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
         let (namespace, name) = (&live.namespace, &live.name);
         let address = ServiceAccountRef { cluster, namespace, name }.address();
-        let removes = draft.steps.get(&address).is_some_and(|step| match &step.change {
-            ResourceChange::ServiceAccount(change) => removes(change, role),
-            ResourceChange::Provider(_) | ResourceChange::Policy(_) | ResourceChange::Role(_) => false,
-        });
+        let change = draft.steps.get(&address).and_then(|step| step.change.of_service_account());
+        let removes = change.is_some_and(|change| removes(change, role));
         if !removes {
             let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
                 [] => format!(

@@ -181,7 +181,10 @@ fn live_policy_keeps_its_path() {
     }
     let plan = kit.plan();
     assert_eq!(plan.steps, []);
-    let kept: Vec<&str> =
-        plan.notes.iter().filter(|note| note.rule == "path-kept").map(|note| note.address.as_str()).collect();
-    assert_eq!(kept, ["policy/default/bucket"]);
+    let kept: Vec<(&str, &str)> =
+        plan.notes.iter().filter(|note| note.rule == "path-kept").map(|note| (&*note.address, &*note.text)).collect();
+    assert_eq!(
+        kept,
+        [("policy/default/bucket", "the live policy keeps its path `/irsa/team/`; new ones get `/other/`")]
+    );
 }

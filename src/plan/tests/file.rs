@@ -1,9 +1,13 @@
 //! Which plan files are accepted, and what is computed from them.
 
-use super::kit::{Kit, allow, binding, key};
+use super::kit::{Kit, allow, aws, binding, key};
 use super::rules::{applied, apply, live_account, live_role};
 use crate::model::desired::Adopt;
+use crate::model::live::{LiveServiceAccount, Observed};
+use crate::model::resource::ServiceAccount;
 use crate::plan::PlanV2;
+use crate::plan::change::is_map;
+use crate::plan::fields::{self, FieldValue, PlanFields};
 use crate::plan::file::{ChangeV2, FieldV2, FileError, NoteV2, RefusedV2, UnknownV2};
 use serde_json::{Value, json};
 
@@ -41,6 +45,26 @@ fn note(rule: &str) -> NoteV2 {
 
 fn read(file: PlanV2) -> Result<PlanV2, FileError> {
     PlanV2::read(&file.sealed().to_text())
+}
+
+#[test]
+fn every_value_has_the_form_of_its_field() {
+    fn check<T: PlanFields>(item: &T) {
+        let (values, json) = (item.values(), fields::json(item));
+        assert_eq!(values.len(), T::FORMS.len());
+        for ((name, form), value) in T::FORMS.iter().zip(values) {
+            assert!(form.holds(&json[*name]), "{name}: {}", json[*name]);
+            assert_eq!(matches!(value, FieldValue::Map(_)), is_map(name), "{name}");
+        }
+    }
+    let mut kit = applied();
+    live_role(&mut kit, "reports").role.permissions_boundary = Some(aws("Boundary"));
+    check(&live_role(&mut kit, "reports").role);
+    check(&kit.account().policies.values().find_map(Observed::present).unwrap().policy);
+    check(&kit.account().providers.values().find_map(Observed::present).unwrap().provider);
+    let LiveServiceAccount { namespace, name, labels, annotations, .. } =
+        live_account(&mut kit, "east", "worker").clone();
+    check(&ServiceAccount { namespace, name, labels, annotations });
 }
 
 #[test]

@@ -195,6 +195,24 @@ fn recreated_cluster_has_its_issuer_replaced_in_every_role() {
     assert_eq!(kit.plan().steps, []);
 }
 
+/// Only the address of a provider says that a cluster was deleted.
+#[test]
+fn role_with_the_address_of_an_undeclared_cluster_gets_the_hint_of_a_reused_owner() {
+    for (address, hint) in [
+        ("service-account/lost/apps/worker", "check that no other configuration has this `owner`"),
+        ("oidc-provider/default/lost", "declare `[clusters.lost]` with `state = \"gone\"`"),
+    ] {
+        let mut kit = applied();
+        kit.desired.roles.remove(&key("reports"));
+        kit.desired.policies.clear();
+        live_role(&mut kit, "reports").role.tags.insert(ADDRESS.into(), address.into());
+        let plan = kit.plan();
+        refused(&plan, "orphan/default/role/reports", "it is marked as of cluster `lost`");
+        let refused = plan.refused.iter().find(|item| item.address == "orphan/default/role/reports").unwrap();
+        assert!(refused.hint.contains(hint), "{address}: {}", refused.hint);
+    }
+}
+
 #[test]
 pub(super) fn unknown_object_is_neither_changed_nor_deleted() {
     let mut kit = applied();

@@ -99,7 +99,7 @@ impl Kit {
         // what observe does: everything declared has a look, if only to say that it is absent
         let account = self.live.accounts.get_mut(&key("default")).unwrap();
         for role in self.desired.roles.values() {
-            account.roles.entry(role.name.case_insensitive()).or_insert(Observed::Absent);
+            account.roles.entry(role.name.lower_case()).or_insert(Observed::Absent);
         }
         let declared = self.desired.roles.values().flat_map(|role| &role.attach).filter_map(|item| match item {
             Attachment::Arn(arn) => Some(arn.clone()),

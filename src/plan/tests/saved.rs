@@ -144,7 +144,7 @@ fn unknown_or_waiting_object_is_stale_with_its_reason() {
     file.changes.retain(|change| change.address == "role/fresh");
     kit.account().roles.insert("fresh".into(), Observed::Unknown("iam:GetRole: timeout".into()));
     kit.cluster("west").api = Access::Unknown("not reached".into());
-    assert_eq!(stale(&file, &mut kit), "it could not be seen: iam:GetRole: timeout");
+    assert_eq!(stale(&file, &mut kit), "it could not be read: iam:GetRole: timeout");
     kit.account().roles.insert("fresh".into(), Observed::Absent);
     assert_eq!(left(&file, &mut kit), ["create role/fresh"], "west has no part in this role");
     let mut kit = fresh();

@@ -339,7 +339,12 @@ fn attached_policy_gives_what_its_new_document_allows() {
     assert!(!told.contains("gains") && told.contains("policies   + read\n"), "{told}");
     // a refused policy is not created
     let mut refused = plan(vec![created(), attach()]);
-    refused.refused.push(RefusedV2 { address: "policy/main/read".into(), why: "no".into(), hint: String::new() });
+    refused.refused.push(RefusedV2 {
+        address: "policy/main/read".into(),
+        why: "no".into(),
+        hint: String::new(),
+        word: None,
+    });
     assert!(!summary(&refused, None).contains("gains"));
     // the roles of a policy that changes need no change
     let widened = read("update", |new| (document(&[allow("", &["s3:GetObject"], "*")]), new), &["s3:*"]);
@@ -377,7 +382,7 @@ fn document_that_is_too_large_to_compare_by_action_says_so() {
     let actions: Vec<String> = (0..60).map(|number| format!("sqs:Action{number}")).collect();
     let resources: Vec<String> = (0..60).map(|number| format!("arn:aws:sqs:::queue{number}")).collect();
     let large = json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
-    let fields = vec![field("inline.a", document(&[]), document(&[large]))];
+    let fields = vec![field("inline.a", Value::Null, document(&[large]))];
     let told = of_role("update", fields);
     assert!(told.contains("+ gains more than can be compared; see its statements\n"), "{told}");
 }

@@ -30,7 +30,7 @@ fn item(item: &LiveServiceAccount) -> LiveServiceAccount {
 }
 
 fn role<'a>(account: &'a LiveAccount, name: &RoleName) -> Option<&'a LiveRole> {
-    account.roles.get(&name.case_insensitive()).and_then(Observed::present)
+    account.roles.get(&name.lower_case()).and_then(Observed::present)
 }
 
 impl ReadAws for World {
