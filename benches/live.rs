@@ -33,7 +33,7 @@ pub(crate) fn empty(desired: &Desired) -> Live {
         };
         let mut account = LiveAccount::without_objects(Access::Granted(identity), Observed::Present(()));
         for role in desired.roles.values().filter(|role| role.account == *key) {
-            account.roles.insert(role.name.case_insensitive(), Observed::Absent);
+            account.roles.insert(role.name.lower_case(), Observed::Absent);
         }
         (key.clone(), account)
     });
@@ -85,9 +85,9 @@ pub(crate) fn made(desired: &Desired, mut live: Live, plan: &Plan) -> Live {
                 if let Observed::Present(role_list) = &mut place.role_list {
                     role_list.push(summary);
                 }
-                let folded = role.name.case_insensitive();
+                let lower_case = role.name.lower_case();
                 let role = LiveRole { role, arn, last_used: Some(NOW - 864_000), instance_profiles: Vec::new() };
-                place.roles.insert(folded, Observed::Present(role));
+                place.roles.insert(lower_case, Observed::Present(role));
             }
             (Address::ServiceAccount { cluster, namespace, name }, ResourceChange::ServiceAccount(change)) => {
                 let item = service_account_of(desired, change.after().expect("it is made"));

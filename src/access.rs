@@ -3,6 +3,8 @@
 //! Pure. Looks at identity policies, permissions boundaries and trust policies. Service and resource control policies,
 //! resource policies and session policies are not looked at: they may take away more, or give more.
 
+pub mod changes;
+
 use crate::ids::Key;
 use crate::model::live::Observed;
 use crate::policy::evaluate::{Applied, Caller, KnownKeys, Request, Truth, evaluate};
@@ -34,7 +36,7 @@ pub struct RolePermissions {
 
 /// How sure an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Answer {
+pub enum Permitted {
     /// It may not.
     No,
     /// It may or may not: something could not be read.
@@ -45,7 +47,7 @@ pub enum Answer {
     Yes,
 }
 
-impl Answer {
+impl Permitted {
     /// The word in the output.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,7 +76,7 @@ pub struct Deciding {
 #[derive(Debug, Clone)]
 pub struct Decision {
     /// The answer.
-    pub answer: Answer,
+    pub answer: Permitted,
     /// The statements that allow it.
     pub allows: Vec<Deciding>,
     /// The denies that may apply, and the statements of the boundary under whose conditions it is allowed.
@@ -86,12 +88,13 @@ pub struct Decision {
 impl RolePermissions {
     /// Whether the role may do `action` on `resource`. Both may be patterns.
     pub fn decide(&self, action: &str, resource: &str) -> Decision {
-        let mut decision = Decision { answer: Answer::No, allows: Vec::new(), limits: Vec::new(), unread: Vec::new() };
+        let mut decision =
+            Decision { answer: Permitted::No, allows: Vec::new(), limits: Vec::new(), unread: Vec::new() };
         let policies = match &self.policies {
             Observed::Present(policies) => policies,
             Observed::Absent => return decision,
             Observed::Unknown(why) => {
-                decision.answer = Answer::May;
+                decision.answer = Permitted::May;
                 decision.unread.push(why.clone());
                 return decision;
             }
@@ -129,14 +132,14 @@ impl RolePermissions {
         let may_be_allowed = !decision.allows.is_empty() || !decision.unread.is_empty();
         let boundary = self.boundary.as_ref().map_or(Truth::True, |boundary| decision.bound(boundary, &request));
         decision.answer = if denied == Truth::True || boundary == Truth::False || !may_be_allowed {
-            Answer::No
+            Permitted::No
         } else if !decision.unread.is_empty() {
             // an unread policy may deny it, an unread boundary may not allow it
-            Answer::May
+            Permitted::May
         } else if certain && denied == Truth::False && boundary == Truth::True {
-            Answer::Yes
+            Permitted::Yes
         } else {
-            Answer::If
+            Permitted::If
         };
         decision
     }

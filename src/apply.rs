@@ -51,11 +51,11 @@ pub struct Pace {
 /// is stale too. Creates are not checked: a create itself fails if the object exists.
 pub async fn recheck(plan: &Plan, aws: &impl ReadAws, kubernetes: &impl ReadKubernetes) -> Vec<Stale> {
     let recheck = Recheck { plan, aws, kubernetes, when: When::BeforeFirstWrite };
-    let mut by_endpoint: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
+    let mut by_place: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| step.change.action() != Action::Create) {
-        by_endpoint.entry(scheduler::endpoint(step)).or_default().push(step);
+        by_place.entry(step.place()).or_default().push(step);
     }
-    let stale = join_all(by_endpoint.values().map(|steps| recheck.steps(steps))).await;
+    let stale = join_all(by_place.values().map(|steps| recheck.steps(steps))).await;
     stale.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
 }
 

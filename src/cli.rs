@@ -35,7 +35,6 @@ pub use arguments::Cli;
 use crate::config;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
-use crate::explain as explain_pages;
 use crate::model::sanitize::{inert, scrub};
 use crate::render::{self, Format, github};
 use crate::ui::{ColorChoice, Ui};
@@ -202,9 +201,10 @@ fn print_error(ui: &Ui, error: &Error) -> ExitStatus {
 
 /// The message. That of a refusal ends with the word that `irsa explain` takes.
 fn with_word(error: &Error) -> String {
-    let word = explain_pages::word_of_refusal(&error.message);
-    let has_page = error.status == ExitStatus::Refused && word != explain_pages::ANY_REFUSAL;
-    if has_page { format!("{} ({word})", error.message) } else { error.message.clone() }
+    match error.refusal {
+        Some(kind) => format!("{} ({})", error.message, kind.word()),
+        None => error.message.clone(),
+    }
 }
 
 #[cfg(test)]

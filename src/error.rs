@@ -3,6 +3,7 @@
 use crate::apply::report::Interrupt;
 use crate::config::Diagnostics;
 use crate::model::note::Note;
+use crate::model::refusal::RefusalKind;
 use std::process::ExitCode;
 
 /// The exit status of a run. Of two that apply, the later in this list wins.
@@ -75,22 +76,44 @@ pub struct Error {
     pub details: Vec<String>,
     /// What to do next.
     pub hints: Vec<String>,
+    /// Why irsa refuses, if the status is [`ExitStatus::Refused`].
+    pub refusal: Option<RefusalKind>,
     /// The errors in the configuration.
     pub diagnostics: Option<Box<Diagnostics>>,
-    /// The lint findings that ended the run; `details` has them as text.
-    pub findings: Vec<Note>,
+    /// The lint findings of a run that `--deny` ended.
+    pub findings: Box<LintFindings>,
+}
+
+/// The lint findings of a run that `--deny` ended.
+#[derive(Debug, Clone, Default)]
+pub struct LintFindings {
+    /// Those that ended the run; the details of the error have them as text.
+    pub denied: Vec<Note>,
+    /// The others, also those that the configuration ignores.
+    pub allowed: Vec<Note>,
 }
 
 impl Error {
-    /// An error that ends the run with `status`.
+    /// An error that ends the run with `status`. For a refusal, see [`Error::refused`].
     pub fn new(status: ExitStatus, message: impl Into<String>) -> Self {
+        debug_assert_ne!(status, ExitStatus::Refused, "a refusal has a kind");
+        Self::of(status, None, message.into())
+    }
+
+    /// A refusal.
+    pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self::of(ExitStatus::Refused, Some(kind), message.into())
+    }
+
+    fn of(status: ExitStatus, refusal: Option<RefusalKind>, message: String) -> Self {
         Self {
             status,
-            message: message.into(),
+            message,
             details: Vec::new(),
             hints: Vec::new(),
+            refusal,
             diagnostics: None,
-            findings: Vec::new(),
+            findings: Box::default(),
         }
     }
 

@@ -75,29 +75,6 @@ pub fn page(word: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.word.eq_ignore_ascii_case(word))
 }
 
-/// The word of a refusal that has no page of its own.
-pub const ANY_REFUSAL: &str = "exit-4";
-
-/// The word of a refusal, from its message. [`ANY_REFUSAL`] if no page is about this message alone.
-pub fn word_of_refusal(why: &str) -> &'static str {
-    let refusals = PAGES.iter().filter(|page| page.topic == Topic::Refusal);
-    // the most specific message counts
-    let matching = refusals.filter(|page| has_pieces(why, &page.title));
-    matching.max_by_key(|page| page.title.len()).map_or(ANY_REFUSAL, |page| &page.word)
-}
-
-/// Whether the pieces of `message` between its `…` are in `text`, in this order.
-fn has_pieces(text: &str, message: &str) -> bool {
-    let mut rest = text;
-    message.split('…').map(str::trim).filter(|piece| !piece.is_empty()).all(|piece| match rest.split_once(piece) {
-        Some((_, after)) => {
-            rest = after;
-            true
-        }
-        None => false,
-    })
-}
-
 /// The sections of a page, each with its heading: `## heading`.
 fn sections(page: &str) -> impl Iterator<Item = (&str, &str)> {
     page.split("\n## ").skip(1).filter_map(|section| {

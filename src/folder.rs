@@ -25,7 +25,7 @@ pub(crate) struct Entry {
 
 /// Why a file is not read. Contains nothing from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum FolderError {
     Missing,
     Outside,
     /// Its name, or that of a folder in its path, begins with a dot.
@@ -38,7 +38,7 @@ pub(crate) enum Refused {
     Unreadable(String),
 }
 
-impl Refused {
+impl FolderError {
     fn of(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Self::Missing,
@@ -62,8 +62,8 @@ impl Refused {
 
 impl Folder {
     /// The folder at `path`, which may be a link.
-    pub(crate) fn at(path: &Path) -> Result<Self, Refused> {
-        path.canonicalize().map(Self).map_err(|error| Refused::of(&error))
+    pub(crate) fn at(path: &Path) -> Result<Self, FolderError> {
+        path.canonicalize().map(Self).map_err(|error| FolderError::of(&error))
     }
 
     /// Its path without links.
@@ -73,19 +73,19 @@ impl Folder {
 
     /// Resolves `path`, relative to this folder, to a path without links. Refuses a path that leads out of the folder
     /// without accessing the disk, so that nobody can probe which files exist outside.
-    pub(crate) fn find(&self, path: &Path) -> Result<PathBuf, Refused> {
+    pub(crate) fn find(&self, path: &Path) -> Result<PathBuf, FolderError> {
         let normalized = normalized(&self.0.join(path));
-        let named = normalized.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
+        let named = normalized.strip_prefix(&self.0).map_err(|_| FolderError::Outside)?;
         if hidden(named) {
-            return Err(Refused::Hidden);
+            return Err(FolderError::Hidden);
         }
-        let real = self.0.join(path).canonicalize().map_err(|error| match Refused::of(&error) {
+        let real = self.0.join(path).canonicalize().map_err(|error| match FolderError::of(&error) {
             // links to missing and to existing files outside must be refused alike
-            Refused::Missing if self.leads_out(named) => Refused::Outside,
+            FolderError::Missing if self.leads_out(named) => FolderError::Outside,
             refused => refused,
         })?;
-        let inside = real.strip_prefix(&self.0).map_err(|_| Refused::Outside)?;
-        if hidden(inside) { Err(Refused::Hidden) } else { Ok(real) }
+        let inside = real.strip_prefix(&self.0).map_err(|_| FolderError::Outside)?;
+        if hidden(inside) { Err(FolderError::Hidden) } else { Ok(real) }
     }
 
     /// Whether a part of `path` is a link.
@@ -118,9 +118,9 @@ impl Folder {
     }
 
     /// The entries of the folder at `path`, sorted.
-    pub(crate) fn list(&self, path: &Path) -> Result<Vec<Entry>, Refused> {
+    pub(crate) fn list(&self, path: &Path) -> Result<Vec<Entry>, FolderError> {
         let real = self.find(path)?;
-        let failed = |error: std::io::Error| Refused::of(&error);
+        let failed = |error: std::io::Error| FolderError::of(&error);
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(&real).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -134,31 +134,31 @@ impl Folder {
     }
 
     /// Reads the file at `path`, at most `limit` bytes.
-    pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
+    pub(crate) fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, FolderError> {
         read(&self.find(path)?, limit)
     }
 }
 
 /// Refuses anything but a regular file of at most `limit` bytes. Opening a pipe would block until somebody writes to
 /// it.
-pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), Refused> {
-    let metadata = std::fs::metadata(path).map_err(|error| Refused::of(&error))?;
+pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), FolderError> {
+    let metadata = std::fs::metadata(path).map_err(|error| FolderError::of(&error))?;
     if !metadata.is_file() {
-        return Err(Refused::NotAFile);
+        return Err(FolderError::NotAFile);
     }
-    if metadata.len() > limit { Err(Refused::TooLarge(limit)) } else { Ok(()) }
+    if metadata.len() > limit { Err(FolderError::TooLarge(limit)) } else { Ok(()) }
 }
 
 /// Reads a file that the user named. Follows links.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FolderError> {
     fits(path, limit)?;
-    let failed = |error: std::io::Error| Refused::of(&error);
+    let failed = |error: std::io::Error| FolderError::of(&error);
     #[expect(clippy::disallowed_methods, reason = "files that others name are read here")]
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     // files in /proc report a size of 0
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > limit { Err(Refused::TooLarge(limit)) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit { Err(FolderError::TooLarge(limit)) } else { Ok(bytes) }
 }
 
 /// Removes `.` and `..` from a path without accessing the disk.

@@ -193,8 +193,10 @@ fn check_path(text: &str) -> Result<(), IdError> {
 
 /// The six parts of an ARN. The last one, the resource, may contain colons.
 fn arn_parts(text: &str) -> Option<[&str; 6]> {
-    let parts: Vec<&str> = text.splitn(6, ':').collect();
-    <[&str; 6]>::try_from(parts).ok().filter(|parts| parts[0] == "arn")
+    let mut parts = text.splitn(6, ':');
+    let mut next = || parts.next();
+    let parts = [next()?, next()?, next()?, next()?, next()?, next()?];
+    (parts[0] == "arn").then_some(parts)
 }
 
 fn check_iam_arn(text: &str, kind: &str, aws_account: bool) -> Result<(), IdError> {
@@ -206,7 +208,7 @@ fn check_iam_arn(text: &str, kind: &str, aws_account: bool) -> Result<(), IdErro
             && check_partition(partition).is_ok()
             && name.is_some_and(|name| !name.is_empty() && is_printable_ascii(name))
     });
-    require(good, &format!("must look like `arn:aws:iam::111122223333:{kind}/NAME`"))
+    if good { Ok(()) } else { fail(format!("must look like `arn:aws:iam::111122223333:{kind}/NAME`")) }
 }
 
 fn check_role_arn(text: &str) -> Result<(), IdError> {
@@ -272,18 +274,18 @@ fn check_subdomain(text: &str) -> Result<(), IdError> {
     )
 }
 
-macro_rules! case_insensitive {
+macro_rules! lower_case {
     ($($name:ident)*) => {$(
         impl $name {
             /// The name in lower case. Two names are one for IAM if they differ only in case.
-            pub fn case_insensitive(&self) -> String {
+            pub fn lower_case(&self) -> String {
                 self.0.to_ascii_lowercase()
             }
         }
     )*};
 }
 
-case_insensitive!(RoleName PolicyName);
+lower_case!(RoleName PolicyName);
 
 impl Default for IamPath {
     fn default() -> Self {

@@ -13,6 +13,7 @@ pub mod marks;
 pub mod note;
 pub mod origin;
 pub mod pattern;
+pub mod refusal;
 pub mod resource;
 pub mod sanitize;
 pub mod shard;

@@ -29,6 +29,7 @@ use crate::ids::{IssuerUrl, Key};
 use crate::model::desired::{Account, ClusterState, Desired};
 use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, Observed};
 use crate::model::marks::OWNER;
+use crate::model::refusal::RefusalKind;
 use crate::model::resource::StringMap;
 use crate::model::shard::{Scope, Shard};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
@@ -68,10 +69,10 @@ pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> 
 
 fn checked(account: &Account, identity: Identity) -> Access<Identity> {
     match &account.declared_id {
-        Some(declared) if *declared != identity.account => Access::Wrong(
+        Some(declared) if *declared != identity.account => Access::Wrong(RefusalKind::WrongAccount.because(
             format!("its credentials are those of account {}, declared is {declared}", identity.account),
             format!("they belong to `{}`: use another `profile` or `assume-role`, or correct `id`", identity.caller),
-        ),
+        )),
         _ => Access::Granted(identity),
     }
 }
@@ -157,7 +158,7 @@ pub async fn observe(
 /// Whether a role that irsa manages may be deleted. It must stay while any ServiceAccount names it.
 fn may_delete_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     let declared: BTreeSet<String> =
-        desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.case_insensitive()).collect();
+        desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.lower_case()).collect();
     account.roles.iter().any(|(name, role)| {
         !declared.contains(name) && role.present().is_some_and(|live| is_ours(desired, &live.role.tags))
     })

@@ -28,8 +28,9 @@ mod service_accounts;
 pub mod step;
 mod write_order;
 
-pub use change::{Change, FieldChange, ResourceChange};
+pub use change::{Change, ResourceChange};
 pub use confirm::confirm;
+pub use fields::FieldChange;
 pub use file::PlanV2;
 pub use live_object::{LiveObject, object as live_object};
 pub use step::{ConfigKeys, Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};

@@ -37,7 +37,7 @@ pub enum ColorChoice {
 
 /// The answer to a confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Confirmation {
     /// Exactly `yes`.
     Yes,
     /// Anything else, or the end of the input.
@@ -150,10 +150,10 @@ impl Ui {
     }
 
     /// Asks for a confirmation, also with `-q`. Blocks until a line comes.
-    pub fn confirm(&self, question: &str) -> Answer {
+    pub fn confirm(&self, question: &str) -> Confirmation {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
-            return Answer::NoTerminal;
+            return Confirmation::NoTerminal;
         }
         self.clear();
         // not through `stderr()`, which hides a broken pipe

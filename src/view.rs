@@ -9,6 +9,7 @@ mod change;
 mod config_keys;
 mod diff_node;
 mod document_diff;
+mod permissions;
 mod plan;
 mod report;
 mod risk;
@@ -24,6 +25,7 @@ use crate::model::address::Address;
 use crate::plan::file::as_created;
 use crate::plan::{ConfigKeys, ResourceChange};
 use crate::policy::Statement;
+use permissions::ManagedDocuments;
 
 pub(crate) use change::{ChangeView, declared_at, sign};
 pub(crate) use diff_node::{DiffNode, NodeText, Sign};
@@ -40,7 +42,7 @@ pub(crate) fn live_lines(
     keys: &ConfigKeys,
     account: Option<&str>,
 ) -> Vec<String> {
-    let change = ChangeView::of(&as_created(address, live), &[], false, keys, account);
+    let change = ChangeView::of(&as_created(address, live), &[], false, keys, account, &ManagedDocuments::default());
     // nothing is created, so no line has a sign
     let plain = |line: SummaryLine| SummaryLine { sign: Sign::Same, ..line };
     change.summary.into_iter().map(plain).map(|line| format!("{}{}", "  ".repeat(line.depth), line.text())).collect()

@@ -24,7 +24,7 @@ fn unread() -> NamedPolicy {
     NamedPolicy { name: "x".to_owned(), document: Observed::Unknown("AccessDenied".to_owned()) }
 }
 
-fn answer(role: &RolePermissions) -> Answer {
+fn answer(role: &RolePermissions) -> Permitted {
     role.decide("s3:GetObject", "arn:aws:s3:::b/k").answer
 }
 
@@ -41,21 +41,21 @@ fn answer_counts_all_policies_and_the_boundary() {
     };
     let vpc = || json!({ "StringNotEquals": { "aws:SourceVpc": "vpc-1" } });
     for (expected, policies, boundary) in [
-        (Answer::Yes, vec![get()], None),
-        (Answer::No, vec![put()], None),
-        (Answer::No, vec![], None),
-        (Answer::Yes, vec![put(), get()], None),
-        (Answer::No, vec![get(), deny(Value::Null)], None),
-        (Answer::If, vec![get(), deny(vpc())], None),
-        (Answer::Yes, vec![get()], Some(get())),
-        (Answer::No, vec![get()], Some(put())),
-        (Answer::No, vec![put()], Some(get())),
-        (Answer::May, vec![unread()], None),
-        (Answer::May, vec![get(), unread()], None),
-        (Answer::No, vec![unread(), deny(Value::Null)], None),
-        (Answer::May, vec![get()], Some(unread())),
-        (Answer::No, vec![put()], Some(unread())),
-        (Answer::No, vec![unread()], Some(put())),
+        (Permitted::Yes, vec![get()], None),
+        (Permitted::No, vec![put()], None),
+        (Permitted::No, vec![], None),
+        (Permitted::Yes, vec![put(), get()], None),
+        (Permitted::No, vec![get(), deny(Value::Null)], None),
+        (Permitted::If, vec![get(), deny(vpc())], None),
+        (Permitted::Yes, vec![get()], Some(get())),
+        (Permitted::No, vec![get()], Some(put())),
+        (Permitted::No, vec![put()], Some(get())),
+        (Permitted::May, vec![unread()], None),
+        (Permitted::May, vec![get(), unread()], None),
+        (Permitted::No, vec![unread(), deny(Value::Null)], None),
+        (Permitted::May, vec![get()], Some(unread())),
+        (Permitted::No, vec![put()], Some(unread())),
+        (Permitted::No, vec![unread()], Some(put())),
     ] {
         let role = role(policies, boundary);
         assert_eq!(answer(&role), expected, "{role:?}");
@@ -69,15 +69,15 @@ fn own_arn_is_known_and_other_keys_are_not() {
         statement[0]["Condition"] = conditions;
         answer(&role(vec![policy("p", &statement)], None))
     };
-    assert_eq!(with(json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/a" } })), Answer::Yes);
-    assert_eq!(with(json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/b" } })), Answer::No);
-    assert_eq!(with(json!({ "StringEquals": { "aws:SourceVpc": "vpc-1" } })), Answer::If);
+    assert_eq!(with(json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/a" } })), Permitted::Yes);
+    assert_eq!(with(json!({ "ArnLike": { "aws:PrincipalArn": "arn:aws:iam::*:role/b" } })), Permitted::No);
+    assert_eq!(with(json!({ "StringEquals": { "aws:SourceVpc": "vpc-1" } })), Permitted::If);
 }
 
 #[test]
 fn role_that_could_not_be_read_may_do_anything() {
     let unread = RolePermissions { policies: Observed::Unknown("no".to_owned()), ..role(Vec::new(), None) };
-    assert_eq!(answer(&unread), Answer::May);
+    assert_eq!(answer(&unread), Permitted::May);
     let absent = RolePermissions { policies: Observed::Absent, ..role(Vec::new(), None) };
-    assert_eq!(answer(&absent), Answer::No);
+    assert_eq!(answer(&absent), Permitted::No);
 }

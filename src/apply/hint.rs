@@ -18,19 +18,9 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
             Call::Iam(_, IamCall::Attach { arn, .. }) => {
                 format!("check that `{arn}` exists, with this spelling and path, and plan again")
             }
-            Call::Kubernetes(..) | Call::Iam(..) => "it was deleted after the plan was made: plan again".to_owned(),
+            _ => "it was deleted after the plan was made: plan again".to_owned(),
         }),
-        CallErrorKind::Conflict => Some(match call {
-            Call::Kubernetes(..) if error.code.as_deref() == Some("FieldManagerConflict") => {
-                "plan again; remove the field from what that manager applies, or take it with `--force-conflicts`"
-                    .to_owned()
-            }
-            Call::Kubernetes(..) => "it has changed since the plan was made: plan again".to_owned(),
-            Call::Iam(_, IamCall::DeleteRole { .. } | IamCall::DeletePolicy { .. }) => {
-                "something was attached to it after the plan was made: plan again".to_owned()
-            }
-            Call::Iam(..) => "someone else is writing to it at the same time: apply again".to_owned(),
-        }),
+        CallErrorKind::Conflict => Some(conflict(error, call).to_owned()),
         CallErrorKind::Altered => Some(
             "a mutating admission webhook or policy of the cluster may have changed it (`kubectl get \
              mutatingwebhookconfigurations,mutatingadmissionpolicies`): exclude this object from it, or declare what it sets"
@@ -41,23 +31,36 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
     }
 }
 
-fn denied(error: &CallError, call: &Call) -> String {
-    match call {
-        Call::Iam(..) => format!("allow these credentials `{}`", error.operation),
-        Call::Kubernetes(cluster, _) if error.code.is_none() => {
-            format!("something in front of the API of cluster `{cluster}` refused it: check the proxies")
-        }
-        Call::Kubernetes(cluster, call) => {
-            let verbs = match call {
-                KubernetesCall::Create { .. } => "`get`, `create` and `patch`",
-                KubernetesCall::Apply { .. } | KubernetesCall::Release { .. } | KubernetesCall::Remove { .. } => {
-                    "`get` and `patch`"
-                }
-                KubernetesCall::Delete { .. } => "`get` and `delete` (and `list` on `pods`)",
-            };
-            format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
-        }
+fn conflict(error: &CallError, call: &Call) -> &'static str {
+    let Call::Iam(_, call) = call else {
+        return if error.code.as_deref() == Some("FieldManagerConflict") {
+            "plan again; remove the field from what that manager applies, or take it with `--force-conflicts`"
+        } else {
+            "it has changed since the plan was made: plan again"
+        };
+    };
+    if matches!(call, IamCall::DeleteRole { .. } | IamCall::DeletePolicy { .. }) {
+        "something was attached to it after the plan was made: plan again"
+    } else {
+        "someone else is writing to it at the same time: apply again"
     }
+}
+
+fn denied(error: &CallError, call: &Call) -> String {
+    let Call::Kubernetes(cluster, call) = call else {
+        return format!("allow these credentials `{}`", error.operation);
+    };
+    if error.code.is_none() {
+        return format!("something in front of the API of cluster `{cluster}` refused it: check the proxies");
+    }
+    let verbs = match call {
+        KubernetesCall::Create { .. } => "`get`, `create` and `patch`",
+        KubernetesCall::Apply { .. } | KubernetesCall::Release { .. } | KubernetesCall::Remove { .. } => {
+            "`get` and `patch`"
+        }
+        KubernetesCall::Delete { .. } => "`get` and `delete` (and `list` on `pods`)",
+    };
+    format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
 }
 
 /// For an admission error: its message says what the policy of the cluster wants.
@@ -77,17 +80,19 @@ fn rejected(error: &CallError, call: &Call) -> Option<String> {
 }
 
 fn limit(call: &Call) -> String {
-    let quota = match call {
-        Call::Iam(_, IamCall::CreateRole { .. }) => "the roles or the trust policy length of an account",
-        Call::Iam(_, IamCall::CreatePolicy { .. }) => "the customer managed policies of an account",
-        Call::Iam(_, IamCall::CreatePolicyVersion { .. }) => "the versions of a policy: delete one by hand",
-        Call::Iam(_, IamCall::CreateProvider { .. }) => "the OIDC providers of an account",
-        Call::Iam(_, IamCall::AddAudience { .. }) => "the audiences of an OIDC provider",
-        Call::Iam(_, IamCall::Attach { .. }) => "the managed policies of a role",
-        Call::Iam(_, IamCall::UpdateTrust { .. }) => "the length of a trust policy",
-        Call::Iam(_, IamCall::PutInline { .. }) => "the length of a role's inline policies",
-        Call::Iam(..) => "the tags of an object, or another one",
-        Call::Kubernetes(..) => return "a ResourceQuota of the namespace is used up".to_owned(),
+    if let Call::Kubernetes(..) = call {
+        return "a ResourceQuota of the namespace is used up".to_owned();
+    }
+    let quota = match call.iam().map(|(_, call)| call) {
+        Some(IamCall::CreateRole { .. }) => "the roles or the trust policy length of an account",
+        Some(IamCall::CreatePolicy { .. }) => "the customer managed policies of an account",
+        Some(IamCall::CreatePolicyVersion { .. }) => "the versions of a policy: delete one by hand",
+        Some(IamCall::CreateProvider { .. }) => "the OIDC providers of an account",
+        Some(IamCall::AddAudience { .. }) => "the audiences of an OIDC provider",
+        Some(IamCall::Attach { .. }) => "the managed policies of a role",
+        Some(IamCall::UpdateTrust { .. }) => "the length of a trust policy",
+        Some(IamCall::PutInline { .. }) => "the length of a role's inline policies",
+        _ => "the tags of an object, or another one",
     };
     format!("a quota is used up ({quota}): see Service Quotas, then apply again")
 }

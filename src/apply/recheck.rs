@@ -53,12 +53,9 @@ pub(super) struct Recheck<'a, A, K> {
     pub when: When,
 }
 
-/// The same for the calls of one step to IAM.
+/// The re-reads for the calls of one step to IAM.
 struct IamRecheck<'a, A, K> {
-    plan: &'a Plan,
-    aws: &'a A,
-    kubernetes: &'a K,
-    when: When,
+    run: &'a Recheck<'a, A, K>,
     step: &'a Step,
     account: &'a Key,
 }
@@ -136,12 +133,9 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     pub(super) async fn before_step(&self, step: &Step) -> Answer<Finding> {
         let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
         let Change::Delete { before } = &**change else { return Ok(Finding::Write) };
-        let account = step.parts.iter().find_map(|part| match &part.call {
-            Call::Iam(account, IamCall::DeleteRole { .. }) => Some(account),
-            Call::Iam(..) | Call::Kubernetes(..) => None,
-        });
-        let Some(account) = account else { return Ok(Finding::Write) };
-        self.iam(step, account).before_role_delete(before).await
+        let deletion = step.parts.iter().filter_map(|part| part.call.iam()).find(|(_, call)| call.deletes());
+        let Some((account, _)) = deletion else { return Ok(Finding::Write) };
+        IamRecheck { run: self, step, account }.before_role_delete(before).await
     }
 
     /// Reads the field that a call writes.
@@ -150,7 +144,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
             Call::Iam(account, call) => (account, call),
             Call::Kubernetes(cluster, call) => return self.service_account(cluster, call).await,
         };
-        let check = self.iam(step, account);
+        let check = IamRecheck { run: self, step, account };
         let none = StringMap::new();
         match call {
             IamCall::CreateProvider { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateRole { .. } => {
@@ -179,11 +173,6 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
             IamCall::UntagRole { name, from } => check.role_tags(name, from, &none).await,
             IamCall::DeleteRole { name } => check.role_delete(name).await,
         }
-    }
-
-    fn iam<'a>(&'a self, step: &'a Step, account: &'a Key) -> IamRecheck<'a, A, K> {
-        let Self { plan, aws, kubernetes, when } = self;
-        IamRecheck { plan, aws: *aws, kubernetes: *kubernetes, when: *when, step, account }
     }
 
     /// Reads everything that the steps of one account or cluster write to, and stops after a few outages in a row.

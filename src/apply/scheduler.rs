@@ -7,17 +7,13 @@ use super::report::{Failure, Outcome, Report, StepOutcome, Stop};
 use super::step::{Progress, Runner};
 use crate::event::Event;
 use crate::ids::Key;
-use crate::model::address::Address;
-use crate::model::call::{Call, Target};
+use crate::model::address::{Address, Place};
 use crate::plan::{Plan, Step};
 use crate::world::{ReadAws, ReadKubernetes, WriteAws, WriteKubernetes};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-
-/// The account or cluster that a call is sent to. None for a step without calls.
-pub(super) type Endpoint = Option<(bool, Key)>;
 
 /// A call: the index of its step, and its index in that step.
 type CallRef = (usize, usize);
@@ -122,7 +118,7 @@ pub(super) async fn run(
 
 impl<'p> Scheduler<'p> {
     fn new(plan: &'p Plan, pace: Pace) -> Self {
-        let mut endpoints: HashMap<Endpoint, usize> = HashMap::new();
+        let mut endpoints: HashMap<Option<Place<&Key>>, usize> = HashMap::new();
         let steps = plan.steps.iter().map(|step| {
             let next = endpoints.len();
             ScheduledStep {
@@ -132,8 +128,8 @@ impl<'p> Scheduler<'p> {
                 pending: vec![0; step.parts.len()],
                 dependents: vec![Vec::new(); step.parts.len()],
                 blocked: None,
-                objects: step.parts.iter().map(|part| object(&part.call)).collect(),
-                endpoint: *endpoints.entry(endpoint(step)).or_insert(next),
+                objects: step.parts.iter().map(|part| part.call.object()).collect(),
+                endpoint: *endpoints.entry(step.place()).or_insert(next),
             }
         });
         let mut steps: Vec<ScheduledStep<'p>> = steps.collect();
@@ -318,8 +314,8 @@ impl<'p> Scheduler<'p> {
             action: step.step.change.action(),
             outcome: match step.state {
                 StepState::Over(outcome) => outcome,
-                // unreachable while the calls of a plan have no circle
-                StepState::Waiting | StepState::Running => Outcome::Skipped("it was never begun".to_owned()),
+                // unreachable while the calls of a plan form no cycle
+                StepState::Waiting | StepState::Running => Outcome::Skipped("it was not started".to_owned()),
             },
             note: None,
         });
@@ -335,28 +331,5 @@ impl ScheduledStep<'_> {
     /// Why the next call will never run, if another step blocks it.
     fn blocker(&self) -> Option<&str> {
         self.blocked.as_ref().filter(|(call, _)| *call <= self.done).map(|(_, why)| why.as_str())
-    }
-}
-
-/// The account or cluster of a step.
-pub(super) fn endpoint(step: &Step) -> Endpoint {
-    step.parts.first().map(|part| match &part.call {
-        Call::Iam(account, _) => (false, account.clone()),
-        Call::Kubernetes(cluster, _) => (true, cluster.clone()),
-    })
-}
-
-/// The object that a call writes to.
-fn object(call: &Call) -> String {
-    match call {
-        Call::Iam(account, call) => match call.target() {
-            Target::Provider(arn) => arn.to_string(),
-            Target::Policy(arn) => arn.to_string(),
-            Target::Role(name) => format!("{account} {}", name.case_insensitive()),
-        },
-        Call::Kubernetes(cluster, call) => {
-            let object = call.object();
-            format!("{cluster} {}/{}", object.namespace, object.name)
-        }
     }
 }

@@ -6,7 +6,7 @@ use super::recheck::{Finding, Recheck};
 use super::report::{Failure, Outcome, Stop};
 use super::wait;
 use crate::event::{Event, Listen};
-use crate::model::call::{Call, Field, IamCall, KubernetesCall};
+use crate::model::call::{Call, Field};
 use crate::plan::Step;
 use crate::world::{Answer, CallError, CallErrorKind, ReadAws, ReadKubernetes, WriteAws, WriteKubernetes, Written};
 use std::collections::BTreeSet;
@@ -142,14 +142,6 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
     }
 }
 
-fn creates_object(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Iam(_, IamCall::CreateRole { .. } | IamCall::CreatePolicy { .. } | IamCall::CreateProvider { .. })
-            | Call::Kubernetes(_, KubernetesCall::Create { .. })
-    )
-}
-
 impl<'s> Progress<'s> {
     pub(super) fn new(step: &'s Step) -> Self {
         Self { step, state: Mutex::default() }
@@ -174,16 +166,16 @@ impl<'s> Progress<'s> {
         state.done += 1;
         if !already_done {
             state.sent.insert(index);
-            state.created |= creates_object(&self.step.parts[index].call);
+            state.created |= self.step.parts[index].call.creates();
         }
     }
 
     /// Whether the call needs no re-read: this run created the object or wrote this field before, and IAM may still
     /// answer with an older value.
     fn knows_live_value(&self, index: usize) -> bool {
-        let field = |index: usize| match &self.step.parts[index].call {
-            Call::Iam(_, call) => Some(call.field()).filter(|field| *field != Field::Tags),
-            Call::Kubernetes(..) => None,
+        let field = |index: usize| {
+            let (_, call) = self.step.parts[index].call.iam()?;
+            Some(call.field()).filter(|field| *field != Field::Tags)
         };
         let state = self.state();
         state.created || (field(index).is_some() && state.sent.iter().any(|sent| field(*sent) == field(index)))

@@ -94,14 +94,14 @@ async fn in_bulk<'p, A: ReadAws>(
     let (summaries, mut details) = (summaries.ok()?, details.ok()?);
     let mut live = BTreeMap::new();
     for summary in &summaries.items {
-        let name = summary.name.case_insensitive();
+        let name = summary.name.lower_case();
         if let Some(detail) = details.remove(&name) {
             live.insert(name, detail.joined(summary).ok()?.role);
         }
     }
     let missing = roles.iter().filter_map(|(object, expected)| {
         let Target::Role(name) = object.1 else { return None };
-        Some((**object, expected.missing_in(live.get(&name.case_insensitive()))?))
+        Some((**object, expected.missing_in(live.get(&name.lower_case()))?))
     });
     Some(missing.collect())
 }
@@ -110,7 +110,7 @@ async fn all_details<A: ReadAws>(account: &Key, aws: &A) -> Answer<BTreeMap<Stri
     let (mut all, mut next) = (BTreeMap::new(), None::<String>);
     loop {
         let page = aws.bulk_page(account, next.as_deref()).await?;
-        all.extend(page.roles.into_iter().map(|role| (role.name.case_insensitive(), role)));
+        all.extend(page.roles.into_iter().map(|role| (role.name.lower_case(), role)));
         next = page.next;
         if next.is_none() {
             return Ok(all);

@@ -4,7 +4,7 @@ use super::Run;
 use super::arguments::{Access, Deny, Global};
 use super::output::Output;
 use super::session::{self, Session};
-use crate::access::{Answer, Deciding, Decision, NamedPolicy, RolePermissions, assumes};
+use crate::access::{Deciding, Decision, NamedPolicy, Permitted, RolePermissions, assumes};
 use crate::error::{Error, ExitStatus};
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleArn};
 use crate::model::address::Address;
@@ -247,7 +247,7 @@ impl World {
                 if !only.is_empty() && !addresses.iter().any(|address| any_matches(&only, address)) {
                     continue;
                 }
-                if decision.answer == Answer::No {
+                if decision.answer == Permitted::No {
                     others += 1;
                     continue;
                 }
@@ -261,12 +261,12 @@ impl World {
                     }
                 }
                 if !decision.unread.is_empty() {
-                    decision.answer = Answer::May;
+                    decision.answer = Permitted::May;
                 }
                 rows.push(Row { binding, role: key, decision });
             }
         }
-        let incomplete = rows.iter().any(|row| row.decision.answer == Answer::May);
+        let incomplete = rows.iter().any(|row| row.decision.answer == Permitted::May);
         let mut lines = Vec::new();
         for row in &rows {
             lines.push(format!("{:<4} {}  role/{}", row.decision.answer.as_str(), name_of(row.binding), row.role));
@@ -276,8 +276,8 @@ impl World {
             lines.extend(row.decision.unread.iter().map(|why| format!("       unknown: {why}")));
         }
         lines.extend(apart.iter().map(|why| format!("no   {why}")));
-        let count = |wanted: Answer| rows.iter().filter(|row| row.decision.answer == wanted).count();
-        let (yes, conditional, unknown) = (count(Answer::Yes), count(Answer::If), count(Answer::May));
+        let count = |wanted: Permitted| rows.iter().filter(|row| row.decision.answer == wanted).count();
+        let (yes, conditional, unknown) = (count(Permitted::Yes), count(Permitted::If), count(Permitted::May));
         let no = others + apart.len();
         lines.push(format!("{action} on {resource}: {yes} yes, {conditional} if, {unknown} may, {no} no."));
         lines.push(format!("Not looked at: {NOT_CONSIDERED}."));

@@ -12,7 +12,8 @@ use crate::render::github::{Annotation, FileLine, Level};
 pub(super) fn of_error(error: &Error, repository: &Repository) -> Vec<Annotation> {
     let mistakes = error.diagnostics.as_deref().map(Diagnostics::list).unwrap_or_default();
     let mistakes = mistakes.iter().map(|mistake| of_mistake(mistake, repository));
-    let findings = error.findings.iter().map(|note| Annotation { level: Level::Error, ..of_finding(note, repository) });
+    let findings =
+        error.findings.denied.iter().map(|note| Annotation { level: Level::Error, ..of_finding(note, repository) });
     let mut list: Vec<Annotation> = mistakes.chain(findings).collect();
     if list.is_empty() {
         let details = error.details.iter().map(|detail| scrub(detail).into_owned());

@@ -8,10 +8,11 @@ use crate::apply::lock::HeldLock;
 use crate::apply::report::{Outcome, Report, Stop};
 use crate::apply::{self, Clients, Pace, wait};
 use crate::error::{Error, ExitStatus};
+use crate::model::refusal::RefusalKind;
 use crate::plan::saved::{self, Stale};
 use crate::plan::{Plan, PlanV2};
 use crate::render::Format;
-use crate::ui::Answer;
+use crate::ui::Confirmation;
 use futures::FutureExt;
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -92,7 +93,8 @@ async fn make_plan(
         (false, true) => ask(session).await?,
         (false, false) => {
             let message = "only `--format text` shows the plan before it asks; nothing was written";
-            return Err(Error::new(ExitStatus::Refused, message).hint("use `--auto-approve`, or apply a saved plan"));
+            let hint = "use `--auto-approve`, or apply a saved plan";
+            return Err(Error::refused(RefusalKind::NoPrompt, message).hint(hint));
         }
     }
     Ok(Some((connected, plan)))
@@ -159,12 +161,13 @@ async fn ask(session: &Session<'_>) -> Result<(), Error> {
         // the cursor is behind the question and the terminal's `^C`
         session.run.ui.message("");
     })?;
-    let refused = |message| Error::new(ExitStatus::Refused, message);
     match answer.map_err(|error| Error::failure(format!("the prompt failed: {error}")))? {
-        Answer::Yes => Ok(()),
-        Answer::No => Err(refused("not confirmed; nothing was written")),
-        Answer::NoTerminal => Err(refused("there is no terminal to confirm on; nothing was written")
-            .hint("use `--auto-approve`, or apply a saved plan")),
+        Confirmation::Yes => Ok(()),
+        Confirmation::No => Err(Error::refused(RefusalKind::NotConfirmed, "not confirmed; nothing was written")),
+        Confirmation::NoTerminal => {
+            let message = "there is no terminal to confirm on; nothing was written";
+            Err(Error::refused(RefusalKind::NoTerminal, message).hint("use `--auto-approve`, or apply a saved plan"))
+        }
     }
 }
 

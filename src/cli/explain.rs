@@ -38,10 +38,13 @@ fn unknown(word: &str) -> Error {
     let words = explain::pages().iter().map(|page| page.word.as_str());
     let lower = word.to_lowercase();
     let near = suggest::nearest(word, words.clone()).or_else(|| suggest::nearest(&lower, words));
-    let hint = near.map_or_else(
-        || "`irsa explain` lists the words; addresses look like `role/KEY`".to_owned(),
-        suggest::did_you_mean,
-    );
+    let is_place = ["account/", "cluster/"].iter().any(|kind| word.starts_with(kind));
+    let others = if is_place {
+        "accounts and clusters are no objects: `irsa plan` ends what it refuses or notes there with a word"
+    } else {
+        "`irsa explain` lists the words; addresses look like `role/KEY`"
+    };
+    let hint = near.map_or_else(|| others.to_owned(), suggest::did_you_mean);
     Error::usage(format!("`{word}` is not a rule, note, refusal, exit code or address")).hint(hint)
 }
 

@@ -16,6 +16,7 @@ use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluste
 use crate::model::note::Severity;
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
+use crate::model::refusal::Refusal;
 use crate::observe;
 use crate::render::Format;
 use crate::view::count;
@@ -132,7 +133,7 @@ impl Importer<'_> {
         if !identities.values().any(|identity| matches!(identity, Access::Granted(_))) {
             let why = identities.values().filter_map(|identity| match identity {
                 Access::Granted(_) => None,
-                Access::Wrong(why, _) | Access::Unknown(why) => Some(why.clone()),
+                Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => Some(why.clone()),
             });
             return Err(Error::failure("no account could be used").details(why));
         }

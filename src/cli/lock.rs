@@ -10,6 +10,7 @@ use crate::error::{Error, ExitStatus};
 use crate::model::desired::Lock;
 use crate::model::lease::{LeaseRecord, LeaseRef};
 use crate::model::live::Access;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::observe;
 use crate::world::{CallError, CallErrorKind};
 use jiff::{SignedDuration, Timestamp};
@@ -79,7 +80,7 @@ async fn connect(connected: &Connected, lock: &Lock) -> Result<(), Error> {
     }
     match observe::connect(desired, identities, aws, kubernetes, &lock.cluster).await {
         Access::Granted(()) => Ok(()),
-        Access::Wrong(why, _) | Access::Unknown(why) => Err(not_taken(lock, &why).hint(NO_LOCK)),
+        Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => Err(not_taken(lock, &why).hint(NO_LOCK)),
     }
 }
 
@@ -117,7 +118,7 @@ fn held(lock: &Lock, record: &LeaseRecord, waited: Duration) -> Error {
         ),
         Some(_) => "wait longer with `--lock-timeout`: its holder still renews it".to_owned(),
     };
-    Error::new(ExitStatus::Refused, message).hint(hint).hint(NO_LOCK)
+    Error::refused(RefusalKind::Locked, message).hint(hint).hint(NO_LOCK)
 }
 
 fn failed(lock: &Lock, error: &CallError) -> Error {

@@ -39,7 +39,12 @@ impl Repository {
             let linked = folder.join(file);
             linked.canonicalize().ok().and_then(below_root).or_else(|| below_root(linked))
         });
-        let path = path.unwrap_or_else(|| self.folder.join(file));
+        let path = path.unwrap_or_else(|| {
+            let path = self.folder.join(file);
+            // no reader could tell what `..` is relative to
+            let leaves = path.components().any(|part| part == Component::ParentDir);
+            if leaves { path.canonicalize().unwrap_or(path) } else { path }
+        });
         path.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>().display().to_string()
     }
 

@@ -2,15 +2,16 @@
 
 use super::repository::Repository;
 use crate::config::Diagnostic;
-use crate::error::{Error, ExitStatus};
+use crate::error::{Error, ExitStatus, LintFindings};
 use crate::model::note::Note;
 use crate::model::origin::file_and_line;
 use crate::model::sanitize::scrub;
 use crate::render::sarif::{SarifFailure, SarifResult};
 
-/// The result of a finding. `column` finds the column of a line of a file.
+/// The result of a finding. `denied`: whether it ends the run. `column` finds the column of a line of a file.
 pub(super) fn of_note(
     note: &Note,
+    denied: bool,
     repository: &Repository,
     column: impl Fn(&str, usize) -> Option<usize>,
 ) -> SarifResult {
@@ -22,6 +23,7 @@ pub(super) fn of_note(
         text: scrub(&note.text).into_owned(),
         place,
         ignored: note.ignored.as_ref().map(|ignored| ignored.reason.clone()),
+        denied,
     }
 }
 
@@ -29,7 +31,9 @@ pub(super) fn of_note(
 pub(super) fn of_error(error: &Error, repository: &Repository) -> (Vec<SarifResult>, Option<SarifFailure>) {
     let mistakes = error.diagnostics.as_deref().map(crate::config::Diagnostics::list).unwrap_or_default();
     let mut results: Vec<SarifResult> = mistakes.iter().map(|mistake| of_mistake(mistake, repository)).collect();
-    results.extend(error.findings.iter().map(|note| of_note(note, repository, |_, _| None)));
+    let LintFindings { denied, allowed } = &*error.findings;
+    let notes = denied.iter().map(|note| (note, true)).chain(allowed.iter().map(|note| (note, false)));
+    results.extend(notes.map(|(note, denied)| of_note(note, denied, repository, |_, _| None)));
     let failure = results.is_empty().then(|| SarifFailure(scrub(&error.message).into_owned()));
     (results, failure)
 }
@@ -44,5 +48,6 @@ fn of_mistake(mistake: &Diagnostic, repository: &Repository) -> SarifResult {
         text: scrub(&format!("{}{hint}", mistake.message)).into_owned(),
         place: place.map(|(origin, _)| (repository.path(&origin.file), origin.line, Some(origin.column))),
         ignored: None,
+        denied: false,
     }
 }

@@ -119,8 +119,8 @@ pub(super) fn next_command(plan: &PlanV2, status: ExitStatus, path: &Path) -> St
 
 /// What the file or the fresh plan refuses: reasons by address.
 pub(super) fn refusals(saved: &PlanV2, fresh: &Plan) -> BTreeMap<String, String> {
-    let in_file = saved.refused.iter().map(|item| (item.address.clone(), item.why.clone()));
-    in_file.chain(fresh.refused.iter().map(|item| (item.address.clone(), item.why.clone()))).collect()
+    let in_file = saved.refused.iter().map(|item| (item.address.clone(), item.reason()));
+    in_file.chain(fresh.refused.iter().map(|item| (item.address.clone(), item.reason()))).collect()
 }
 
 /// Fails if the file is of another owner, or its `--only` selects nothing.
@@ -140,9 +140,9 @@ pub(super) fn same_run(saved: &PlanV2, fresh: &Plan) -> Result<(), Error> {
 /// someone may have removed refusals from the file.
 pub(super) fn not_refused(saved: &PlanV2, plan: &Plan) -> Result<(), Error> {
     let line = |address: &str, why: &str| format!("{address}: {why}");
-    let refused = plan.refused.iter().map(|item| line(&item.address, &item.why));
+    let refused = plan.refused.iter().map(|item| line(&item.address, &item.reason()));
     let refused: BTreeSet<String> =
-        refused.chain(saved.refused.iter().map(|item| line(&item.address, &item.why))).collect();
+        refused.chain(saved.refused.iter().map(|item| line(&item.address, &item.reason()))).collect();
     let unknown = plan.unknown.iter().map(|item| line(&item.address, &item.why));
     let unknown: BTreeSet<String> =
         unknown.chain(saved.unknown.iter().map(|item| line(&item.address, &item.why))).collect();

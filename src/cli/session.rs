@@ -8,13 +8,14 @@ use super::signals::{self, Signals};
 use crate::apply::wait;
 use crate::config::{self, Configuration, Diagnostics, Identities};
 use crate::context::Context;
-use crate::error::{Error, ExitStatus};
+use crate::error::{Error, ExitStatus, LintFindings};
 use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::lint;
 use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::live::{Access, Identity, Live};
 use crate::model::note::{Note, Severity};
+use crate::model::refusal::RefusalKind;
 use crate::model::shard::{Scope, Shard};
 use crate::observe::{self, Early, ReadOptions};
 use crate::plan::{self, Options, Plan, PlanV2};
@@ -174,9 +175,8 @@ impl<'a> Session<'a> {
         if options.allow_incomplete {
             some_account(&identities)?;
         }
-        let against = lint::declared_against(&desired, &live);
-        deny(&against, global.deny())?;
-        findings.extend(against);
+        findings.extend(lint::declared_against(&desired, &live));
+        deny(&findings, global.deny())?;
         Ok((Connected { desired, aws, kubernetes, identities }, live, findings))
     }
 
@@ -233,7 +233,7 @@ pub(super) fn resolve(
 ) -> Result<Desired, Error> {
     let known = identities.iter().filter_map(|(key, identity)| match identity {
         Access::Granted(identity) => Some((key.clone(), (identity.account.clone(), identity.partition.clone()))),
-        Access::Wrong(..) | Access::Unknown(_) => None,
+        Access::Wrong(_) | Access::Unknown(_) => None,
     });
     let region = aws.default_region();
     let default_region = region.as_ref().ok().cloned().flatten();
@@ -274,7 +274,7 @@ pub(super) fn offline(context: &Context) -> Identities {
 fn some_account(identities: &BTreeMap<Key, Access<Identity>>) -> Result<(), Error> {
     let unknown = identities.iter().filter_map(|(key, identity)| match identity {
         Access::Unknown(why) => Some(format!("account `{key}`: {why}")),
-        Access::Granted(_) | Access::Wrong(..) => None,
+        Access::Granted(_) | Access::Wrong(_) => None,
     });
     let unknown: Vec<String> = unknown.collect();
     if unknown.is_empty() || unknown.len() < identities.len() {
@@ -291,7 +291,8 @@ pub(super) fn is_denied(finding: &Note, deny: Severity) -> bool {
 /// Fails if there are findings at or above the severity.
 pub(super) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), Error> {
     let Some(severity) = severity else { return Ok(()) };
-    let denied: Vec<Note> = findings.iter().filter(|finding| is_denied(finding, severity)).cloned().collect();
+    let (denied, allowed): (Vec<Note>, Vec<Note>) =
+        findings.iter().cloned().partition(|finding| is_denied(finding, severity));
     let count = match denied.len() {
         0 => return Ok(()),
         1 => "a lint finding is".to_owned(),
@@ -301,7 +302,7 @@ pub(super) fn deny(findings: &[Note], severity: Option<Severity>) -> Result<(), 
     let error = Error::new(ExitStatus::Invalid, message)
         .details(denied.iter().map(super::output::finding))
         .hint(format!("`irsa explain {}` says what the rule wants", denied[0].rule));
-    Err(Error { findings: denied, ..error })
+    Err(Error { findings: Box::new(LintFindings { denied, allowed }), ..error })
 }
 
 /// The exit status that the plan alone implies: refused if it has refusals or is incomplete.
@@ -320,16 +321,18 @@ pub(super) fn plan_status(plan: &Plan) -> Result<ExitStatus, Error> {
 
 /// The error of a plan that is refused, or else incomplete.
 pub(super) fn refusal(is_refused: bool) -> Error {
-    let (message, hint) = if is_refused {
+    let (kind, message, hint) = if is_refused {
         (
+            RefusalKind::HasRefusals,
             "the plan has refusals; nothing was written",
             "resolve them and plan again, or apply the rest with `--skip-refused`",
         )
     } else {
         (
+            RefusalKind::Incomplete,
             "a part of the live state could not be read; nothing was written",
             "make it readable and plan again, or go on with `--allow-incomplete`",
         )
     };
-    Error::new(ExitStatus::Refused, message).hint(hint)
+    Error::refused(kind, message).hint(hint)
 }

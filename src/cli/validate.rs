@@ -50,7 +50,9 @@ pub(super) async fn run(run: Run<'_>) -> Result<ExitStatus, Error> {
         let findings = valid.findings.iter().chain(&valid.ignored);
         let results: Vec<_> = findings
             .map(|note| {
-                sarif::of_note(note, &output.repository, |file, line| valid.configuration.first_column(file, line))
+                sarif::of_note(note, is_denied(run, note), &output.repository, |file, line| {
+                    valid.configuration.first_column(file, line)
+                })
             })
             .collect();
         render::sarif::document(&results, &output.repository.top_file(), None, &mut output.people().0)?;

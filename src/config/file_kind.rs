@@ -1,14 +1,14 @@
 //! The kinds of files that a configuration may name, with the extension and the size limit of each.
 
-use crate::folder::Refused;
+use crate::folder::FolderError;
 use crate::policy::budget::DOCUMENT_TEXT;
 
 /// The largest file, in bytes.
 pub(crate) const SIZE_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// The reason as a message about a file of the configuration.
-impl From<Refused> for String {
-    fn from(refused: Refused) -> Self {
+impl From<FolderError> for String {
+    fn from(refused: FolderError) -> Self {
         refused.why("the configuration's folder")
     }
 }

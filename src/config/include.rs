@@ -4,7 +4,7 @@
 //! the name of a file that must not be read. No pattern matches a name that begins with a dot.
 
 use super::file_kind::FileKind;
-use crate::folder::{Folder, Refused, is_hidden};
+use crate::folder::{Folder, FolderError, is_hidden};
 use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -40,7 +40,7 @@ pub(crate) fn matching(folder: &Folder, pattern: &str) -> Result<Vec<String>, St
 
 fn part(text: &str) -> Result<Part<'_>, String> {
     if is_hidden(OsStr::new(text)) {
-        return Err(Refused::Hidden.into());
+        return Err(FolderError::Hidden.into());
     }
     match text {
         "**" => Ok(Part::Folders),
@@ -72,7 +72,7 @@ impl Search<'_> {
                     // reading refuses a link that leads out of the folder; its name is already in the pattern
                     _ if rest.is_empty() && self.is_there(&next) => drop(self.found.insert(next)),
                     Ok(real) if real.is_dir() => self.visit(&next, rest)?,
-                    Ok(_) | Err(Refused::Missing) => {}
+                    Ok(_) | Err(FolderError::Missing) => {}
                     Err(refused) => return Err(refused.into()),
                 }
             }

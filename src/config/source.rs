@@ -4,7 +4,7 @@
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::file_kind::{FileKind, SIZE_LIMIT};
 use super::include;
-use crate::folder::{self, Folder, Refused};
+use crate::folder::{self, Folder, FolderError};
 use crate::model::desired::NamedKubeconfig;
 use crate::model::origin::Origin;
 use sha2::{Digest, Sha256};
@@ -154,7 +154,7 @@ impl Sources {
         if let Some(source) = self.files.get(name.as_str()) {
             return Ok(source.clone());
         }
-        let real = self.folder.as_ref().ok_or(Refused::Missing)?.find(Path::new(&name))?;
+        let real = self.folder.as_ref().ok_or(FolderError::Missing)?.find(Path::new(&name))?;
         check_target(kind, &real)?;
         let bytes = folder::read(&real, kind.limit())?;
         self.add(name, bytes)
@@ -216,7 +216,7 @@ impl Sources {
         let name = normalized(name)?;
         let folder = self.folder.as_ref().ok_or("there is no such folder")?;
         match folder.find(Path::new(&name)) {
-            Ok(_) | Err(Refused::Missing) => {
+            Ok(_) | Err(FolderError::Missing) => {
                 Ok(NamedKubeconfig { path: self.root.join(name), folder: folder.path().to_owned() })
             }
             Err(refused) => Err(refused.into()),
@@ -246,7 +246,7 @@ fn normalized(name: &str) -> Result<String, String> {
             Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
             Component::CurDir => {}
             Component::ParentDir if parts.pop().is_some() => {}
-            Component::ParentDir => return Err(Refused::Outside.into()),
+            Component::ParentDir => return Err(FolderError::Outside.into()),
             Component::RootDir | Component::Prefix(_) => {
                 return Err("it must be relative to the file that names it".to_owned());
             }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::lint::RULES as LINT_RULES;
+use crate::model::refusal::RefusalKind;
 use std::collections::BTreeSet;
 
 #[test]
@@ -61,17 +62,10 @@ fn word_is_found_in_any_case() {
 }
 
 #[test]
-fn refusal_is_found_by_its_message() {
-    for (message, word) in [
-        ("role `reports` exists and carries no owner", "no-owner"),
-        ("7 deletes are more than `guard.max-delete` = 5", "max-delete"),
-        ("manager `helm` holds annotation `a` with the value `b`", "field-conflict"),
-        ("`role/a`, which this needs, is refused", "depends-on-refused"),
-        ("something new", "exit-4"),
-    ] {
-        assert_eq!(word_of_refusal(message), word, "{message}");
-    }
-    assert!(!has_pieces("more than 3 deletes are", "… deletes are more than …"), "in this order only");
+fn every_refusal_has_a_page() {
+    let pages = pages().iter().filter(|page| page.topic == Topic::Refusal).map(|page| page.word.as_str());
+    let words = RefusalKind::ALL.iter().map(|kind| kind.word());
+    assert_eq!(pages.collect::<BTreeSet<_>>(), words.collect());
 }
 
 #[test]

@@ -43,32 +43,32 @@ fn file_outside_the_folder_or_hidden_is_refused() {
         ("b", None),
         ("sub/b", None),
         ("c", None),
-        ("out", Some(Refused::Outside)),
-        ("outer/token", Some(Refused::Outside)),
-        ("outer/.token", Some(Refused::Hidden)),
-        ("null", Some(Refused::Outside)),
-        ("out-broken", Some(Refused::Outside)),
-        ("out-far", Some(Refused::Outside)),
-        ("out-absolute/x", Some(Refused::Outside)),
-        ("outer/gone", Some(Refused::Outside)),
-        ("../home/token", Some(Refused::Outside)),
-        ("../home/gone", Some(Refused::Outside)),
-        ("sub/../../home/token", Some(Refused::Outside)),
-        ("/etc/hostname", Some(Refused::Outside)),
-        ("/no/such/file", Some(Refused::Outside)),
-        (".env", Some(Refused::Hidden)),
-        ("env", Some(Refused::Hidden)),
-        ("git/config", Some(Refused::Hidden)),
-        (".git/gone", Some(Refused::Hidden)),
-        ("gone", Some(Refused::Missing)),
-        ("a/b", Some(Refused::Missing)),
-        ("broken", Some(Refused::Missing)),
-        ("sub", Some(Refused::NotAFile)),
-        ("", Some(Refused::NotAFile)),
+        ("out", Some(FolderError::Outside)),
+        ("outer/token", Some(FolderError::Outside)),
+        ("outer/.token", Some(FolderError::Hidden)),
+        ("null", Some(FolderError::Outside)),
+        ("out-broken", Some(FolderError::Outside)),
+        ("out-far", Some(FolderError::Outside)),
+        ("out-absolute/x", Some(FolderError::Outside)),
+        ("outer/gone", Some(FolderError::Outside)),
+        ("../home/token", Some(FolderError::Outside)),
+        ("../home/gone", Some(FolderError::Outside)),
+        ("sub/../../home/token", Some(FolderError::Outside)),
+        ("/etc/hostname", Some(FolderError::Outside)),
+        ("/no/such/file", Some(FolderError::Outside)),
+        (".env", Some(FolderError::Hidden)),
+        ("env", Some(FolderError::Hidden)),
+        ("git/config", Some(FolderError::Hidden)),
+        (".git/gone", Some(FolderError::Hidden)),
+        ("gone", Some(FolderError::Missing)),
+        ("a/b", Some(FolderError::Missing)),
+        ("broken", Some(FolderError::Missing)),
+        ("sub", Some(FolderError::NotAFile)),
+        ("", Some(FolderError::NotAFile)),
     ] {
         assert_eq!(folder.read(Path::new(path), 9).err(), expected, "{path}");
     }
-    assert!(matches!(folder.read(Path::new("loop"), 9), Err(Refused::Unreadable(_))));
+    assert!(matches!(folder.read(Path::new("loop"), 9), Err(FolderError::Unreadable(_))));
     let absolute = folder.path().join("sub/b");
     assert_eq!(folder.read(&absolute, 9), Ok(b"text".to_vec()));
 }
@@ -85,7 +85,7 @@ fn link_anywhere_in_a_path_is_found() {
 fn file_beyond_the_limit_is_refused() {
     let (_all, folder) = folder_with_links();
     assert_eq!(folder.read(Path::new("a"), 4), Ok(b"text".to_vec()));
-    assert_eq!(folder.read(Path::new("a"), 3), Err(Refused::TooLarge(3)));
+    assert_eq!(folder.read(Path::new("a"), 3), Err(FolderError::TooLarge(3)));
     // its metadata says that it has 0 bytes
-    assert_eq!(read(Path::new("/proc/self/environ"), 0), Err(Refused::TooLarge(0)));
+    assert_eq!(read(Path::new("/proc/self/environ"), 0), Err(FolderError::TooLarge(0)));
 }

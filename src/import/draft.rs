@@ -4,10 +4,10 @@ use super::keys::unique;
 use super::makers;
 use super::select::named_role;
 use super::text;
-use super::trust::{self, Providers, Subject};
+use super::trust::{self, Providers, ServiceAccountId};
 use super::{Existing, Scope, Seen, SeenAccount, SeenCluster};
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleArn};
-use crate::model::desired::{Desired, Subject as Bound};
+use crate::model::desired::{Desired, Subject};
 use crate::model::live::{LivePolicy, LiveRole, LiveServiceAccount};
 use crate::model::marks::{
     AUDIENCE, CHAIN, DEFAULT_AUDIENCE, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, TRANSITION, is_mark,
@@ -34,7 +34,7 @@ pub(super) struct Settings {
 
 /// One ServiceAccount that may assume a role.
 pub(super) struct Entry {
-    pub subject: Subject,
+    pub subject: ServiceAccountId,
     pub settings: Settings,
     pub comment: Option<String>,
 }
@@ -71,11 +71,11 @@ struct Drafter<'a> {
     existing: Option<&'a Existing>,
     taken: BTreeSet<Key>,
     /// The ServiceAccounts that were read, by cluster and name.
-    service_accounts: BTreeMap<Subject, &'a LiveServiceAccount>,
+    service_accounts: BTreeMap<ServiceAccountId, &'a LiveServiceAccount>,
     /// The ARNs of the roles to import.
     arns: BTreeSet<&'a RoleArn>,
     /// The ServiceAccounts that a role binds.
-    claimed: BTreeSet<Subject>,
+    claimed: BTreeSet<ServiceAccountId>,
     /// The policies drafted so far.
     policies: BTreeMap<&'a PolicyArn, Key>,
     draft: Draft<'a>,
@@ -108,11 +108,11 @@ pub(super) fn draft<'a>(seen: &'a Seen, scope: &'a Scope, existing: Option<&'a E
 }
 
 /// The ServiceAccounts that a configuration binds.
-fn bound(desired: &Desired) -> BTreeSet<Subject> {
+fn bound(desired: &Desired) -> BTreeSet<ServiceAccountId> {
     let bindings = desired.roles.values().flat_map(|role| &role.bindings);
     let exact = bindings.filter_map(|binding| match &binding.subject {
-        Bound::Exact(namespace, name) => Some((binding.cluster.clone(), namespace.clone(), name.clone())),
-        Bound::Wildcard { .. } => None,
+        Subject::Exact(namespace, name) => Some((binding.cluster.clone(), namespace.clone(), name.clone())),
+        Subject::Wildcard { .. } => None,
     });
     exact.collect()
 }
@@ -137,7 +137,7 @@ impl<'a> Drafter<'a> {
         let mut selected = Vec::new();
         for (key, account) in &self.seen.accounts {
             let mut roles: Vec<&LiveRole> = account.roles.iter().collect();
-            roles.sort_by_key(|role| role.role.name.case_insensitive());
+            roles.sort_by_key(|role| role.role.name.lower_case());
             for role in roles {
                 if self.is_declared(key, role) {
                     continue;
@@ -152,9 +152,9 @@ impl<'a> Drafter<'a> {
     }
 
     fn is_declared(&self, account: &Key, role: &LiveRole) -> bool {
-        let name = role.role.name.case_insensitive();
+        let name = role.role.name.lower_case();
         let mut declared = self.existing.into_iter().flat_map(|existing| existing.desired.roles.values());
-        declared.any(|declared| declared.account == *account && declared.name.case_insensitive() == name)
+        declared.any(|declared| declared.account == *account && declared.name.lower_case() == name)
     }
 
     /// Why a role cannot be declared so that it stays as it is.
@@ -226,7 +226,7 @@ impl<'a> Drafter<'a> {
         let providers = self.providers(account);
         let providers: Providers<'_> =
             providers.iter().map(|(arn, key, audiences)| (arn, (*key, *audiences))).collect();
-        let is_free = |subject: &Subject| {
+        let is_free = |subject: &ServiceAccountId| {
             let named = self.service_accounts.get(subject).and_then(|item| named_role(item));
             let named = named.and_then(|arn| RoleArn::parse(arn).ok()).filter(|arn| self.arns.contains(arn));
             !self.claimed.contains(subject) && named.is_none_or(|arn| arn == live.arn)
@@ -251,7 +251,7 @@ impl<'a> Drafter<'a> {
 
     /// A ServiceAccount that the role trusts. irsa manages it only if its annotations already name this role and
     /// audience: otherwise it would give the ServiceAccount a role that it does not have.
-    fn entry(&self, subject: &Subject, audience: &str, role: &RoleArn) -> Entry {
+    fn entry(&self, subject: &ServiceAccountId, audience: &str, role: &RoleArn) -> Entry {
         let own = |value: &str| Some(value.to_owned()).filter(|value| value != DEFAULT_AUDIENCE);
         let unmanaged = |comment: &str| Entry {
             subject: subject.clone(),
@@ -329,14 +329,12 @@ impl<'a> Drafter<'a> {
     fn declared_policy(&self, account: &Key, arn: &PolicyArn) -> Option<&Key> {
         let name = arn.name().to_ascii_lowercase();
         let mut declared = self.existing?.desired.policies.iter();
-        declared
-            .find(|((of, _), policy)| of == account && policy.name.case_insensitive() == name)
-            .map(|((_, key), _)| key)
+        declared.find(|((of, _), policy)| of == account && policy.name.lower_case() == name).map(|((_, key), _)| key)
     }
 
     /// Lists the annotated ServiceAccounts that the result does not manage, and annotations that it does not declare.
     fn unmanaged(&mut self) {
-        let managed: BTreeSet<&Subject> = self
+        let managed: BTreeSet<&ServiceAccountId> = self
             .draft
             .roles
             .iter()

@@ -5,6 +5,7 @@ use crate::event::{Event, Listen};
 use crate::ids::{ClusterName, Key, PolicyArn, ProviderArn, Region};
 use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Access, Identity, LivePolicy, LiveRole, LiveServiceAccount, RoleSummary};
+use crate::model::refusal::Refusal;
 use crate::world::{
     CallErrorKind, ClusterFacts, ListEks, MalformedServiceAccount, ReadAws, ReadKubernetes, RoleDetail,
     ServiceAccountList, ServiceAccountScope,
@@ -58,7 +59,7 @@ pub async fn world(
         .iter()
         .filter_map(|(key, access)| match access {
             Access::Granted(identity) => Some((key, identity)),
-            Access::Wrong(..) | Access::Unknown(_) => None,
+            Access::Wrong(_) | Access::Unknown(_) => None,
         })
         .collect();
     listen.on(&Event::ReadStarted { places: clusters.len() + granted.len() });
@@ -67,7 +68,7 @@ pub async fn world(
     for (key, access) in identities {
         match access {
             Access::Granted(_) => {}
-            Access::Wrong(why, hint) => seen.unseen.push(format!("account `{key}`: {why}; {hint}")),
+            Access::Wrong(Refusal { why, hint, .. }) => seen.unseen.push(format!("account `{key}`: {why}; {hint}")),
             Access::Unknown(why) => seen.unseen.push(format!("account `{key}`: {why}")),
         }
     }
@@ -200,7 +201,7 @@ async fn service_accounts(
     }
     match kubernetes.verify(key, facts).await {
         Access::Granted(()) => {}
-        Access::Wrong(why, hint) => return (None, vec![format!("{why}; {hint}")]),
+        Access::Wrong(Refusal { why, hint, .. }) => return (None, vec![format!("{why}; {hint}")]),
         Access::Unknown(why) => return (None, vec![why]),
     }
     let list = match kubernetes.service_accounts(key, ServiceAccountScope::Cluster).await {
@@ -260,7 +261,7 @@ impl<A: ReadAws> AccountReader<'_, A> {
         let mut roles = Vec::new();
         let mut left = Vec::new();
         for summary in selected {
-            match bulk.remove(&summary.name.case_insensitive()).map(|detail| detail.joined(summary)) {
+            match bulk.remove(&summary.name.lower_case()).map(|detail| detail.joined(summary)) {
                 Some(Ok(role)) => roles.push(role),
                 Some(Err(_)) | None => left.push(*summary),
             }
@@ -280,11 +281,11 @@ impl<A: ReadAws> AccountReader<'_, A> {
     /// The pages of GetAccountAuthorizationDetails, up to the last selected role. Stops at the first error: the roles that
     /// are missing are read one by one.
     async fn bulk(&self, selected: &[&RoleSummary]) -> BTreeMap<String, RoleDetail> {
-        let names: BTreeSet<String> = selected.iter().map(|summary| summary.name.case_insensitive()).collect();
+        let names: BTreeSet<String> = selected.iter().map(|summary| summary.name.lower_case()).collect();
         let mut found = BTreeMap::new();
         let mut page = None;
         while let Ok(read) = self.aws.bulk_page(self.key, page.as_deref()).await {
-            let roles = read.roles.into_iter().map(|role| (role.name.case_insensitive(), role));
+            let roles = read.roles.into_iter().map(|role| (role.name.lower_case(), role));
             found.extend(roles.filter(|(name, _)| names.contains(name)));
             page = read.next;
             if page.is_none() || found.len() == names.len() {

@@ -57,5 +57,5 @@ pub(super) fn roles<'a>(
             && trusts_selected(&role.trust, scope)
     };
     let wanted = all.iter().filter(|role| scope.has_role(role.name.as_str()));
-    wanted.filter(|role| named.contains(&role.name.case_insensitive()) || trusts(role)).collect()
+    wanted.filter(|role| named.contains(&role.name.lower_case()) || trusts(role)).collect()
 }

@@ -1,6 +1,6 @@
 //! Tests of the pure parts. `tests/it/import.rs` has those of the whole.
 
-use super::trust::{Providers, Subject, split};
+use super::trust::{Providers, ServiceAccountId, split};
 use super::{ClusterKeys, account_key, keys, makers, text};
 use crate::ids::{AccountId, ClusterName, Key, Namespace, ProviderArn, Region, ServiceAccountName};
 use crate::model::live::LiveServiceAccount;
@@ -113,7 +113,7 @@ fn only_statements_that_irsa_would_generate_become_bindings() {
     let (provider, cluster) = (ProviderArn::parse(PROVIDER).unwrap(), Key::parse("prod").unwrap());
     let audiences: BTreeSet<String> = ["sts.amazonaws.com".to_owned()].into();
     let providers: Providers<'_> = [(&provider, (&cluster, &audiences))].into();
-    let taken = |subject: &Subject| subject.2.as_str() != "taken";
+    let taken = |subject: &ServiceAccountId| subject.2.as_str() != "taken";
     let parts = |statements: &[serde_json::Value]| {
         let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         let parts = split(&PolicyDocument::live(&text), &providers, taken);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A ServiceAccount of a cluster.
-pub(super) type Subject = (Key, Namespace, ServiceAccountName);
+pub(super) type ServiceAccountId = (Key, Namespace, ServiceAccountName);
 
 /// The OIDC providers of an account for which bindings are possible: the cluster of each, and its audiences.
 pub(super) type Providers<'a> = BTreeMap<&'a ProviderArn, (&'a Key, &'a BTreeSet<String>)>;
@@ -16,7 +16,7 @@ pub(super) type Providers<'a> = BTreeMap<&'a ProviderArn, (&'a Key, &'a BTreeSet
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Parts {
     /// The ServiceAccounts to bind, with the audience of their tokens.
-    pub bindings: BTreeMap<Subject, String>,
+    pub bindings: BTreeMap<ServiceAccountId, String>,
     /// The statements to declare as they are.
     pub verbatim: Vec<Statement>,
 }
@@ -25,7 +25,11 @@ pub(super) struct Parts {
 ///
 /// The parts give a policy that is equal to `live` if its version is 2012-10-17. A missing provider or audience would
 /// be created for a binding, so those statements are declared as they are.
-pub(super) fn split(live: &PolicyDocument, providers: &Providers<'_>, is_free: impl Fn(&Subject) -> bool) -> Parts {
+pub(super) fn split(
+    live: &PolicyDocument,
+    providers: &Providers<'_>,
+    is_free: impl Fn(&ServiceAccountId) -> bool,
+) -> Parts {
     let mut parts = Parts::default();
     let mut grants = BTreeSet::new();
     // irsa merges the subjects of one provider and audience into one statement
@@ -54,7 +58,7 @@ pub(super) fn split(live: &PolicyDocument, providers: &Providers<'_>, is_free: i
 }
 
 /// The grants of a statement that is exactly what irsa would generate for them.
-fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Grant, Subject)>> {
+fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Grant, ServiceAccountId)>> {
     let value = statement.to_value();
     let provider = one(value.get("Principal")?.get("Federated")?)?;
     let provider = ProviderArn::parse(provider).ok()?;
@@ -70,7 +74,7 @@ fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Gr
     if !audiences.contains(audience) {
         return None;
     }
-    let found: Option<Vec<(Grant, Subject)>> = list(claim("sub")?)?
+    let found: Option<Vec<(Grant, ServiceAccountId)>> = list(claim("sub")?)?
         .into_iter()
         .map(|text| {
             let (namespace, name) = text.strip_prefix(SUBJECT_PREFIX)?.split_once(':')?;

@@ -84,7 +84,11 @@ pub fn unused(desired: &Desired, findings: &[Note], live: Option<&Live>) -> Vec<
             severity: Severity::Low,
             rule: RULE.to_owned(),
             origin: ignore.origin.to_string(),
-            text: format!("`ignore` of {} ignores nothing: {advice}", ignore.rule),
+            text: format!(
+                "`ignore` of {} ignores nothing: {}",
+                ignore.rule,
+                if is_unattached(desired, &ignore.scope) { "no role attaches the policy" } else { advice }
+            ),
             ignored: None,
         })
         .collect()
@@ -102,7 +106,7 @@ fn was_read(desired: &Desired, live: &Live, ignore: &Ignore) -> bool {
         IgnoreScope::Role(key) | IgnoreScope::Inline(key, _) | IgnoreScope::Entry(key, _) => {
             desired.roles.get(key).is_some_and(|role| {
                 let account = live.accounts.get(&role.account);
-                let role = account.and_then(|account| account.roles.get(&role.name.case_insensitive()));
+                let role = account.and_then(|account| account.roles.get(&role.name.lower_case()));
                 role.is_some_and(|role| !matches!(role, Observed::Unknown(_)))
                     && account.is_some_and(|account| !matches!(account.providers_listed, Observed::Unknown(_)))
             })
@@ -112,6 +116,11 @@ fn was_read(desired: &Desired, live: &Live, ignore: &Ignore) -> bool {
         }
     };
     object && (!LIVE_ONLY.contains(&ignore.rule.as_str()) || issuers())
+}
+
+/// irsa does not create a policy that no role attaches, and does not lint it.
+fn is_unattached(desired: &Desired, scope: &IgnoreScope) -> bool {
+    matches!(scope, IgnoreScope::Policy(key) if accounts_of(desired, key).next().is_none())
 }
 
 fn has_read_policies(account: &LiveAccount) -> bool {

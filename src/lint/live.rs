@@ -17,7 +17,7 @@ pub fn live(desired: &Desired, live: &Live) -> Vec<Note> {
     let mut findings = Findings::default();
     let mut declared_roles = HashMap::new();
     for (key, role) in &desired.roles {
-        declared_roles.entry((&role.account, role.name.case_insensitive())).or_insert((key, role));
+        declared_roles.entry((&role.account, role.name.lower_case())).or_insert((key, role));
     }
     let bindings = bindings_by_cluster(desired);
     let managed = managed_by_account(desired);
@@ -130,11 +130,11 @@ fn check_policies(findings: &mut Findings, context: &AccountContext<'_>) {
     let attaching = attaching_roles(desired);
     let mut declared_policies = HashMap::new();
     for ((_, name), item) in desired.policies.iter().filter(|((account, _), _)| account == key) {
-        declared_policies.entry(item.name.case_insensitive()).or_insert((name, item));
+        declared_policies.entry(item.name.lower_case()).or_insert((name, item));
     }
     for (arn, policy) in &account.policies {
         let Some(policy) = policy.present().map(|live| &live.policy) else { continue };
-        let declared = declared_policies.get(&policy.name.case_insensitive());
+        let declared = declared_policies.get(&policy.name.lower_case());
         let as_declared = declared.is_some_and(|(_, item)| item.document == policy.document);
         if as_declared || !is_owned(desired, &policy.tags) {
             continue;

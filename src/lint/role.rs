@@ -4,7 +4,6 @@ use super::claims::{self, SubjectScope};
 use super::resources::{ResourceType, patterns_cover_every};
 use super::{Finding, Findings, Location, quoted, shortened};
 use crate::ids::Key;
-use crate::model::address::Address;
 use crate::model::desired::{Binding, ClusterState, Desired, Role, Subject};
 use crate::model::note::Severity;
 use crate::model::pattern::Pattern;
@@ -78,15 +77,9 @@ fn several_accounts(context: &RoleContext<'_>) -> Vec<Finding> {
 fn default_service_account(context: &RoleContext<'_>) -> Vec<Finding> {
     let finding = |binding: &Binding| {
         let Subject::Exact(namespace, name) = &binding.subject else { return None };
-        let address = Address::ServiceAccount {
-            cluster: binding.cluster.clone(),
-            namespace: namespace.clone(),
-            name: name.clone(),
-        };
-        (name.as_str() == "default").then(|| {
-            let text = format!("every pod in namespace `{namespace}` that names no ServiceAccount gets the role");
-            Finding::new(text).declared_at(&binding.origin).on(&address)
-        })
+        let address = binding.address().filter(|_| name.as_str() == "default")?;
+        let text = format!("every pod in namespace `{namespace}` that names no ServiceAccount gets the role");
+        Some(Finding::new(text).declared_at(&binding.origin).on(&address))
     };
     context.role.bindings.iter().filter_map(finding).collect()
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
+use strsim::damerau_levenshtein;
 
 static SERVICES: LazyLock<HashSet<&str>> = LazyLock::new(|| NAMES.split_ascii_whitespace().collect());
 
@@ -14,21 +15,9 @@ pub(super) fn is_service(name: &str) -> bool {
 
 /// A service whose name differs by one letter, or by two that are swapped.
 pub(super) fn similar_service(name: &str) -> Option<&'static str> {
-    let near = |known: &&str| {
-        let (long, short) = if known.len() > name.len() { (*known, name) } else { (name, *known) };
-        let same = long.bytes().zip(short.bytes()).take_while(|(a, b)| a == b).count();
-        let (rest_long, rest_short) = (&long[same..], &short[same..]);
-        match long.len() - short.len() {
-            // one letter differs, or two are swapped
-            0 => {
-                let (a, b) = (rest_long.as_bytes(), rest_short.as_bytes());
-                a[1..] == b[1..] || a.len() > 1 && a[0] == b[1] && a[1] == b[0] && a[2..] == b[2..]
-            }
-            1 => rest_long[1..] == *rest_short,
-            _ => false,
-        }
-    };
-    NAMES.split_ascii_whitespace().find(|known| known.is_ascii() && name.is_ascii() && *known != name && near(known))
+    // a long name is not compared at all
+    let near = |known: &&str| known.len().abs_diff(name.len()) <= 1 && damerau_levenshtein(known, name) == 1;
+    NAMES.split_ascii_whitespace().filter(|_| name.is_ascii()).find(near)
 }
 
 const NAMES: &str = "

@@ -66,6 +66,31 @@ impl Address {
         }
     }
 
+    /// Whether the object is one of a cluster. All others are objects of IAM.
+    pub fn is_in_cluster(&self) -> bool {
+        matches!(self.place(), Some(Place::Cluster(_)))
+    }
+
+    /// The cluster in the address, if it names one.
+    pub fn cluster(&self) -> Option<&Key> {
+        match self {
+            Self::OidcProvider { cluster, .. } | Self::ServiceAccount { cluster, .. } => Some(cluster),
+            Self::Policy { .. } | Self::Role { .. } | Self::Orphan { .. } => None,
+        }
+    }
+
+    /// The fields of the object whose values the address has. It has a key for a declared object of IAM.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::ServiceAccount { namespace, name, .. } => {
+                vec![("namespace", namespace.to_string()), ("name", name.to_string())]
+            }
+            Self::Orphan { kind: OrphanKind::OidcProvider, name, .. } => vec![("url", format!("https://{name}"))],
+            Self::Orphan { kind: OrphanKind::Policy | OrphanKind::Role, name, .. } => vec![("name", name.clone())],
+            Self::OidcProvider { .. } | Self::Policy { .. } | Self::Role { .. } => Vec::new(),
+        }
+    }
+
     /// The text in pieces, which compares without allocating.
     fn pieces(&self) -> [&str; 6] {
         match self {
@@ -83,10 +108,20 @@ impl Address {
 }
 
 /// An account or a cluster of the configuration, printed as `account/<key>` or `cluster/<key>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place<K> {
     Account(K),
     Cluster(K),
+}
+
+impl<K> Place<K> {
+    /// The same place, with a borrowed key.
+    pub fn as_ref(&self) -> Place<&K> {
+        match self {
+            Self::Account(key) => Place::Account(key),
+            Self::Cluster(key) => Place::Cluster(key),
+        }
+    }
 }
 
 impl<K: fmt::Display> fmt::Display for Place<K> {

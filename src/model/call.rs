@@ -5,6 +5,7 @@
 
 #![expect(missing_docs, reason = "calls, objects and fields have the names of the API")]
 
+use super::address::Place;
 use super::resource::{ManagedPolicy, Provider, Role, ServiceAccount, StringMap};
 use crate::ids::{Key, PolicyArn, PolicyName, ProviderArn, RoleName};
 use crate::policy::PolicyDocument;
@@ -82,6 +83,17 @@ pub enum Target<'a> {
     Role(&'a RoleName),
 }
 
+impl Target<'_> {
+    /// An ARN, or the name of a role in lower case.
+    pub fn id(self) -> String {
+        match self {
+            Self::Provider(arn) => arn.to_string(),
+            Self::Policy(arn) => arn.to_string(),
+            Self::Role(name) => name.lower_case(),
+        }
+    }
+}
+
 /// The field of an object that a call to IAM writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field<'a> {
@@ -102,7 +114,7 @@ pub enum Field<'a> {
 /// What a call to IAM does to the field that it writes: its value before the call, and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldWrite<'a> {
-    Create,
+    Create(Created<'a>),
     Delete,
     Settings(&'a RoleSettings, &'a RoleSettings),
     Trust(&'a PolicyDocument, &'a PolicyDocument),
@@ -117,20 +129,30 @@ pub enum FieldWrite<'a> {
     RemoveTags(&'a StringMap),
 }
 
+/// The object that a call to IAM creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created<'a> {
+    Provider(&'a Provider),
+    Policy(&'a ManagedPolicy),
+    Role(&'a Role),
+}
+
 impl IamCall {
     /// The table of all calls: operation, object, field with its values. The methods below read it.
     fn row(&self) -> (&'static str, Target<'_>, FieldWrite<'_>) {
         use FieldWrite as W;
         use Target::{Policy, Provider, Role};
         match self {
-            Self::CreateProvider { arn, .. } => ("CreateOpenIDConnectProvider", Provider(arn), W::Create),
+            Self::CreateProvider { arn, provider } => {
+                ("CreateOpenIDConnectProvider", Provider(arn), W::Create(Created::Provider(provider)))
+            }
             Self::AddAudience { arn, audience } => {
                 ("AddClientIDToOpenIDConnectProvider", Provider(arn), W::AddAudience(audience))
             }
             Self::TagProvider { arn, from, to } => ("TagOpenIDConnectProvider", Provider(arn), W::SetTags(from, to)),
             Self::UntagProvider { arn, from } => ("UntagOpenIDConnectProvider", Provider(arn), W::RemoveTags(from)),
             Self::DeleteProvider { arn } => ("DeleteOpenIDConnectProvider", Provider(arn), W::Delete),
-            Self::CreatePolicy { arn, .. } => ("CreatePolicy", Policy(arn), W::Create),
+            Self::CreatePolicy { arn, policy } => ("CreatePolicy", Policy(arn), W::Create(Created::Policy(policy))),
             Self::CreatePolicyVersion { arn, from, to } => ("CreatePolicyVersion", Policy(arn), W::Document(from, to)),
             Self::DeletePolicyVersion { arn, version } => {
                 ("DeletePolicyVersion", Policy(arn), W::DeleteVersion(version))
@@ -138,7 +160,7 @@ impl IamCall {
             Self::TagPolicy { arn, from, to } => ("TagPolicy", Policy(arn), W::SetTags(from, to)),
             Self::UntagPolicy { arn, from } => ("UntagPolicy", Policy(arn), W::RemoveTags(from)),
             Self::DeletePolicy { arn } => ("DeletePolicy", Policy(arn), W::Delete),
-            Self::CreateRole { role } => ("CreateRole", Role(&role.name), W::Create),
+            Self::CreateRole { role } => ("CreateRole", Role(&role.name), W::Create(Created::Role(role))),
             Self::UpdateRole { name, from, to } => ("UpdateRole", Role(name), W::Settings(from, to)),
             Self::UpdateTrust { name, from, to } => ("UpdateAssumeRolePolicy", Role(name), W::Trust(from, to)),
             Self::PutBoundary { name, from, to } => {
@@ -179,7 +201,7 @@ impl IamCall {
     /// The field that it writes.
     pub fn field(&self) -> Field<'_> {
         match self.write() {
-            FieldWrite::Create | FieldWrite::Delete => Field::Object,
+            FieldWrite::Create(_) | FieldWrite::Delete => Field::Object,
             FieldWrite::Settings(..) => Field::Settings,
             FieldWrite::Trust(..) => Field::Trust,
             FieldWrite::Boundary(..) => Field::Boundary,
@@ -193,7 +215,7 @@ impl IamCall {
     }
 
     pub fn creates(&self) -> bool {
-        self.write() == FieldWrite::Create
+        matches!(self.write(), FieldWrite::Create(_))
     }
 
     pub fn deletes(&self) -> bool {
@@ -215,7 +237,7 @@ impl IamCall {
             FieldWrite::Detach(arn) => drop(role.attached.remove(arn)),
             FieldWrite::SetTags(_, to) => role.tags.extend(to.iter().map(|(key, value)| (key.clone(), value.clone()))),
             FieldWrite::RemoveTags(from) => role.tags.retain(|key, _| !from.contains_key(key)),
-            FieldWrite::Create
+            FieldWrite::Create(_)
             | FieldWrite::Delete
             | FieldWrite::Document(..)
             | FieldWrite::DeleteVersion(_)
@@ -254,6 +276,36 @@ impl Call {
         match self {
             Self::Iam(_, call) => format!("iam:{}", call.operation()),
             Self::Kubernetes(_, call) => call.operation().to_owned(),
+        }
+    }
+
+    /// Identifies the object that it writes to.
+    pub fn object(&self) -> String {
+        match self {
+            Self::Iam(account, call) => match call.target() {
+                role @ Target::Role(_) => format!("{account} {}", role.id()),
+                other => other.id(),
+            },
+            Self::Kubernetes(cluster, call) => {
+                let ServiceAccount { namespace, name, .. } = call.object();
+                format!("{cluster} {namespace}/{name}")
+            }
+        }
+    }
+
+    /// The account or cluster that it is sent to.
+    pub fn place(&self) -> Place<&Key> {
+        match self {
+            Self::Iam(account, _) => Place::Account(account),
+            Self::Kubernetes(cluster, _) => Place::Cluster(cluster),
+        }
+    }
+
+    /// Whether it creates the object that it writes to.
+    pub fn creates(&self) -> bool {
+        match self {
+            Self::Iam(_, call) => call.creates(),
+            Self::Kubernetes(_, call) => matches!(call, KubernetesCall::Create { .. }),
         }
     }
 

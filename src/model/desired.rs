@@ -47,6 +47,23 @@ pub struct Desired {
     pub ignores: Vec<Ignore>,
 }
 
+impl Desired {
+    /// Where the object is declared. Providers have no declaration: they follow from the bindings.
+    pub fn origin(&self, address: &Address) -> Option<&Origin> {
+        match address {
+            Address::Role { key } => self.roles.get(key).map(|role| &role.origin),
+            Address::Policy { account, key } => {
+                self.policies.get(&(account.clone(), key.clone())).map(|policy| &policy.origin)
+            }
+            Address::ServiceAccount { .. } => {
+                let mut bindings = self.roles.values().flat_map(|role| &role.bindings);
+                bindings.find(|binding| binding.address().as_ref() == Some(address)).map(|binding| &binding.origin)
+            }
+            Address::OidcProvider { .. } | Address::Orphan { .. } => None,
+        }
+    }
+}
+
 /// The findings of one rule that do not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ignore {
@@ -364,6 +381,12 @@ impl Binding {
     /// The audience of the token, which the trust policy and the provider must accept.
     pub fn effective_audience(&self) -> &str {
         self.audience.as_deref().unwrap_or(super::marks::DEFAULT_AUDIENCE)
+    }
+
+    /// The address of the `ServiceAccount`. None for a pattern.
+    pub fn address(&self) -> Option<Address> {
+        let Subject::Exact(namespace, name) = self.subject.clone() else { return None };
+        Some(Address::ServiceAccount { cluster: self.cluster.clone(), namespace, name })
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
 use super::address::OrphanKind;
+use super::refusal::Refusal;
 use super::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::ids::{
     AccountId, IssuerUrl, Key, Namespace, Partition, PolicyArn, ProviderArn, RoleArn, RoleName, ServiceAccountName,
@@ -53,10 +54,10 @@ impl Live {
     pub fn role(&self, account: &Key, name: &RoleName) -> Observed<&LiveRole> {
         let unread = |why: &str| Observed::Unknown(format!("account `{account}` was not read: {why}"));
         let Some(live) = self.accounts.get(account) else { return unread("it is not declared") };
-        if let Access::Wrong(why, _) | Access::Unknown(why) = &live.identity {
+        if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &live.identity {
             return unread(why);
         }
-        match live.roles.get(&name.case_insensitive()) {
+        match live.roles.get(&name.lower_case()) {
             Some(Observed::Present(role)) => Observed::Present(role),
             Some(Observed::Absent) => Observed::Absent,
             Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
@@ -78,8 +79,8 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access<T> {
     Granted(T),
-    /// It is not the declared one, so irsa plans nothing in it. The texts say why, and what to do.
-    Wrong(String, String),
+    /// It is not the declared one, so irsa plans nothing in it.
+    Wrong(Refusal),
     /// It could not be reached; the text says why.
     Unknown(String),
 }
@@ -180,7 +181,7 @@ pub struct RoleSummary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRole {
     pub role: Role,
-    /// The ARN, from AWS.
+    /// The ARN: from AWS, or composed from the account.
     pub arn: RoleArn,
     /// When it was last used, in seconds since 1970, if AWS reports that.
     pub last_used: Option<i64>,
@@ -242,7 +243,8 @@ pub struct LiveCluster {
     pub extent: Extent,
     /// The namespaces that were read.
     pub namespaces: BTreeMap<Namespace, Observed<NamespacePhase>>,
-    /// The ServiceAccounts that were read. One that is missing here does not exist only if `extent` covers it.
+    /// The ServiceAccounts that were read. A missing one is absent if `extent` is `Whole` or its namespace is absent, and
+    /// otherwise unknown.
     pub service_accounts: BTreeMap<(Namespace, ServiceAccountName), Observed<LiveServiceAccount>>,
 }
 

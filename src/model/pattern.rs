@@ -17,7 +17,7 @@ impl Pattern {
 
     /// The pattern in lower case, to match texts in lower case.
     #[must_use]
-    pub fn case_insensitive(&self) -> Self {
+    pub fn lower_case(&self) -> Self {
         Self(self.0.to_lowercase())
     }
 

@@ -135,8 +135,8 @@ fn without_color(line: &str) -> &str {
 pub(crate) fn printable(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
-        let unseen = is_invisible(character) && character != '\n';
-        if unseen || character == '[' && ends_in_marker(&text) {
+        let hidden = is_invisible(character) && character != '\n';
+        if hidden || character == '[' && ends_in_marker(&text) {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // writing to a String cannot fail
                 let _ = write!(text, "\\u{unit:04x}");

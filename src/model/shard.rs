@@ -133,12 +133,9 @@ impl Scope {
     /// The shard that an object belongs to; None if it is not declared.
     pub fn owner(&self, address: &Address) -> Option<Shard> {
         match address {
-            Address::OidcProvider { cluster, .. } | Address::ServiceAccount { cluster, .. } => {
-                self.clusters.get(cluster).copied()
-            }
             Address::Policy { account, key } => self.policies.get(&(account.clone(), key.clone())).copied(),
             Address::Role { key } => self.roles.get(key).copied(),
-            Address::Orphan { .. } => None,
+            other => self.clusters.get(other.cluster()?).copied(),
         }
     }
 

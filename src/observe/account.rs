@@ -6,6 +6,7 @@ use super::role_list::RoleList;
 use super::{bulk, foreign_policies, is_ours, policies, providers, quotas, roles};
 use crate::ids::{IssuerUrl, Key};
 use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Malformed, Observed, Quotas};
+use crate::model::refusal::Refusal;
 use crate::world::{AccountSummary, Answer, CallErrorKind, Listed, ReadAws};
 use futures::FutureExt;
 use futures::future::{join, join3, join4};
@@ -26,7 +27,7 @@ pub(super) async fn read<'a, A: ReadAws>(
             let calls = calls.unwrap_or_else(|| FirstCalls::new(reader.key, reader.aws, reader.roles().len()));
             read_objects(reader, identity, calls, issuers).await
         }
-        Access::Wrong(why, _) | Access::Unknown(why) => {
+        Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => {
             LiveAccount::without_objects(identity.clone(), Observed::Unknown(why.clone()))
         }
     }

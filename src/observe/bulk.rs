@@ -53,7 +53,7 @@ impl Bulk {
     fn add(&mut self, page: BulkPage, took: Duration) {
         self.pages += 1;
         self.spent += took;
-        self.details.extend(page.roles.into_iter().map(|role| (role.name.case_insensitive(), role)));
+        self.details.extend(page.roles.into_iter().map(|role| (role.name.lower_case(), role)));
     }
 
     /// The number of remaining pages in an account of `total` roles, at least one.

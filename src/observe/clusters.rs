@@ -41,7 +41,7 @@ pub(super) async fn facts(
     match identity {
         Some(Access::Granted(_)) => {}
         // the account itself reports the reason
-        Some(Access::Wrong(..) | Access::Unknown(_)) | None => {
+        Some(Access::Wrong(_) | Access::Unknown(_)) | None => {
             return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
         }
     }

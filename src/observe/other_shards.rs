@@ -40,7 +40,7 @@ pub(super) async fn describe_trusted(
 /// The clusters in the address tags of the providers that declared roles trust.
 fn trusted_clusters(desired: &Desired, key: &Key, account: &LiveAccount) -> BTreeSet<Key> {
     let roles = desired.roles.values().filter(|role| &role.account == key);
-    let live = roles.filter_map(|role| account.roles.get(&role.name.case_insensitive())?.present());
+    let live = roles.filter_map(|role| account.roles.get(&role.name.lower_case())?.present());
     let issuers: BTreeSet<String> = live.flat_map(|role| role.role.trust.federated_issuers()).collect();
     let providers = account.providers.iter().filter(|(arn, _)| issuers.contains(arn.host_path()));
     let addresses = providers.filter_map(|(_, provider)| {

@@ -18,7 +18,7 @@ pub(super) async fn read<A: ReadAws>(
     match list.await {
         Ok(listed) => {
             let read = listed.iter().filter_map(|summary| {
-                let is_declared = declared.contains_key(&summary.name.case_insensitive());
+                let is_declared = declared.contains_key(&summary.name.lower_case());
                 let paths = declared.values().map(|policy| &policy.path);
                 (is_declared || reader.is_our_path(&summary.path, paths)).then(|| one(reader, summary, is_declared))
             });

@@ -47,7 +47,7 @@ pub(super) async fn read_trusted<A: ReadAws>(
     let declared = reader.roles();
     let trusted: Vec<ProviderArn> = match role_list {
         Some(role_list) => {
-            let ours = role_list.iter().filter(|summary| declared.contains_key(&summary.name.case_insensitive()));
+            let ours = role_list.iter().filter(|summary| declared.contains_key(&summary.name.lower_case()));
             let arns = ours.flat_map(|summary| summary.trust.federated_providers());
             arns.filter_map(|arn| ProviderArn::parse(arn).ok()).collect()
         }

@@ -31,13 +31,13 @@ impl<'a, A> AccountReader<'a, A> {
     /// The declared roles of this account, by case-insensitive name.
     pub(super) fn roles(&self) -> BTreeMap<String, &'a Role> {
         let roles = self.desired.roles.values().filter(|role| &role.account == self.key);
-        roles.map(|role| (role.name.case_insensitive(), role)).collect()
+        roles.map(|role| (role.name.lower_case(), role)).collect()
     }
 
     /// The declared policies of this account, by case-insensitive name.
     pub(super) fn policies(&self) -> BTreeMap<String, &'a desired::Policy> {
         let policies = self.desired.policies.iter().filter(|((account, _), _)| account == self.key);
-        policies.map(|(_, policy)| (policy.name.case_insensitive(), policy)).collect()
+        policies.map(|(_, policy)| (policy.name.lower_case(), policy)).collect()
     }
 
     /// Whether irsa creates objects under this path: under `/irsa/<owner>/` or one of the `declared` paths.

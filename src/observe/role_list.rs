@@ -27,7 +27,7 @@ impl<'a> RoleList<'a> {
         let declared = reader.roles();
         let is_selected = |summary: &RoleSummary| {
             let paths = declared.values().map(|role| &role.path).chain(&reader.desired.prune_paths);
-            declared.contains_key(&summary.name.case_insensitive())
+            declared.contains_key(&summary.name.lower_case())
                 || reader.is_our_path(&summary.path, paths)
                 || !our_issuers.is_disjoint(&summary.trust.federated_issuers())
         };
@@ -54,7 +54,7 @@ impl<'a> RoleList<'a> {
             return self.declared.len();
         }
         let (mut declared, mut inline, mut candidates) = (0, 0, 0);
-        for name in self.selected().map(|summary| summary.name.case_insensitive()).filter(|name| !is_read(name)) {
+        for name in self.selected().map(|summary| summary.name.lower_case()).filter(|name| !is_read(name)) {
             match self.declared.get(&name) {
                 Some(role) => {
                     declared += 1;

@@ -40,7 +40,7 @@ fn from_bulk<'r, A>(
 ) -> Vec<&'r RoleSummary> {
     let mut left = Vec::new();
     for summary in list.selected() {
-        let name = summary.name.case_insensitive();
+        let name = summary.name.lower_case();
         match bulk.take(&name).map(|detail| detail.joined(summary)) {
             Some(Ok(role)) if list.declared.contains_key(&name) || is_ours(reader.desired, &role.role.tags) => {
                 roles.insert(name, Observed::Present(role));
@@ -58,7 +58,7 @@ async fn one<A: ReadAws>(
     list: &RoleList<'_>,
     name: &RoleName,
 ) -> Option<(String, Observed<LiveRole>)> {
-    let key = name.case_insensitive();
+    let key = name.lower_case();
     let declared = list.declared.get(&key);
     if declared.is_none() {
         match reader.aws.role_tags(reader.key, name).await {

@@ -1,5 +1,9 @@
 //! `Change`: the change of one object, with its state before and after. A change without a difference cannot be made.
+//! `ResourceChange` has one for each kind of object.
 
+use super::fields::{self, FieldChange, Form, Forms, PlanFields};
+use crate::model::address::{Address, OrphanKind};
+use crate::model::marks::ROLE_ARN;
 use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount};
 use serde_json::Value;
 
@@ -95,33 +99,78 @@ pub enum ResourceChange {
     ServiceAccount(Change<ServiceAccount>),
 }
 
+/// Evaluates an expression for the change of an object of any kind.
+macro_rules! of_any_kind {
+    ($resource:expr, $change:ident => $value:expr) => {
+        match $resource {
+            ResourceChange::Provider($change) => $value,
+            ResourceChange::Policy($change) => $value,
+            ResourceChange::Role($change) => $value,
+            ResourceChange::ServiceAccount($change) => $value,
+        }
+    };
+}
+
 impl ResourceChange {
     /// The kind of change, without the states.
     pub fn action(&self) -> Action {
-        match self {
-            Self::Provider(change) => change.action(),
-            Self::Policy(change) => change.action(),
-            Self::Role(change) => change.action(),
-            Self::ServiceAccount(change) => change.action(),
-        }
+        of_any_kind!(self, change => change.action())
+    }
+
+    /// The whole object before and after, as JSON; `null` where it does not exist.
+    pub(crate) fn sides(&self) -> (Value, Value) {
+        of_any_kind!(self, change => {
+            (change.before().map_or(Value::Null, fields::json), change.after().map_or(Value::Null, fields::json))
+        })
+    }
+
+    /// The fields that differ, sorted by path. An object that is created or deleted differs in all fields.
+    pub(crate) fn fields(&self) -> Vec<FieldChange> {
+        of_any_kind!(self, change => fields::differences(change.before(), change.after()))
     }
 
     /// The change, if it is one of a role.
     pub(crate) fn of_role(&self) -> Option<&Change<Role>> {
-        match self {
-            Self::Role(change) => Some(change),
-            Self::Provider(_) | Self::Policy(_) | Self::ServiceAccount(_) => None,
-        }
+        if let Self::Role(change) = self { Some(change) } else { None }
+    }
+
+    /// The ARNs of the roles that it gives to pods before and after.
+    pub(crate) fn pod_roles(&self) -> [Option<&String>; 2] {
+        let change = self.of_service_account();
+        let ends = [change.and_then(Change::before), change.and_then(Change::after)];
+        ends.map(|end| end?.annotations.get(ROLE_ARN))
+    }
+
+    /// The change, if it is one of a `ServiceAccount`.
+    pub(crate) fn of_service_account(&self) -> Option<&Change<ServiceAccount>> {
+        if let Self::ServiceAccount(change) = self { Some(change) } else { None }
     }
 }
 
-/// One field that differs, in the form of the plan file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldChange {
-    /// The path of the field: `trust`, `tags.team`, `inline.queue`, `attached`, …
-    pub path: String,
-    /// Its value before; `null` if it has none.
-    pub before: Value,
-    /// Its value after; `null` if it has none.
-    pub after: Value,
+/// The position of a change among those of other kinds: creates and updates go from providers to ServiceAccounts, deletes
+/// go back.
+pub(crate) fn rank(address: &Address, action: Action) -> u8 {
+    let rank = match address {
+        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => 0,
+        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => 1,
+        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => 2,
+        Address::ServiceAccount { .. } => 3,
+    };
+    if action == Action::Delete { 6 - rank } else { rank }
+}
+
+/// The fields of an object with this address.
+pub(crate) fn forms(address: &Address) -> Forms {
+    match address {
+        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => Provider::FORMS,
+        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => ManagedPolicy::FORMS,
+        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => Role::FORMS,
+        Address::ServiceAccount { .. } => ServiceAccount::FORMS,
+    }
+}
+
+/// Whether each key of the field of this name is a field of its own.
+pub(crate) fn is_map(field: &str) -> bool {
+    let all = [Provider::FORMS, ManagedPolicy::FORMS, Role::FORMS, ServiceAccount::FORMS].into_iter().flatten();
+    all.into_iter().any(|(name, form)| *name == field && matches!(form, Form::StringMap | Form::Documents))
 }

@@ -2,7 +2,6 @@
 
 use super::change::Action;
 use super::step::{Plan, Step};
-use crate::model::address::Address;
 
 /// The second plan without the differences that the first does not have. IAM answers from replicas that lag by seconds
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), so a single read may be stale.
@@ -16,7 +15,7 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     confirmed.withheld.retain(in_first);
     confirmed.refused.retain(|item| first.refused.iter().any(|other| other.address == item.address));
     confirmed.waiting.retain(|address| {
-        matches!(address, Address::ServiceAccount { .. })
+        address.is_in_cluster()
             || first.waiting.contains(address)
             || first.changes().any(|step| step.address == *address)
     });

@@ -109,10 +109,10 @@ impl<'a> PlanContext<'a> {
     /// Fills the lookups by name. The first entry of a name wins.
     fn index(&mut self) {
         for (key, role) in &self.desired.roles {
-            self.roles.entry((&role.account, role.name.case_insensitive())).or_insert((key, role));
+            self.roles.entry((&role.account, role.name.lower_case())).or_insert((key, role));
         }
         for ((account, key), policy) in &self.desired.policies {
-            self.policies.entry((account, policy.name.case_insensitive())).or_insert(key);
+            self.policies.entry((account, policy.name.lower_case())).or_insert(key);
         }
         for (key, account) in &self.live.accounts {
             for (arn, policy) in &account.policies {
@@ -214,7 +214,7 @@ impl<'a> PlanContext<'a> {
     /// The ARN of a declared role, with the live path if the role exists.
     pub(crate) fn role_arn(&self, role: &Role) -> Option<RoleArn> {
         let account = self.desired.accounts.get(&role.account)?;
-        let live = self.account(&role.account).and_then(|live| live.roles.get(&role.name.case_insensitive()));
+        let live = self.account(&role.account).and_then(|live| live.roles.get(&role.name.lower_case()));
         if let Some(live) = live.and_then(Observed::present) {
             return Some(RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name));
         }
@@ -226,8 +226,8 @@ impl<'a> PlanContext<'a> {
 
     /// The declared role, as the role list of its account shows it.
     pub(crate) fn listed_role(&self, role: &Role) -> Option<&'a RoleSummary> {
-        let name = role.name.case_insensitive();
-        self.account(&role.account)?.role_list.present()?.iter().find(|it| it.name.case_insensitive() == name)
+        let name = role.name.lower_case();
+        self.account(&role.account)?.role_list.present()?.iter().find(|it| it.name.lower_case() == name)
     }
 
     /// The live policy with this lower-case name under any path: names are unique in an account.
@@ -248,9 +248,17 @@ impl<'a> PlanContext<'a> {
         };
         let policy = self.desired.policies.get(&(account.clone(), key.clone()))?;
         let place = self.desired.accounts.get(account)?;
-        Some(match self.policy_by_name(account, &policy.name.case_insensitive()) {
+        Some(match self.policy_by_name(account, &policy.name.lower_case()) {
             Some((arn, _)) => arn.clone(),
             None => PolicyArn::of(&place.partition, &place.id, &policy.path, &policy.name),
+        })
+    }
+
+    /// The declared policies of an account, each with its ARN.
+    pub(crate) fn declared_policies(&self, account: &Key) -> impl Iterator<Item = (Address, PolicyArn)> {
+        self.desired.policies.keys().filter(move |(other, _)| other == account).filter_map(|(account, key)| {
+            let arn = self.attachment_arn(account, &Attachment::Declared(key.clone()))?;
+            Some((Address::Policy { account: account.clone(), key: key.clone() }, arn))
         })
     }
 
@@ -348,8 +356,6 @@ fn orphan(account: &Key, kind: OrphanKind, name: &str) -> Address {
 
 /// The cluster in the address tag of a provider.
 pub(crate) fn tagged_cluster(tags: &StringMap) -> Option<Key> {
-    match tags.get(ADDRESS)?.parse().ok()? {
-        Address::OidcProvider { cluster, .. } => Some(cluster),
-        Address::Policy { .. } | Address::Role { .. } | Address::ServiceAccount { .. } | Address::Orphan { .. } => None,
-    }
+    let address: Address = tags.get(ADDRESS)?.parse().ok()?;
+    if let Address::OidcProvider { cluster, .. } = address { Some(cluster) } else { None }
 }

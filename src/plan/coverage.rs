@@ -7,6 +7,7 @@ use crate::ids::Key;
 use crate::model::desired::Cluster;
 use crate::model::live::{Access, Extent, Malformed, Observed};
 use crate::model::note::Severity;
+use crate::model::refusal::RefusalKind;
 
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     for key in context.desired.accounts.keys() {
@@ -26,7 +27,7 @@ fn account(context: &PlanContext<'_>, draft: &mut Draft, key: &Key) {
     let Some(account) = context.live.accounts.get(key) else { return draft.place_unknown(place, "it was not read") };
     match &account.identity {
         Access::Granted(_) => {}
-        Access::Wrong(why, hint) => return draft.refuse_place(place, why, hint),
+        Access::Wrong(refusal) => return draft.refuse_place(place, refusal.clone()),
         Access::Unknown(why) => return draft.place_unknown(place, why),
     }
     if let Observed::Unknown(why) = &account.role_list {
@@ -50,7 +51,7 @@ fn cluster(context: &PlanContext<'_>, draft: &mut Draft, key: &Key, declared: &C
     let place = format!("cluster/{key}");
     if let Some(other) = context.duplicates.get(key) {
         let why = format!("it has the same issuer as cluster `{other}`");
-        return draft.refuse_place(place, why, "declare each cluster once");
+        return draft.refuse_place(place, RefusalKind::SameIssuer.because(why, "declare each cluster once"));
     }
     match context.issuer(key) {
         Issuer::Known(_) => {}
@@ -59,7 +60,7 @@ fn cluster(context: &PlanContext<'_>, draft: &mut Draft, key: &Key, declared: &C
             let name = declared.name.as_ref().map_or_else(|| key.to_string(), ToString::to_string);
             let why = format!("EKS has no cluster `{name}` in account `{}`", declared.account);
             let hint = "correct `name`, `region` and `account`, or declare it `state = \"gone\"`";
-            return draft.refuse_place(place, why, hint);
+            return draft.refuse_place(place, RefusalKind::NoCluster.because(why, hint));
         }
         Issuer::Unknown(why) => return draft.place_unknown(place, why),
     }
@@ -69,7 +70,7 @@ fn cluster(context: &PlanContext<'_>, draft: &mut Draft, key: &Key, declared: &C
     let Some(live) = context.live.clusters.get(key) else { return draft.place_unknown(place, "it was not read") };
     match &live.api {
         Access::Granted(()) => {}
-        Access::Wrong(why, hint) => return draft.refuse_place(place, why, hint),
+        Access::Wrong(refusal) => return draft.refuse_place(place, refusal.clone()),
         Access::Unknown(why) => return draft.place_unknown(place, why),
     }
     let text = match live.extent {

@@ -1,7 +1,6 @@
 //! The plan while it is made: steps, refused and unknown objects, and the objects that are held back.
 
 use super::change::ResourceChange;
-use super::fields;
 use super::step::{Part, Refused, Step, UnknownObject};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
@@ -9,13 +8,11 @@ use crate::model::call::Call;
 use crate::model::desired::{Desired, Role};
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
+use crate::model::refusal::Refusal;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why something is refused, and what to do about it.
-pub(crate) type Objection = (String, String);
-
-/// Why an object stays as it is although it differs, so that objects that depend on it are held back as well.
+/// Why an object is not brought to its declared state. Objects that depend on it are held back as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockedBy {
     /// The change is refused.
@@ -88,22 +85,22 @@ impl Draft {
     }
 
     /// Refuses an object.
-    pub(crate) fn refuse(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, address: &Address, refusal: Refusal) {
         self.hold(address, BlockedBy::Refused);
-        self.refuse_place(address.to_string(), why, hint);
+        self.refuse_place(address.to_string(), refusal);
     }
 
     /// Refuses an object and its step, if it has one. The plan still shows the step.
-    pub(crate) fn refuse_step(&mut self, address: &Address, why: impl Into<String>, hint: impl Into<String>) {
+    pub(crate) fn refuse_step(&mut self, address: &Address, refusal: Refusal) {
         if self.hold_back(address) {
             self.shown.insert(address.clone());
         }
-        self.refuse(address, why, hint);
+        self.refuse(address, refusal);
     }
 
     /// Refuses an account or a cluster.
-    pub(crate) fn refuse_place(&mut self, place: String, why: impl Into<String>, hint: impl Into<String>) {
-        self.refused.insert(Refused { address: place, why: why.into(), hint: hint.into() });
+    pub(crate) fn refuse_place(&mut self, place: String, Refusal { why, hint, kind }: Refusal) {
+        self.refused.insert(Refused { address: place, why, hint, kind });
     }
 
     /// Records that an object could not be read.
@@ -203,7 +200,7 @@ fn step(
 ) -> Step {
     Step {
         address: address.clone(),
-        fields: fields::changes(&change),
+        fields: change.fields(),
         change,
         reasons,
         parts: calls.into_iter().map(Part::from).collect(),

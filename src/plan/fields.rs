@@ -1,8 +1,6 @@
-//! The fields of each kind of object, as the plan file writes and compares them.
+//! How the plan file writes and compares the fields of an object.
 
-use super::change::{FieldChange, ResourceChange};
-use crate::ids::PolicyArn;
-use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount, StringMap};
+use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +47,7 @@ pub(crate) enum FieldValue<'a> {
 }
 
 impl<'a> FieldValue<'a> {
-    fn strings(map: &'a StringMap) -> Self {
+    pub(crate) fn strings(map: &'a StringMap) -> Self {
         Self::Map(map.iter().map(|(key, value)| (key.as_str(), Self::Text(value))).collect())
     }
 
@@ -65,86 +63,26 @@ impl<'a> FieldValue<'a> {
     }
 }
 
-/// A kind of object that the plan file writes.
+/// One field that differs, in the form of the plan file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldChange {
+    /// The path of the field: `trust`, `tags.team`, `inline.queue`, `attached`, …
+    pub path: String,
+    /// Its value before; `null` if it has none.
+    pub before: Value,
+    /// Its value after; `null` if it has none.
+    pub after: Value,
+}
+
+/// The names of the fields of a kind, and their forms.
+pub(crate) type Forms = &'static [(&'static str, Form)];
+
+/// A kind of object that the plan file writes. Each module that plans a kind implements this for it.
 pub(crate) trait PlanFields {
-    const FORMS: &'static [(&'static str, Form)];
+    const FORMS: Forms;
 
     /// The values, in the order of `FORMS`.
     fn values(&self) -> Vec<FieldValue<'_>>;
-}
-
-impl PlanFields for Provider {
-    const FORMS: &'static [(&'static str, Form)] =
-        &[("url", Form::Text), ("audiences", Form::Texts), ("tags", Form::StringMap)];
-
-    fn values(&self) -> Vec<FieldValue<'_>> {
-        let Self { url, audiences, tags } = self;
-        let audiences = audiences.iter().map(String::as_str).collect();
-        vec![FieldValue::Text(url), FieldValue::Texts(audiences), FieldValue::strings(tags)]
-    }
-}
-
-impl PlanFields for ManagedPolicy {
-    const FORMS: &'static [(&'static str, Form)] = &[
-        ("name", Form::Text),
-        ("path", Form::Text),
-        ("description", Form::Text),
-        ("document", Form::Document),
-        ("tags", Form::StringMap),
-    ];
-
-    fn values(&self) -> Vec<FieldValue<'_>> {
-        let Self { name, path, description, document, tags } = self;
-        let [name, path, description] = [name.as_str(), path.as_str(), description].map(FieldValue::Text);
-        vec![name, path, description, FieldValue::Document(document), FieldValue::strings(tags)]
-    }
-}
-
-impl PlanFields for Role {
-    const FORMS: &'static [(&'static str, Form)] = &[
-        ("name", Form::Text),
-        ("path", Form::Text),
-        ("description", Form::Text),
-        ("max-session-duration", Form::Number),
-        ("permissions-boundary", Form::TextOrNull),
-        ("tags", Form::StringMap),
-        ("trust", Form::Document),
-        ("attached", Form::Texts),
-        ("inline", Form::Documents),
-    ];
-
-    fn values(&self) -> Vec<FieldValue<'_>> {
-        let Self { name, path, description, max_session_duration, permissions_boundary, tags, trust, attached, inline } =
-            self;
-        let [name, path, description] = [name.as_str(), path.as_str(), description].map(FieldValue::Text);
-        let inline = inline.iter().map(|(name, document)| (name.as_str(), FieldValue::Document(document)));
-        vec![
-            name,
-            path,
-            description,
-            FieldValue::Number(*max_session_duration),
-            permissions_boundary.as_ref().map_or(FieldValue::Null, |arn| FieldValue::Text(arn.as_str())),
-            FieldValue::strings(tags),
-            FieldValue::Document(trust),
-            FieldValue::Texts(attached.iter().map(PolicyArn::as_str).collect()),
-            FieldValue::Map(inline.collect()),
-        ]
-    }
-}
-
-impl PlanFields for ServiceAccount {
-    const FORMS: &'static [(&'static str, Form)] = &[
-        ("namespace", Form::Text),
-        ("name", Form::Text),
-        ("labels", Form::StringMap),
-        ("annotations", Form::StringMap),
-    ];
-
-    fn values(&self) -> Vec<FieldValue<'_>> {
-        let Self { namespace, name, labels, annotations } = self;
-        let [namespace, name] = [namespace.as_str(), name.as_str()].map(FieldValue::Text);
-        vec![namespace, name, FieldValue::strings(labels), FieldValue::strings(annotations)]
-    }
 }
 
 /// The whole object as JSON.
@@ -152,30 +90,8 @@ pub(crate) fn json<T: PlanFields>(item: &T) -> Value {
     T::FORMS.iter().zip(item.values()).map(|((name, _), value)| ((*name).to_owned(), value.to_json())).collect()
 }
 
-/// The whole object before and after; `null` where it does not exist.
-pub(crate) fn sides(change: &ResourceChange) -> (Value, Value) {
-    fn both<T: PlanFields>(before: Option<&T>, after: Option<&T>) -> (Value, Value) {
-        (before.map_or(Value::Null, json), after.map_or(Value::Null, json))
-    }
-    match change {
-        ResourceChange::Provider(change) => both(change.before(), change.after()),
-        ResourceChange::Policy(change) => both(change.before(), change.after()),
-        ResourceChange::Role(change) => both(change.before(), change.after()),
-        ResourceChange::ServiceAccount(change) => both(change.before(), change.after()),
-    }
-}
-
 /// The fields that differ, sorted by path. An object that is created or deleted differs in all fields.
-pub(crate) fn changes(change: &ResourceChange) -> Vec<FieldChange> {
-    match change {
-        ResourceChange::Provider(change) => differences(change.before(), change.after()),
-        ResourceChange::Policy(change) => differences(change.before(), change.after()),
-        ResourceChange::Role(change) => differences(change.before(), change.after()),
-        ResourceChange::ServiceAccount(change) => differences(change.before(), change.after()),
-    }
-}
-
-fn differences<T: PlanFields>(before: Option<&T>, after: Option<&T>) -> Vec<FieldChange> {
+pub(crate) fn differences<T: PlanFields>(before: Option<&T>, after: Option<&T>) -> Vec<FieldChange> {
     let [before, after] = [before, after].map(|side| side.map(T::values));
     let mut list = Vec::new();
     for (position, (name, _)) in T::FORMS.iter().enumerate() {

@@ -8,7 +8,6 @@
 pub(crate) mod check;
 
 use super::change::{Action, ResourceChange};
-use super::fields;
 use super::step::{Options, Plan, Refused, Step, Summary, UnknownObject};
 use crate::model::address::Address;
 use crate::model::note::Note;
@@ -134,6 +133,19 @@ pub struct RefusedV2 {
     pub address: String,
     pub why: String,
     pub hint: String,
+    /// The word that `irsa explain` takes. Files of earlier versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+}
+
+impl RefusedV2 {
+    /// The reason, which ends with the word that `irsa explain` takes.
+    pub fn reason(&self) -> String {
+        match &self.word {
+            Some(word) => format!("{} ({word})", self.why),
+            None => self.why.clone(),
+        }
+    }
 }
 
 /// An object that could not be read.
@@ -235,7 +247,7 @@ impl PlanV2 {
             summary: SummaryV2 { create, update, delete, adopt: adopted, unchanged, refused, waiting },
             changes: plan.changes().map(change).collect(),
             refused: plan.refused.iter().map(refusal).collect(),
-            unknown: plan.unknown.iter().map(unseen).collect(),
+            unknown: plan.unknown.iter().map(unknown).collect(),
             notes: plan.notes.iter().map(note).collect(),
             ignored: plan.ignored.iter().filter_map(ignored).collect(),
             plan_digest: String::new(),
@@ -342,7 +354,7 @@ fn sha256(document: &impl Serialize) -> String {
 pub(crate) fn as_created(address: &Address, change: &ResourceChange) -> ChangeV2 {
     self::change(&Step {
         address: address.clone(),
-        fields: fields::changes(change),
+        fields: change.fields(),
         change: change.clone(),
         reasons: Vec::new(),
         parts: Vec::new(),
@@ -351,7 +363,7 @@ pub(crate) fn as_created(address: &Address, change: &ResourceChange) -> ChangeV2
 }
 
 fn change(step: &Step) -> ChangeV2 {
-    let (before, after) = fields::sides(&step.change);
+    let (before, after) = step.change.sides();
     ChangeV2 {
         address: step.address.to_string(),
         action: step.change.action().as_str().to_owned(),
@@ -367,11 +379,11 @@ fn change(step: &Step) -> ChangeV2 {
 }
 
 fn refusal(item: &Refused) -> RefusedV2 {
-    let Refused { address, why, hint } = item.clone();
-    RefusedV2 { address, why, hint }
+    let Refused { address, why, hint, kind } = item.clone();
+    RefusedV2 { address, why, hint, word: Some(kind.word().to_owned()) }
 }
 
-fn unseen(item: &UnknownObject) -> UnknownV2 {
+fn unknown(item: &UnknownObject) -> UnknownV2 {
     let UnknownObject { address, why } = item.clone();
     UnknownV2 { address, why }
 }

@@ -10,6 +10,7 @@ use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::marks::OWNER;
+use crate::model::refusal::{Refusal, RefusalKind};
 use std::collections::{BTreeMap, HashSet};
 
 /// Refuses the steps that a guard forbids.
@@ -31,13 +32,8 @@ pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
 fn gives_up(step: &Step) -> bool {
     step.change.action() == Action::Delete
         || step.parts.iter().any(|part| match &part.call {
-            Call::Kubernetes(_, KubernetesCall::Release { .. }) => true,
             Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
-            Call::Kubernetes(
-                _,
-                KubernetesCall::Create { .. } | KubernetesCall::Apply { .. } | KubernetesCall::Delete { .. },
-            )
-            | Call::Iam(..) => false,
+            call => matches!(call, Call::Kubernetes(_, KubernetesCall::Release { .. })),
         })
 }
 
@@ -45,9 +41,9 @@ fn addresses(draft: &Draft, which: impl Fn(&Step) -> bool) -> Vec<Address> {
     draft.steps.values().filter(|step| which(step)).map(|step| step.address.clone()).collect()
 }
 
-fn refuse(draft: &mut Draft, addresses: Vec<Address>, why: &str, hint: &str) {
+fn refuse(draft: &mut Draft, addresses: Vec<Address>, refusal: &Refusal) {
     for address in addresses {
-        draft.refuse_step(&address, why, hint);
+        draft.refuse_step(&address, refusal.clone());
     }
 }
 
@@ -58,14 +54,7 @@ fn reused_owner(draft: &mut Draft) {
     }
     let why = "nothing that is declared exists, yet objects of this owner do: `owner` may be another configuration's";
     let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
-    refuse(draft, addresses(draft, gives_up), why, hint);
-}
-
-fn place(step: &Step) -> Option<Place<Key>> {
-    step.parts.first().map(|part| match &part.call {
-        Call::Iam(account, _) => Place::Account(account.clone()),
-        Call::Kubernetes(cluster, _) => Place::Cluster(cluster.clone()),
-    })
+    refuse(draft, addresses(draft, gives_up), &RefusalKind::OwnerReused.because(why, hint));
 }
 
 /// The plan gives up every object that irsa manages in an account or a cluster, and changes nothing else there.
@@ -79,10 +68,11 @@ fn emptied_places(draft: &mut Draft) {
     }
     for (emptied, addresses) in owned {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(gives_up));
-        let some_come = || draft.steps.values().any(|step| !gives_up(step) && place(step).as_ref() == Some(&emptied));
+        let some_come = || draft.steps.values().any(|step| !gives_up(step) && step.place() == Some(emptied.as_ref()));
         if all_go && !some_come() {
             let why = format!("everything that is ours in {emptied} would go");
-            refuse(draft, addresses, &why, "if that is meant, use `--destroy` (with `--only` for a part)");
+            let hint = "if that is meant, use `--destroy` (with `--only` for a part)";
+            refuse(draft, addresses, &RefusalKind::Everything.because(why, hint));
         }
     }
 }
@@ -92,11 +82,14 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
     let deletes = addresses(draft, |step| step.change.action() == Action::Delete);
     if deletes.len() > limit.value {
         let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
-        refuse(draft, deletes, &why, "check that they are meant, then use `--force`");
+        refuse(draft, deletes, &RefusalKind::MaxDelete.because(why, "check that they are meant, then use `--force`"));
     }
 }
 
 fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
+    if draft.steps.is_empty() {
+        return;
+    }
     let guard = &context.desired.guard;
     let existing = draft.ours.len();
     let ours: HashSet<&Address> = draft.ours.iter().map(|(address, _)| address).collect();
@@ -112,6 +105,7 @@ fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
             percent.name,
             percent.value
         );
-        refuse(draft, changing, &why, "check that they are meant, then use `--force`");
+        let hint = "check that they are meant, then use `--force`";
+        refuse(draft, changing, &RefusalKind::MaxChangePercent.because(why, hint));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
-use super::draft::{Draft, Objection};
+use super::draft::Draft;
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, IamCall};
@@ -11,6 +11,7 @@ use crate::model::live::{LiveAccount, Observed};
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark, is_mark, is_protected};
 use crate::model::note::Severity;
 use crate::model::origin::Origin;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::StringMap;
 
 /// How many tags a role, policy or provider may have
@@ -58,7 +59,8 @@ impl IamObject<'_> {
         draft.own(&self.address, Place::Account(self.account_key.clone()));
     }
 
-    /// Compares an existing object with its declared state. An object that irsa takes over changes in any case.
+    /// Compares an existing object with its declared state, and counts it if it is irsa's. An object that irsa takes over
+    /// changes in any case.
     pub(crate) fn compare<T: PartialEq + Clone>(
         &self,
         draft: &mut Draft,
@@ -80,17 +82,17 @@ impl IamObject<'_> {
 
     /// Refuses to change an existing object of somebody else: of the owner in its tag, if it has one.
     pub(crate) fn refuse_foreign(&self, draft: &mut Draft, name: &str, owner: Option<String>) {
-        let (why, hint) = if let Some(owner) = owner {
+        let refusal = if let Some(owner) = owner {
             let hint = format!(
                 "use another `name`, or set `adopt-from = \"{owner}\"` once that configuration has released it"
             );
-            (format!("{name} exists and belongs to owner `{owner}`"), hint)
+            RefusalKind::OtherOwner.because(format!("{name} exists and belongs to owner `{owner}`"), hint)
         } else {
             let flag = if self.context.options.report_only { "" } else { " or `--adopt`" };
             let hint = format!("use another `name`, or take it over with `adopt = true`{flag}");
-            (format!("{name} exists and carries no owner"), hint)
+            RefusalKind::NoOwner.because(format!("{name} exists and carries no owner"), hint)
         };
-        draft.refuse(&self.address, why, hint);
+        draft.refuse(&self.address, refusal);
     }
 
     /// The tags that the object should have: the declared ones, irsa's own, and the ignored ones that it has. IAM ignores
@@ -132,11 +134,11 @@ impl IamObject<'_> {
         change: ResourceChange,
         calls: Vec<IamCall>,
         needs: Vec<Address>,
-        objection: Option<Objection>,
+        objection: Option<Refusal>,
     ) {
         self.step(draft, change, calls, needs, vec![delete_reason(self.context)]);
-        if let Some((why, hint)) = objection {
-            draft.refuse_step(&self.address, format!("it is not deleted: {why}"), hint);
+        if let Some(Refusal { why, hint, kind }) = objection {
+            draft.refuse_step(&self.address, kind.because(format!("it is not deleted: {why}"), hint));
         }
     }
 }
@@ -185,7 +187,8 @@ pub(crate) fn note_name_and_path_kept(
         draft.note(address, Severity::Info, "name-kept", Some(origin), text);
     }
     if path != declared_path {
-        let text = format!("the live object keeps its path `{path}`; new ones get `{declared_path}`");
+        let kind = if matches!(address, Address::Role { .. }) { "role" } else { "policy" };
+        let text = format!("the live {kind} keeps its path `{path}`; new ones get `{declared_path}`");
         draft.note(address, Severity::Info, "path-kept", Some(origin), text);
     }
 }
@@ -193,7 +196,7 @@ pub(crate) fn note_name_and_path_kept(
 /// Whether irsa leaves a tag alone: AWS's own tags, and those of `ignore-tags`.
 fn is_ignored_tag(context: &PlanContext<'_>, key: &str) -> bool {
     let lower_case = key.to_lowercase();
-    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.case_insensitive().matches(&lower_case));
+    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.lower_case().matches(&lower_case));
     !is_mark(key) && (lower_case.starts_with("aws:") || listed())
 }
 
@@ -223,8 +226,9 @@ pub(crate) fn without_own_tags(tags: &StringMap) -> StringMap {
     pick(tags, |key, _| !is_mark(key))
 }
 
-fn pick(tags: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
-    tags.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
+/// The entries of a map that `which` accepts.
+pub(crate) fn pick(map: &StringMap, which: impl Fn(&String, &String) -> bool) -> StringMap {
+    map.iter().filter(|(key, value)| which(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Why an undeclared object is deleted.
@@ -234,29 +238,22 @@ pub(crate) fn delete_reason(context: &PlanContext<'_>) -> String {
 
 /// Why the tags of an object forbid its delete: `irsa/prevent-destroy`, or the address of a cluster or an account that
 /// this configuration does not have.
-pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Objection> {
+pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Refusal> {
     if context.options.report_only {
         return None;
     }
     if is_protected(tags) {
-        return Some((
+        return Some(RefusalKind::PreventDestroy.because(
             format!("its live tag `{PREVENT_DESTROY}` forbids it"),
             format!("declare it again, or remove the tag `{PREVENT_DESTROY}` by hand"),
         ));
     }
     let address = tags.get(ADDRESS)?.parse::<Address>().ok()?;
-    let (cluster, account) = match &address {
-        Address::OidcProvider { account, cluster } => (Some(cluster), Some(account)),
-        Address::ServiceAccount { cluster, .. } => (Some(cluster), None),
-        Address::Policy { account, .. } | Address::Orphan { account, .. } => (None, Some(account)),
-        Address::Role { .. } => (None, None),
-    };
-    let missing_cluster = cluster.filter(|key| !context.desired.clusters.contains_key(*key));
-    let missing_account = account.filter(|key| !context.desired.accounts.contains_key(*key));
-    let place = match (missing_cluster, missing_account) {
+    let missing_cluster = address.cluster().filter(|key| !context.desired.clusters.contains_key(*key));
+    let place = match (missing_cluster, address.place()) {
         (Some(key), _) => format!("cluster `{key}`"),
-        (None, Some(key)) => format!("account `{key}`"),
-        (None, None) => return None,
+        (None, Some(Place::Account(key))) if !context.desired.accounts.contains_key(key) => format!("account `{key}`"),
+        _ => return None,
     };
     let hint = match (missing_cluster, &address) {
         (Some(key), Address::OidcProvider { .. }) => {
@@ -265,14 +262,15 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
         // no IAM object but a provider has the address of a cluster: somebody else wrote the tag
         _ => "check that no other configuration has this `owner`, and the key of the account".to_owned(),
     };
-    Some((format!("it is marked as of {place}, which this configuration lacks"), hint))
+    let why = format!("it is marked as of {place}, which this configuration lacks");
+    Some(RefusalKind::OtherConfiguration.because(why, hint))
 }
 
 /// An object that roles may use is not deleted while the roles of the account could not be listed.
-pub(crate) fn roles_unlisted(account: &LiveAccount) -> Option<Objection> {
+pub(crate) fn roles_unlisted(account: &LiveAccount) -> Option<Refusal> {
     let Observed::Unknown(why) = &account.role_list else { return None };
-    Some((
+    Some(RefusalKind::UnlistedRoles.because(
         format!("the account's roles could not be listed: {why}"),
-        "allow `iam:ListRoles`, `iam:ListPolicies` and `iam:ListOpenIDConnectProviders`, then plan again".to_owned(),
+        "allow `iam:ListRoles`, `iam:ListPolicies` and `iam:ListOpenIDConnectProviders`, then plan again",
     ))
 }

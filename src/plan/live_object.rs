@@ -1,6 +1,7 @@
 //! Finds the live object of an address.
 
 use super::change::{Change, ResourceChange};
+use super::providers::of_issuer;
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::Desired;
 use crate::model::live::{Live, LiveAccount, Observed};
@@ -50,11 +51,11 @@ fn find(address: &Address, desired: &Desired, live: &Live) -> Option<LiveObject>
         }
         Address::Policy { account, key } => {
             let declared = desired.policies.get(&(account.clone(), key.clone()))?;
-            policy(live.accounts.get(account)?, &declared.name.case_insensitive())
+            policy(live.accounts.get(account)?, &declared.name.lower_case())
         }
         Address::Role { key } => {
             let declared = desired.roles.get(key)?;
-            role(live.accounts.get(&declared.account)?, &declared.name.case_insensitive())
+            role(live.accounts.get(&declared.account)?, &declared.name.lower_case())
         }
         Address::ServiceAccount { cluster, namespace, name } => {
             let (namespace, name) = (namespace.clone(), name.clone());
@@ -78,8 +79,8 @@ fn find(address: &Address, desired: &Desired, live: &Live) -> Option<LiveObject>
 }
 
 fn provider(account: &LiveAccount, host_path: &str) -> LiveObject {
-    let found = account.providers.iter().find(|(arn, _)| arn.host_path() == host_path);
-    LiveObject::of(found.and_then(|(_, live)| live.present()).map(|live| &live.provider), ResourceChange::Provider)
+    let found = of_issuer(account, host_path).and_then(Observed::present);
+    LiveObject::of(found.map(|live| &live.provider), ResourceChange::Provider)
 }
 
 fn policy(account: &LiveAccount, lower_case: &str) -> LiveObject {
@@ -92,9 +93,5 @@ fn role(account: &LiveAccount, lower_case: &str) -> LiveObject {
         return LiveObject::of(Some(&live.role), |change| ResourceChange::Role(Box::new(change)));
     }
     let mut listed = account.role_list.present().into_iter().flatten();
-    if listed.any(|summary| summary.name.case_insensitive() == lower_case) {
-        LiveObject::Listed
-    } else {
-        LiveObject::Absent
-    }
+    if listed.any(|summary| summary.name.lower_case() == lower_case) { LiveObject::Listed } else { LiveObject::Absent }
 }

@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::{policies, providers};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
-use crate::model::desired::{Attachment, Binding, Boundary, Role};
+use crate::model::desired::{Binding, Boundary, Role};
 use crate::model::live::Observed;
 use crate::model::note::Note;
 use crate::model::pattern::Pattern;
@@ -31,7 +31,8 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
                 providers::not_ready_in_other_shard(context, account, cluster, address)
             }
             Address::Policy { account, key } => policies::not_ready_in_other_shard(context, account, key, address),
-            Address::Role { .. } | Address::ServiceAccount { .. } | Address::Orphan { .. } => None,
+            // a role depends on nothing else
+            _ => None,
         };
         if let Some(blocked_by) = blocked_by {
             draft.hold(address, blocked_by);
@@ -48,18 +49,15 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 /// The declared policies that are the boundary of a role, live or declared.
 fn boundaries(context: &PlanContext<'_>, role: &Role) -> Vec<Address> {
     let account = context.account(&role.account);
-    let live = account.and_then(|account| account.roles.get(&role.name.case_insensitive())?.present());
+    let live = account.and_then(|account| account.roles.get(&role.name.lower_case())?.present());
     let live = live.and_then(|live| live.role.permissions_boundary.as_ref());
     let declared = match &role.permissions_boundary {
         Boundary::Policy(arn) => Some(arn),
         Boundary::Undeclared | Boundary::None => None,
     };
     let is_boundary = |arn: &PolicyArn| live == Some(arn) || declared == Some(arn);
-    let policies = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
-    let boundaries = policies.filter(|(account, key)| {
-        context.attachment_arn(account, &Attachment::Declared(key.clone())).as_ref().is_some_and(is_boundary)
-    });
-    boundaries.map(|(account, key)| Address::Policy { account: account.clone(), key: key.clone() }).collect()
+    let policies = context.declared_policies(&role.account);
+    policies.filter(|(_, arn)| is_boundary(arn)).map(|(address, _)| address).collect()
 }
 
 /// Whether a role of another shard already trusts the ServiceAccount of a binding.
@@ -92,7 +90,10 @@ pub(crate) fn role_ready(context: &PlanContext<'_>, address: &Address, role: &Ro
 /// The roles of other shards that certainly do not exist, by ARN, with the reason to wait for them.
 pub(crate) fn absent_roles(context: &PlanContext<'_>) -> BTreeMap<String, (Address, String)> {
     let mut absent = BTreeMap::new();
-    for (key, role) in context.desired.roles.iter().filter(|_| context.scope.is_some()) {
+    if context.scope.is_none() {
+        return absent;
+    }
+    for (key, role) in &context.desired.roles {
         let address = Address::role(key);
         let listed = context.account(&role.account).is_some_and(|account| account.role_list.present().is_some());
         if listed && !context.has(&address) && context.listed_role(role).is_none() {

@@ -2,7 +2,8 @@
 
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
-use super::draft::{BlockedBy, Draft, Objection};
+use super::draft::{BlockedBy, Draft};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::iam::{
     FORGET, IamObject, Ownership, delete_forbidden_by_tags, listed, note_name_and_path_kept, tag_calls,
     without_own_tags,
@@ -12,6 +13,7 @@ use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::desired;
 use crate::model::live::{LivePolicy, Observed};
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::{ManagedPolicy, Role, StringMap};
 
 /// Plans every declared policy.
@@ -26,7 +28,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             continue;
         };
         let object = IamObject { context, address, account_key, account };
-        let found = context.policy_by_name(account_key, &policy.name.case_insensitive());
+        let found = context.policy_by_name(account_key, &policy.name.lower_case());
         match (found, listed(found.map(|(_, live)| live), &account.policies_listed)) {
             (Some((arn, _)), Observed::Present(live)) => existing(draft, &object, policy, arn, live),
             (_, Observed::Unknown(why)) => draft.object_unknown(&object.address, why),
@@ -90,7 +92,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
     }
     if too_large {
         let why = format!("it has {size} characters, the quota is {}", quotas.managed_size);
-        draft.refuse_step(address, why, "split it into two policies");
+        draft.refuse_step(address, RefusalKind::PolicySize.because(why, "split it into two policies"));
     }
 }
 
@@ -151,7 +153,7 @@ pub(crate) fn not_ready_in_other_shard(
     address: &Address,
 ) -> Option<BlockedBy> {
     let declared = context.desired.policies.get(&(account.clone(), key.clone()))?;
-    let live = context.policy_by_name(account, &declared.name.case_insensitive()).map(|(_, live)| live);
+    let live = context.policy_by_name(account, &declared.name.lower_case()).map(|(_, live)| live);
     match listed(live, &context.account(account)?.policies_listed) {
         Observed::Present(live) if live.policy.document == declared.document => None,
         Observed::Unknown(_) => Some(BlockedBy::Unknown),
@@ -167,7 +169,7 @@ pub(crate) fn hold_change_of_other_shard(
     address: &Address,
 ) {
     let Some(declared) = context.desired.policies.get(&(account.clone(), key.clone())) else { return };
-    let found = context.policy_by_name(account, &declared.name.case_insensitive());
+    let found = context.policy_by_name(account, &declared.name.lower_case());
     let Some((arn, Observed::Present(live))) = found else { return };
     let (from, to) = (live.policy.document.clone(), declared.document.clone());
     let after = ManagedPolicy { document: to.clone(), ..live.policy.clone() };
@@ -224,9 +226,9 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: 
     object.delete(draft, ResourceChange::Policy(Change::Delete { before }), calls, needs, objection);
 }
 
-fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Objection> {
+fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Refusal> {
     (live.uses() > detached).then(|| {
-        (
+        RefusalKind::StillAttached.because(
             format!("it is attached {} times, this plan detaches {detached}", live.uses()),
             format!(
                 "see `aws iam list-entities-for-policy --policy-arn {arn}` and detach it there, or leave the policy \
@@ -234,4 +236,20 @@ fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize
             ),
         )
     })
+}
+
+impl PlanFields for ManagedPolicy {
+    const FORMS: Forms = &[
+        ("name", Form::Text),
+        ("path", Form::Text),
+        ("description", Form::Text),
+        ("document", Form::Document),
+        ("tags", Form::StringMap),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { name, path, description, document, tags } = self;
+        let [name, path, description] = [name.as_str(), path.as_str(), description].map(FieldValue::Text);
+        vec![name, path, description, FieldValue::Document(document), FieldValue::strings(tags)]
+    }
 }

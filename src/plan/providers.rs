@@ -2,7 +2,8 @@
 
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
-use super::draft::{BlockedBy, Draft, Objection};
+use super::draft::{BlockedBy, Draft};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::iam::{
     FORGET, IamObject, delete_forbidden_by_tags, delete_reason, listed, roles_unlisted, tag_calls, without_own_tags,
 };
@@ -11,6 +12,7 @@ use crate::model::address::{Address, OrphanKind};
 use crate::model::call::IamCall;
 use crate::model::live::{LiveAccount, LiveProvider, Observed};
 use crate::model::note::Severity;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::{Provider, StringMap};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +107,7 @@ pub(crate) fn of_issuer<'l>(account: &'l LiveAccount, issuer: &str) -> Option<&'
 }
 
 /// Why roles must keep their trust in this issuer: irsa manages its provider, and no declared cluster has it.
-pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Objection> {
+pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Refusal> {
     if context.cluster_of(issuer).is_some() {
         return None;
     }
@@ -113,9 +115,9 @@ pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &s
     let provider = match listed(of_issuer(live, issuer), &live.providers_listed) {
         Observed::Present(provider) => provider,
         Observed::Unknown(why) => {
-            return Some((
+            return Some(RefusalKind::UnreadIssuer.because(
                 format!("trust in issuer `{issuer}` would be lost while the owner of its provider is unknown: {why}"),
-                "allow `iam:ListOpenIDConnectProviders` and `iam:GetOpenIDConnectProvider`, then plan again".to_owned(),
+                "allow `iam:ListOpenIDConnectProviders` and `iam:GetOpenIDConnectProvider`, then plan again",
             ));
         }
         Observed::Absent => return None,
@@ -127,14 +129,14 @@ pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &s
     if let Some(cluster) = cluster.as_ref().filter(|cluster| context.desired.clusters.contains_key(*cluster)) {
         return match context.issuer(cluster) {
             Issuer::Known(_) | Issuer::Gone(_) => None,
-            Issuer::Missing | Issuer::Unknown(_) => Some((
+            Issuer::Missing | Issuer::Unknown(_) => Some(RefusalKind::UnreadIssuer.because(
                 format!("trust in issuer `{issuer}` would be lost while its cluster `{cluster}` cannot be read"),
                 format!("make `{cluster}` readable, or declare it `state = \"gone\"` if it was deleted"),
             )),
         };
     }
     let cluster = cluster.map_or_else(|| "NAME".to_owned(), |cluster| cluster.to_string());
-    Some((
+    Some(RefusalKind::UndeclaredIssuer.because(
         format!("trust in issuer `{issuer}`, which no declared cluster has, would go"),
         format!("declare `[clusters.{cluster}]` with `state = \"gone\"` and `issuer = \"https://{issuer}\"` first"),
     ))
@@ -194,7 +196,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
     let users = TrustingRoles::of(draft, object, arn);
     let kept_by_role = || {
         let name = users.staying.as_ref()?;
-        Some((format!("role `{name}` trusts it"), "change that role's trust first".to_owned()))
+        Some(RefusalKind::StillTrusted.because(format!("role `{name}` trusts it"), "change that role's trust first"))
     };
     let objection = delete_forbidden_by_tags(context, &before.tags)
         .or_else(|| roles_unlisted(object.account))
@@ -212,11 +214,11 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
 }
 
 /// A role entry that could not be parsed may trust any provider.
-fn malformed_role(account: &LiveAccount) -> Option<Objection> {
+fn malformed_role(account: &LiveAccount) -> Option<Refusal> {
     let entry = account.malformed.iter().find(|entry| entry.kind == OrphanKind::Role)?;
-    Some((
+    Some(RefusalKind::MayBeTrusted.because(
         format!("role `{}` may trust it: {}", entry.name, entry.why),
-        "find out what that role is, and delete it".to_owned(),
+        "find out what that role is, and delete it",
     ))
 }
 
@@ -239,7 +241,7 @@ impl TrustingRoles {
             if !summary.trust.federated_issuers().contains(arn.host_path()) {
                 continue;
             }
-            let lower_case = summary.name.case_insensitive();
+            let lower_case = summary.name.lower_case();
             let role = context.role_address(object.account_key, &lower_case, summary.name.as_str());
             let leaves = draft.steps.get(&role).and_then(|step| step.change.of_role()).is_some_and(|change| {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
@@ -269,5 +271,15 @@ impl TrustingRoles {
         let names = self.foreign.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         let (roles, trust) = if self.foreign.len() == 1 { ("role", "trusts") } else { ("roles", "trust") };
         format!("{roles} {names}{more} of others {trust} it: irsa removes its tags and keeps it")
+    }
+}
+
+impl PlanFields for Provider {
+    const FORMS: Forms = &[("url", Form::Text), ("audiences", Form::Texts), ("tags", Form::StringMap)];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { url, audiences, tags } = self;
+        let audiences = audiences.iter().map(String::as_str).collect();
+        vec![FieldValue::Text(url), FieldValue::Texts(audiences), FieldValue::strings(tags)]
     }
 }

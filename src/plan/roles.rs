@@ -6,7 +6,8 @@ pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address};
-use super::draft::{BlockedBy, Draft, Objection};
+use super::draft::{BlockedBy, Draft};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::iam::{IamObject, Ownership, note_name_and_path_kept};
 use super::providers::trust_to_keep;
 use crate::ids::PolicyArn;
@@ -14,6 +15,7 @@ use crate::model::address::Address;
 use crate::model::desired::{self, Attachment, Boundary};
 use crate::model::live::{LiveRole, Observed, Quotas};
 use crate::model::pattern::any_matches;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::Role;
 use crate::policy::{PolicyDocument, budget, trust};
 use std::collections::BTreeSet;
@@ -29,7 +31,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             return draft.hold(&address, BlockedBy::Unknown);
         };
         let object = IamObject { context, address, account_key: &role.account, account };
-        match account.roles.get(&role.name.case_insensitive()) {
+        match account.roles.get(&role.name.lower_case()) {
             Some(Observed::Present(live)) => existing(draft, &object, role, live),
             Some(Observed::Absent) => missing(draft, &object, role),
             Some(Observed::Unknown(why)) => draft.object_unknown(&object.address, why.clone()),
@@ -72,13 +74,13 @@ fn missing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role) {
         Err((BlockedBy::Unknown, why)) => return draft.object_unknown(&object.address, why),
         Err((_, why)) => {
             let hint = "correct the cluster's `name`, `region` and `account`, or declare it `state = \"gone\"`";
-            return draft.refuse(&object.address, why, hint);
+            return draft.refuse(&object.address, RefusalKind::MissingCluster.because(why, hint));
         }
     };
     let after = wanted(object, role, None, trust);
     let quotas = &object.account.quotas;
-    if let Some((why, hint)) = missing_policy(object, role, None).or_else(|| over_quota(&after, quotas)) {
-        return draft.refuse(&object.address, why, hint);
+    if let Some(refusal) = missing_policy(object, role, None).or_else(|| over_quota(&after, quotas)) {
+        return draft.refuse(&object.address, refusal);
     }
     let calls = calls::create(&after);
     let reasons = vec![format!("declared at {}", role.origin), trust_size(&after, quotas)];
@@ -117,8 +119,8 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
         let needs = if refusal.is_none() { needs(context, role, before, &after) } else { Vec::new() };
         object.step(draft, change, calls, needs, reasons);
     }
-    if let Some((why, hint)) = refusal {
-        return draft.refuse_step(address, why, hint);
+    if let Some(refusal) = refusal {
+        return draft.refuse_step(address, refusal);
     }
     let names = (before.name.as_str(), role.name.as_str());
     let paths = (before.path.as_str(), role.path.as_str());
@@ -131,12 +133,12 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
 }
 
 /// The role needs another path, and IAM cannot move a role.
-fn path_differs(role: &desired::Role, before: &Role) -> Option<Objection> {
+fn path_differs(role: &desired::Role, before: &Role) -> Option<Refusal> {
     (role.path_declared && role.path != before.path).then(|| {
         let (live, declared) = (&before.path, &role.path);
-        (
+        RefusalKind::RolePath.because(
             format!("the live role has path `{live}`, declared is `{declared}`, and IAM cannot move a role"),
-            "declare the live path, or give the role a new `name`".to_owned(),
+            "declare the live path, or give the role a new `name`",
         )
     })
 }
@@ -147,21 +149,16 @@ fn lost_issuer(
     role: &desired::Role,
     before: &PolicyDocument,
     after: &PolicyDocument,
-) -> Option<Objection> {
+) -> Option<Refusal> {
     let kept = after.federated_issuers();
     let before = before.federated_issuers();
     before.difference(&kept).find_map(|issuer| trust_to_keep(context, &role.account, issuer))
 }
 
 /// The role would get a policy, by its ARN, that does not exist.
-fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Objection> {
+fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Refusal> {
     let context = object.context;
-    let is_declared = |arn: &PolicyArn| {
-        let mut keys = context.desired.policies.keys().filter(|(account, _)| *account == role.account);
-        keys.any(|(account, key)| {
-            context.attachment_arn(account, &Attachment::Declared(key.clone())).as_ref() == Some(arn)
-        })
-    };
+    let is_declared = |arn: &PolicyArn| context.declared_policies(&role.account).any(|(_, other)| other == *arn);
     let is_missing =
         |arn: &PolicyArn| object.account.foreign_policies.get(arn) == Some(&Observed::Absent) && !is_declared(arn);
     let attached = role.attach.iter().filter_map(|attachment| match attachment {
@@ -176,31 +173,32 @@ fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&
     let boundary = boundary.filter(|(arn, _)| before.and_then(|role| role.permissions_boundary.as_ref()) != Some(*arn));
     let (arn, what) = attached.chain(boundary).find(|(arn, _)| is_missing(arn))?;
     let origin = role.policy_origins.get(arn).unwrap_or(&role.origin);
-    Some((
+    Some(RefusalKind::NoPolicy.because(
         format!("policy `{arn}`, {what} at {origin}, does not exist"),
-        "correct the ARN, or create the policy first; one of yours can be declared under `[policies]`".to_owned(),
+        "correct the ARN, or create the policy first; one of yours can be declared under `[policies]`",
     ))
 }
 
 /// The role would exceed a quota of AWS.
-fn over_quota(after: &Role, quotas: &Quotas) -> Option<Objection> {
+fn over_quota(after: &Role, quotas: &Quotas) -> Option<Refusal> {
     let size = after.trust.size();
     if after.trust.statements().is_empty() && after.trust.is_parsed() {
         let hint = "bind it to a ServiceAccount, or remove the role";
-        return Some(("its trust policy would have no statement".to_owned(), hint.to_owned()));
+        return Some(RefusalKind::NoTrust.because("its trust policy would have no statement", hint));
     }
     if let Some(advice) = budget::trust_advice(size, quotas.trust_size) {
-        return Some((format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size), advice));
+        let why = format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size);
+        return Some(RefusalKind::TrustSize.because(why, advice));
     }
     let attached = after.attached.len();
     if attached > quotas.attached_per_role {
         let why = format!("it has {attached} attached policies, the quota is {}", quotas.attached_per_role);
-        return Some((why, "merge policies, or ask AWS for a higher quota".to_owned()));
+        return Some(RefusalKind::AttachedPolicies.because(why, "merge policies, or ask AWS for a higher quota"));
     }
     let inline: usize = after.inline.values().map(PolicyDocument::size).sum();
     if inline > quotas.inline_size {
         let why = format!("its inline policies have {inline} characters, the quota is {}", quotas.inline_size);
-        return Some((why, "move statements into a policy under `[policies]`".to_owned()));
+        return Some(RefusalKind::InlineSize.because(why, "move statements into a policy under `[policies]`"));
     }
     None
 }
@@ -224,4 +222,36 @@ fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: 
         (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
     });
     providers.chain(policies).collect()
+}
+
+impl PlanFields for Role {
+    const FORMS: Forms = &[
+        ("name", Form::Text),
+        ("path", Form::Text),
+        ("description", Form::Text),
+        ("max-session-duration", Form::Number),
+        ("permissions-boundary", Form::TextOrNull),
+        ("tags", Form::StringMap),
+        ("trust", Form::Document),
+        ("attached", Form::Texts),
+        ("inline", Form::Documents),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { name, path, description, max_session_duration, permissions_boundary, tags, trust, attached, inline } =
+            self;
+        let [name, path, description] = [name.as_str(), path.as_str(), description].map(FieldValue::Text);
+        let inline = inline.iter().map(|(name, document)| (name.as_str(), FieldValue::Document(document)));
+        vec![
+            name,
+            path,
+            description,
+            FieldValue::Number(*max_session_duration),
+            permissions_boundary.as_ref().map_or(FieldValue::Null, |arn| FieldValue::Text(arn.as_str())),
+            FieldValue::strings(tags),
+            FieldValue::Document(trust),
+            FieldValue::Texts(attached.iter().map(PolicyArn::as_str).collect()),
+            FieldValue::Map(inline.collect()),
+        ]
+    }
 }

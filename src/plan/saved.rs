@@ -1,7 +1,6 @@
 //! Applies a saved plan: compares it with a fresh plan, and keeps only the steps that both contain.
 
 use super::change::Action;
-use super::fields;
 use super::file::check::{alike, empty, leaf, leaves};
 use super::file::{ChangeV2, PlanV2};
 use super::live_object::{self, LiveObject};
@@ -94,7 +93,7 @@ impl<'a> Comparison<'a> {
 
     /// Both plans must lead to the same object, and each field that changes must have its old or its new value.
     fn same_change(&self, change: &ChangeV2, step: &Step) -> Result<(), String> {
-        let sides = fields::sides(&step.change);
+        let sides = step.change.sides();
         let [was, saved, is, fresh] = [&change.before, &change.after, &sides.0, &sides.1].map(leaves);
         let named = change.fields.iter().map(|field| &field.path).chain(step.fields.iter().map(|field| &field.path));
         let named: BTreeSet<&str> = named.map(String::as_str).collect();
@@ -130,19 +129,19 @@ impl<'a> Comparison<'a> {
     fn check_missing(&self, change: &ChangeV2) -> Result<(), String> {
         let fresh = self.fresh;
         if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
-            return Err(refused.why.clone());
+            return Err(refused.reason());
         }
         // nothing is planned in an account or cluster that is refused
         let known = |address: &str| self.saved.refused.iter().any(|item| item.address == address);
         let is_place = |address: &str| ["account/", "cluster/"].iter().any(|prefix| address.starts_with(prefix));
         if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
-            return Err(format!("`{}` cannot be used: {}", place.address, place.why));
+            return Err(format!("`{}` cannot be used: {}", place.address, place.reason()));
         }
-        if let Some(unseen) = fresh.unknown.iter().find(|item| item.address == change.address) {
-            return Err(format!("it could not be seen: {}", unseen.why));
+        if let Some(unknown) = fresh.unknown.iter().find(|item| item.address == change.address) {
+            return Err(format!("it could not be read: {}", unknown.why));
         }
         if !fresh.complete() {
-            return Err("it could not be seen".to_owned());
+            return Err("it could not be read".to_owned());
         }
         if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
             return Err("it waits for others now".to_owned());
@@ -161,7 +160,7 @@ impl<'a> Comparison<'a> {
         }
         let settled = self.settled.contains(&change.address);
         let object = match live_object::object(&address, self.desired, self.live) {
-            LiveObject::Read(object) => fields::sides(&object).1,
+            LiveObject::Read(object) => object.sides().1,
             // its owner and its fields are unknown
             LiveObject::Listed => return change.action != Action::Delete.as_str() && only_removes(change),
             LiveObject::Absent => return !settled && only_removes(change),
@@ -172,7 +171,7 @@ impl<'a> Comparison<'a> {
             let theirs = |path: &str| self.others_may_change(&address, path, leaf(&then, path), leaf(&is, path));
             let named = |path: &str| change.fields.iter().any(|field| field.path == path);
             // another field manager may still own a field of a ServiceAccount that irsa has released
-            let released = |value: &Value| value.is_null() && matches!(address, Address::ServiceAccount { .. });
+            let released = |value: &Value| value.is_null() && address.is_in_cluster();
             return change.fields.iter().all(|field| has(&field.path) || released(&field.after))
                 && then.keys().all(|path| has(path) || !named(path) && theirs(path));
         }

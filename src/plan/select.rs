@@ -10,6 +10,7 @@ use crate::model::address::{Address, Place};
 use crate::model::desired::Manage;
 use crate::model::marks::OWNER;
 use crate::model::pattern::Pattern;
+use crate::model::refusal::RefusalKind;
 use std::collections::{BTreeSet, HashMap};
 
 /// Drops everything that the globs do not select. Returns the globs that select nothing.
@@ -20,7 +21,9 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
     let known: BTreeSet<&Address> =
         draft.steps.keys().chain(draft.held.keys()).chain(&draft.matching).chain(&draft.noted).collect();
-    let known: Vec<(&Address, String)> = known.into_iter().map(|address| (address, address.to_string())).collect();
+    // policies of other shards are held too
+    let known = known.into_iter().filter(|address| context.has(address));
+    let known: Vec<(&Address, String)> = known.map(|address| (address, address.to_string())).collect();
     let selects_known = |pattern: &Pattern| known.iter().any(|(_, text)| pattern.matches(text));
     let unmatched = patterns
         .iter()
@@ -65,8 +68,7 @@ fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Addre
                 Address::Role { key } => {
                     open.extend(context.desired.roles.get(key).into_iter().flat_map(|role| context.dependencies(role)));
                 }
-                Address::ServiceAccount { .. } => open.extend(roles.remove(&address).into_iter().flatten()),
-                Address::OidcProvider { .. } | Address::Policy { .. } | Address::Orphan { .. } => {}
+                other => open.extend(roles.remove(other).into_iter().flatten()),
             }
         }
         selected.insert(address);
@@ -92,7 +94,7 @@ fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
         .collect();
     for (address, need) in dangling {
         let why = format!("`{need}` depends on it and is not selected");
-        draft.refuse_step(&address, why, format!("add `--only '{need}'`"));
+        draft.refuse_step(&address, RefusalKind::NotSelected.because(why, format!("add `--only '{need}'`")));
     }
 }
 
@@ -101,16 +103,12 @@ fn places(context: &PlanContext<'_>, selected: &BTreeSet<Address>) -> BTreeSet<S
     let mut places = BTreeSet::new();
     for address in selected {
         places.extend(address.place().map(|place| place.to_string()));
-        match address {
-            Address::OidcProvider { cluster, .. } => {
-                places.insert(Place::Cluster(cluster).to_string());
-            }
-            Address::Role { key } => {
-                let Some(role) = context.desired.roles.get(key) else { continue };
-                places.insert(Place::Account(&role.account).to_string());
-                places.extend(role.bindings.iter().map(|binding| Place::Cluster(&binding.cluster).to_string()));
-            }
-            Address::Policy { .. } | Address::ServiceAccount { .. } | Address::Orphan { .. } => {}
+        places.extend(address.cluster().map(|cluster| Place::Cluster(cluster).to_string()));
+        if let Address::Role { key } = address
+            && let Some(role) = context.desired.roles.get(key)
+        {
+            places.insert(Place::Account(&role.account).to_string());
+            places.extend(role.bindings.iter().map(|binding| Place::Cluster(&binding.cluster).to_string()));
         }
     }
     places

@@ -5,7 +5,8 @@ pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
 use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
-use super::draft::{BlockedBy, Draft, Objection};
+use super::draft::{BlockedBy, Draft};
+use super::fields::{FieldValue, Form, Forms, PlanFields};
 use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
@@ -16,6 +17,7 @@ use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::note::Severity;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::ServiceAccount;
 use field_ownership::{Conflict, FieldOwnership, MetaField, UNTRACKED};
 
@@ -157,13 +159,12 @@ impl Fate {
 impl Comparison<'_> {
     fn fate(&self, field: MetaField<'_>) -> Fate {
         let own = self.ownership.is_own(field);
-        let other_owners = self.ownership.other_owners(field);
         if has(&self.wanted, field) {
             Fate::Declared
-        } else if own && other_owners.is_empty() {
+        } else if own && self.ownership.known_owners(field).next().is_none() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
         } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
-            self.undeclared(field, &other_owners)
+            self.undeclared(field)
         } else if own {
             Fate::Shared
         } else {
@@ -175,9 +176,9 @@ impl Comparison<'_> {
     /// set by hand or by nobody known. Another manager (Helm, `kubectl apply`) would set it again: it stays, unless it is
     /// an audience that the role does not trust. It also stays if it is harmless and irsa did not create the object, since
     /// it may be older than the owner label.
-    fn undeclared(&self, field: MetaField<'_>, other_owners: &[&str]) -> Fate {
+    fn undeclared(&self, field: MetaField<'_>) -> Fate {
         let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
-        let by_hand = other_owners.iter().all(|manager| is_interactive(manager));
+        let by_hand = self.ownership.known_owners(field).all(is_interactive);
         // an admission policy leaves no record where other managers do, and sets the annotation again
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
@@ -213,7 +214,8 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     }
     if let Some(owner) = live.labels.get(OWNER).filter(|_| !ours) {
         let hint = format!("release it in the configuration of owner `{owner}` first (`forget`)");
-        return draft.refuse(address, format!("it carries the label of owner `{owner}`"), hint);
+        let why = format!("it carries the label of owner `{owner}`");
+        return draft.refuse(address, RefusalKind::OwnerLabel.because(why, hint));
     }
     // that irsa created an object is never inferred: also one without other managers may be somebody else's
     let wanted = wanted(item, ownership.is_own(MetaField::Annotation(CREATED)));
@@ -257,16 +259,16 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
         *ours && conflict.manager.starts_with("kubectl") || marked && conflict.manager == UNTRACKED
     };
     let conflict = conflicts.iter().find(|conflict| !is_drift(conflict));
-    if let Some((why, hint)) = refusal(ownership, fates, conflict, options.report_only)
+    if let Some(refusal) = refusal(ownership, fates, conflict, options.report_only)
         && !options.force_conflicts
     {
-        return draft.refuse(&item.address, why, hint);
+        return draft.refuse(&item.address, refusal);
     }
     let is_own = |field: MetaField<'_>| has(wanted, field) || ownership.is_own(field);
-    let is_removed = |field: MetaField<'_>| comparison.fate(field).is_removed();
-    let is_kept = |field: MetaField<'_>| {
-        ownership.is_own(field) && matches!(comparison.fate(field), Fate::Shared | Fate::Harmless)
-    };
+    let fate = |field: MetaField<'_>| fates.iter().find(|(other, _)| *other == field).map(|(_, fate)| *fate);
+    let is_removed = |field: MetaField<'_>| fate(field).is_some_and(Fate::is_removed);
+    let is_kept =
+        |field: MetaField<'_>| ownership.is_own(field) && matches!(fate(field), Some(Fate::Shared | Fate::Harmless));
     let before = ownership.pick(|field| is_own(field) || is_removed(field));
     let kept = ownership.pick(is_kept);
     let mut after = wanted.clone();
@@ -298,17 +300,24 @@ fn refusal(
     fates: &[(MetaField<'_>, Fate)],
     conflict: Option<&Conflict<'_>>,
     report_only: bool,
-) -> Option<Objection> {
+) -> Option<Refusal> {
     if let Some(Conflict { manager, field, value }) = conflict {
         let forced = if report_only { "" } else { ", or take it with `--force-conflicts`" };
         let hint = format!("take the field out of what that manager applies{forced}");
-        return Some((format!("manager `{manager}` holds {field} with the value `{value}`"), hint));
+        let why = format!("manager `{manager}` holds {field} with the value `{value}`");
+        return Some(RefusalKind::FieldConflict.because(why, hint));
     }
     let (field, _) = fates.iter().find(|(_, fate)| *fate == Fate::Conflict)?;
     let value = ownership.value(*field)?;
-    let why = match ownership.other_owners(*field)[..] {
-        [manager, ..] => format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
-        [] => format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
+    let (kind, why) = match ownership.other_owners(*field)[..] {
+        [manager, ..] => (
+            RefusalKind::FieldConflict,
+            format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
+        ),
+        [] => (
+            RefusalKind::UnrecordedManager,
+            format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
+        ),
     };
     // a command that writes nothing has no `--force-conflicts`
     let hint = if report_only {
@@ -316,7 +325,7 @@ fn refusal(
     } else {
         "declare it, remove it where it is set, or have it removed with `--force-conflicts`"
     };
-    Some((why, hint.to_owned()))
+    Some(kind.because(why, hint))
 }
 
 /// Adds a step behind that of the role. A role of another shard must trust the ServiceAccount already.
@@ -338,4 +347,19 @@ fn step(
     }
     let calls = calls.into_iter().map(|call| Call::Kubernetes(cluster.clone(), call));
     draft.step(&item.address, ResourceChange::ServiceAccount(change), calls, needs, reasons);
+}
+
+impl PlanFields for ServiceAccount {
+    const FORMS: Forms = &[
+        ("namespace", Form::Text),
+        ("name", Form::Text),
+        ("labels", Form::StringMap),
+        ("annotations", Form::StringMap),
+    ];
+
+    fn values(&self) -> Vec<FieldValue<'_>> {
+        let Self { namespace, name, labels, annotations } = self;
+        let [namespace, name] = [namespace.as_str(), name.as_str()].map(FieldValue::Text);
+        vec![namespace, name, FieldValue::strings(labels), FieldValue::strings(annotations)]
+    }
 }

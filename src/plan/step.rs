@@ -1,10 +1,12 @@
 //! The plan: options, steps and calls, and what is refused, unknown or waiting.
 
-use super::change::{Action, FieldChange, ResourceChange};
+use super::change::{Action, ResourceChange};
+use super::fields::FieldChange;
 use crate::ids::Key;
-use crate::model::address::Address;
+use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::note::Note;
+use crate::model::refusal::RefusalKind;
 use crate::model::shard::Shard;
 use std::collections::BTreeMap;
 
@@ -93,6 +95,13 @@ pub struct Step {
     pub needs: Vec<Address>,
 }
 
+impl Step {
+    /// The account or cluster that its calls are sent to. None for a step without calls.
+    pub fn place(&self) -> Option<Place<&Key>> {
+        self.parts.first().map(|part| part.call.place())
+    }
+}
+
 /// One call of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -126,6 +135,15 @@ pub struct Refused {
     pub why: String,
     /// What to do next.
     pub hint: String,
+    /// The kind, with the word that `irsa explain` takes.
+    pub kind: RefusalKind,
+}
+
+impl Refused {
+    /// The reason, which ends with the word that `irsa explain` takes.
+    pub fn reason(&self) -> String {
+        format!("{} ({})", self.why, self.kind.word())
+    }
 }
 
 /// An object that could not be read.
@@ -178,7 +196,7 @@ impl Plan {
 
     /// Whether an IAM object differs and waits, so that this run leaves the difference.
     pub fn leaves(&self) -> bool {
-        self.waiting.iter().any(|address| !matches!(address, Address::ServiceAccount { .. }))
+        self.waiting.iter().any(|address| !address.is_in_cluster())
     }
 
     /// The counts. A refused change counts as refused and as its action.

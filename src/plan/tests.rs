@@ -12,6 +12,7 @@ pub(crate) mod laws;
 mod limits;
 mod ordering;
 mod other_shards;
+mod refusals;
 mod reported;
 mod rules;
 mod saved;

@@ -23,6 +23,7 @@ use super::context::PlanContext;
 use super::draft::Draft;
 use super::step::{Part, PartId, Step};
 use crate::model::address::Address;
+use crate::model::refusal::{Refusal, RefusalKind};
 use calls::Calls;
 use edges::Dip;
 use graph::{EdgeReason, Graph};
@@ -66,8 +67,7 @@ struct Order {
 /// Objects that one run cannot change safely.
 struct NoSafeOrder {
     objects: BTreeSet<Address>,
-    why: String,
-    hint: &'static str,
+    refusal: Refusal,
 }
 
 const TWO_STEPS: &str = "apply the change in two steps: first what takes permissions away, then what gives them";
@@ -96,8 +96,8 @@ fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<
                 None => Ok(Order { sorted, graph, dips, without_accounts, at_quota }),
                 Some((object, why)) => Err(NoSafeOrder {
                     objects: BTreeSet::from([calls.objects[object].address.clone()]),
-                    why,
-                    hint: "make room first, in a run of its own, or ask AWS for a higher quota",
+                    refusal: RefusalKind::SizeOnTheWay
+                        .because(why, "make room first, in a run of its own, or ask AWS for a higher quota"),
                 }),
             };
         }
@@ -127,7 +127,7 @@ fn break_cycle(
     if let Some((first, second, _)) =
         courtesy.max_by_key(|(first, second, _)| (calls.rank(*second), calls.rank(*first)))
     {
-        let is_account = |node: &usize| matches!(calls.address_of(*node), Address::ServiceAccount { .. });
+        let is_account = |node: &usize| calls.address_of(*node).is_in_cluster();
         let ends = [*first, *second];
         if ends.iter().any(is_account) {
             without_accounts.extend(ends.iter().filter(|node| !is_account(node)).map(|node| calls.nodes[*node].object));
@@ -139,7 +139,7 @@ fn break_cycle(
         .iter()
         .filter_map(|(.., reason)| match reason {
             EdgeReason::TakeBeforeGive(role) => Some(*role),
-            EdgeReason::Existence | EdgeReason::ChangedDocument | EdgeReason::Courtesy => None,
+            EdgeReason::Required | EdgeReason::ChangedDocument | EdgeReason::Courtesy => None,
         })
         .collect();
     if !denied.is_disjoint(&roles) {
@@ -152,14 +152,14 @@ fn break_cycle(
     let objects: BTreeSet<Address> = cycle.iter().map(|node| calls.address_of(*node).clone()).collect();
     let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
     let all = all.join(", ");
-    let (why, hint) = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Existence) {
+    let refusal = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Required) {
         let why = format!("of {all} each must be there before another one of them");
-        (why, "make one of them first, without what names another")
+        RefusalKind::Circle.because(why, "make one of them first, without what names another")
     } else {
         let why = format!("in no order of the calls on {all} would everybody keep to what they hold before or after");
-        (why, TWO_STEPS)
+        RefusalKind::NoSafeOrder.because(why, TWO_STEPS)
     };
-    Err(NoSafeOrder { objects, why, hint })
+    Err(NoSafeOrder { objects, refusal })
 }
 
 /// Takes the steps out of the draft, and gives them their calls in this order.

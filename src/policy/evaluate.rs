@@ -30,15 +30,15 @@ pub enum Truth {
 }
 
 impl Truth {
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         self.min(other)
     }
 
-    fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         self.max(other)
     }
 
-    fn not(self) -> Self {
+    pub(crate) fn not(self) -> Self {
         match self {
             Self::False => Self::True,
             Self::Unknown => Self::Unknown,
@@ -152,7 +152,7 @@ impl Request {
 
 /// How much of the requested actions or resources a list covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Extent {
+pub enum Covered {
     /// None of them.
     Nothing,
     /// Some, or which ones depends on a variable.
@@ -161,7 +161,7 @@ pub enum Extent {
     Whole,
 }
 
-impl Extent {
+impl Covered {
     /// What the items of a list cover of the request.
     fn of<T>(items: &[T], covers: impl Fn(&T) -> bool, overlaps: impl Fn(&T) -> bool) -> Self {
         if items.iter().any(covers) {
@@ -176,7 +176,7 @@ impl Extent {
     /// What an element covers whose items cover this.
     fn chosen<T: Ord>(self, choice: &Choice<T>) -> Self {
         match (choice, self) {
-            (Choice::Only(_), extent) | (Choice::AllBut(_), extent @ Self::Part) => extent,
+            (Choice::Only(_), covered) | (Choice::AllBut(_), covered @ Self::Part) => covered,
             (Choice::AllBut(_), Self::Whole) => Self::Nothing,
             (Choice::AllBut(_), Self::Nothing) => Self::Whole,
         }
@@ -197,9 +197,9 @@ pub struct Match {
     /// Whether it means the caller.
     pub caller: bool,
     /// How many of the requested actions it covers.
-    pub actions: Extent,
+    pub actions: Covered,
     /// How many of the requested resources it covers.
-    pub resources: Extent,
+    pub resources: Covered,
     /// The conditions that certainly do not hold.
     pub failed: Vec<DecidingCondition>,
     /// The conditions that depend on something unknown.
@@ -218,7 +218,7 @@ impl Match {
     }
 
     /// How near the statement is to applying: the larger, the nearer.
-    fn nearness(&self) -> (bool, Extent, bool, Extent, std::cmp::Reverse<usize>) {
+    fn nearness(&self) -> (bool, Covered, bool, Covered, std::cmp::Reverse<usize>) {
         let failed = std::cmp::Reverse(self.failed.len());
         (self.caller, self.actions, self.failed.is_empty(), self.resources, failed)
     }
@@ -289,7 +289,7 @@ pub fn evaluate<'a>(document: &'a PolicyDocument, request: &Request) -> Evaluati
 
 fn found(statement: &CanonicalStatement, syntax: Syntax, request: &Request) -> Match {
     let action = request.action.to_lowercase();
-    let actions = Extent::of(
+    let actions = Covered::of(
         statement.actions.items(),
         |pattern| covers_as(pattern, Syntax::Literal, &action, Syntax::Literal),
         |pattern| overlap_as(pattern, Syntax::Literal, &action, Syntax::Literal),
@@ -298,7 +298,7 @@ fn found(statement: &CanonicalStatement, syntax: Syntax, request: &Request) -> M
     let resources = statement
         .resources
         .as_ref()
-        .map_or(Extent::Whole, |choice| resource_extent(choice, syntax, &request.resource, &request.keys));
+        .map_or(Covered::Whole, |choice| resources_covered(choice, syntax, &request.resource, &request.keys));
     let (mut failed, mut open) = (Vec::new(), Vec::new());
     for condition in conditions_of(statement) {
         match conditions::holds(condition, syntax, &request.keys) {
@@ -311,7 +311,7 @@ fn found(statement: &CanonicalStatement, syntax: Syntax, request: &Request) -> M
 }
 
 /// Variables are filled in as far as they are known. A variable that the request lacks makes its pattern match nothing.
-fn resource_extent(choice: &Choice<String>, syntax: Syntax, resource: &str, keys: &KnownKeys) -> Extent {
+fn resources_covered(choice: &Choice<String>, syntax: Syntax, resource: &str, keys: &KnownKeys) -> Covered {
     let is_pattern = resource.contains(['*', '?']);
     let patterns: Vec<Filled> =
         choice.items().iter().map(|pattern| conditions::filled(pattern, syntax, keys)).collect();
@@ -326,7 +326,7 @@ fn resource_extent(choice: &Choice<String>, syntax: Syntax, resource: &str, keys
         Filled::Text(text) | Filled::Open(text) => overlap_as(text, Syntax::Variables, resource, Syntax::Literal),
         Filled::Nothing => false,
     };
-    Extent::of(&patterns, covers, overlaps).chosen(choice)
+    Covered::of(&patterns, covers, overlaps).chosen(choice)
 }
 
 fn means(statement: &CanonicalStatement, caller: &Caller) -> bool {

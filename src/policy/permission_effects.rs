@@ -4,6 +4,8 @@
 //! is one item of such a pair. A pair is in another document only if one statement there certainly covers it: a
 //! comparison may report an effect that does not exist, but never misses one.
 
+pub mod pairs;
+
 use super::canonical::{CanonicalStatement, Choice, Effect};
 use super::document::{PolicyDocument, Statement};
 use super::pattern::{self, Syntax, arn_covers, covers_as, overlap_as};
@@ -133,7 +135,7 @@ struct ComparedStatement<'a> {
 }
 
 /// An action or a resource of a statement, or a whole `NotAction` or `NotResource` list.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Item<'a> {
     One(&'a str),
     AllBut(&'a [String]),

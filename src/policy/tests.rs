@@ -9,6 +9,7 @@ mod evaluator;
 mod laws;
 mod mutations;
 mod oracle;
+mod permission_changes;
 mod permission_effects;
 mod published;
 mod spelling;

@@ -1,13 +1,14 @@
 //! Writes findings as SARIF 2.1.0, for code scanning
 //! (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
 //!
-//! GitHub needs a location for every result, takes the fingerprint from `primaryLocationLineHash`, and sorts by
-//! `security-severity`
+//! GitHub needs a location for every result, takes the fingerprint from `primaryLocationLineHash`, sorts by
+//! `security-severity`, and opens alerts for suppressed results too
 //! (<https://docs.github.com/en/code-security/reference/code-scanning/sarif-files/sarif-support-for-code-scanning>).
 
 use super::write_text;
 use crate::explain::{self, Page, Topic};
 use crate::model::origin::file_and_line;
+use crate::model::refusal::RefusalKind;
 use crate::model::sanitize::{printable, scrub};
 use crate::plan::file::{ChangeV2, IgnoredV2, NoteV2, PlanV2};
 use crate::view::declared_at;
@@ -46,6 +47,10 @@ const MOST_RESULTS: usize = 25_000;
 /// The most characters of a description that GitHub accepts.
 const DESCRIPTION_LENGTH: usize = 1024;
 
+/// The base of relative paths: the root of the repository. Every reader knows its own, so the file does not say where it
+/// is (SARIF, section 3.14.14).
+const ROOT: &str = "%SRCROOT%";
+
 /// The rule of an object that differs.
 const DIFFERS: &str = "exit-2";
 
@@ -64,6 +69,8 @@ pub struct SarifResult {
     pub place: Option<(String, usize, Option<usize>)>,
     /// Why it does not count.
     pub ignored: Option<String>,
+    /// Whether it ends the run, by `--deny`: its level is `error` whatever its severity.
+    pub denied: bool,
 }
 
 /// Why a run has no results.
@@ -75,12 +82,17 @@ pub struct SarifFailure(pub String);
 pub fn plan(plan: &PlanV2, top_file: &str, changes: bool, out: &mut dyn Write) -> io::Result<()> {
     let mut results: Vec<SarifResult> = Vec::new();
     for item in &plan.refused {
-        let rule = explain::word_of_refusal(&item.why);
+        let rule = item.word.as_deref().unwrap_or("exit-4");
         let hint = if item.hint.is_empty() { String::new() } else { format!("; {}", item.hint) };
         results.push(result(rule, "high", &item.address, &format!("is refused: {}{hint}", item.why)));
     }
     for item in &plan.unknown {
-        results.push(result("incomplete", "medium", &item.address, &format!("could not be read: {}", item.why)));
+        results.push(result(
+            RefusalKind::Incomplete.word(),
+            "medium",
+            &item.address,
+            &format!("could not be read: {}", item.why),
+        ));
     }
     for change in plan.changes.iter().filter(|_| changes) {
         results.push(of_change(change));
@@ -99,7 +111,7 @@ pub fn plan(plan: &PlanV2, top_file: &str, changes: bool, out: &mut dyn Write) -
 
 fn result(rule: &str, severity: &str, address: &str, text: &str) -> SarifResult {
     let [rule, severity, address, text] = [rule, severity, address, text].map(str::to_owned);
-    SarifResult { rule, severity, address, text, place: None, ignored: None }
+    SarifResult { rule, severity, address, text, place: None, ignored: None, denied: false }
 }
 
 /// File and line of `file:line`.
@@ -155,6 +167,7 @@ pub fn document(
         "runs": [{
             "tool": { "driver": { "name": "irsa", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
             "columnKind": "unicodeCodePoints",
+            "originalUriBaseIds": { ROOT: { "description": { "text": "The root of the repository." } } },
             "invocations": [{ "executionSuccessful": failure.is_none(), "toolExecutionNotifications": notifications }],
             "results": results,
         }],
@@ -192,9 +205,11 @@ fn rule(word: &str) -> Value {
         "shortDescription": { "text": title },
         "fullDescription": { "text": first_paragraph(&text) },
         "help": { "text": text, "markdown": text },
-        "defaultConfiguration": { "level": level(severity) },
         "properties": { "tags": [topic.as_str()] },
     });
+    if score(severity) > 0 {
+        rule["defaultConfiguration"] = json!({ "level": level(severity) });
+    }
     if *topic == Topic::Rule {
         rule["properties"]["tags"] = json!(["security"]);
         rule["properties"]["security-severity"] = json!(format!("{:.1}", f64::from(score(severity)) / 10.0));
@@ -218,14 +233,15 @@ fn level(severity: &str) -> &'static str {
     }
 }
 
-/// Ten times a score in the middle of GitHub's range for the severity.
+/// Ten times a score in the middle of GitHub's range for the severity. 0 for a page without a severity of its own.
 fn score(severity: &str) -> u32 {
     match severity {
         "critical" => 95,
         "high" => 80,
         "medium" => 55,
         "low" => 20,
-        _ => 1,
+        "info" => 1,
+        _ => 0,
     }
 }
 
@@ -233,7 +249,7 @@ fn score(severity: &str) -> u32 {
 /// change with each run: these are told apart by their objects.
 fn fingerprint(result: &SarifResult) -> String {
     let is_refusal = explain::page(&result.rule).is_some_and(|page| page.topic == Topic::Refusal);
-    let by_object = is_refusal || [DIFFERS, explain::ANY_REFUSAL].contains(&result.rule.as_str());
+    let by_object = is_refusal || result.rule == DIFFERS;
     let text = if by_object { "" } else { &result.text };
     let mut hash = Sha256::new();
     for part in [&result.rule, &result.address, text] {
@@ -254,22 +270,24 @@ fn uri(path: &str) -> String {
 }
 
 fn json_result(result: &SarifResult, index: Option<usize>, fingerprint: &str, top_file: &str) -> Value {
-    let SarifResult { rule, severity, address, text, place, ignored } = result;
+    let SarifResult { rule, severity, address, text, place, ignored, denied } = result;
+    let level = if *denied { "error" } else { level(severity) };
     let (file, line, column) = place.clone().unwrap_or_else(|| (top_file.to_owned(), 1, None));
-    let mut region = json!({ "startLine": line.max(1) });
-    if let Some(column) = column {
-        region["startColumn"] = json!(column.max(1));
+    let (line, uri) = (line.max(1), uri(&file));
+    let mut artifact = json!({ "uri": uri });
+    if !file.starts_with('/') {
+        artifact["uriBaseId"] = json!(ROOT);
     }
-    let mut location = json!({ "physicalLocation": {
-        "artifactLocation": { "uri": uri(&file) }, "region": region,
-    } });
+    // without an end column, the region ends with its last line
+    let region = json!({ "startLine": line, "startColumn": column.unwrap_or(1).max(1), "endLine": line });
+    let mut location = json!({ "physicalLocation": { "artifactLocation": artifact, "region": region } });
     let text = message(&if address.is_empty() { text.clone() } else { format!("{address}: {text}") });
     let address = scrub(address);
     if !address.is_empty() {
         location["logicalLocations"] = json!([{ "fullyQualifiedName": address, "kind": "resource" }]);
     }
     let mut value = json!({
-        "ruleId": rule, "ruleIndex": index, "level": level(severity), "message": { "text": text },
+        "ruleId": rule, "ruleIndex": index, "level": level, "message": { "text": text },
         "locations": [location], "partialFingerprints": { "primaryLocationLineHash": fingerprint },
         "properties": { "severity": severity },
     });

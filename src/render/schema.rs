@@ -31,10 +31,12 @@ pub fn plan_schema() -> Value {
             ("fields", list("The fields that differ, sorted by path.", &field)),
         ],
     );
-    let refused = object(
+    let mut refused = object(
         "A change that irsa refuses, or a declared object that it refuses to manage.",
         [("address", address()), ("why", string("The reason.")), ("hint", string("What to do next."))],
     );
+    // files of earlier versions lack it
+    refused["properties"]["word"] = string("The word that `irsa explain` takes.");
     let unknown =
         object("An object that irsa could not read.", [("address", address()), ("why", string("The reason."))]);
     let note = object(

@@ -1,12 +1,12 @@
 //! Questions on the terminal: the confirmation of a plan, and an MFA code.
 
-use super::Answer;
+use super::Confirmation;
 use crate::model::sanitize::scrub;
 use crate::render::{Ink, Style};
 use std::io::{BufRead, Write};
 
 /// Asks, and reads one line. Only `yes` confirms: no spaces, no capitals, no `y`.
-pub(super) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Answer {
+pub(super) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &mut dyn Write) -> Confirmation {
     let prompt = format!(
         "\n{}\n  Only `yes` goes on.\n\n  {} ",
         style.paint(Ink::Strong, &scrub(question)),
@@ -14,16 +14,16 @@ pub(super) fn ask(question: &str, style: &Style, input: &mut dyn BufRead, out: &
     );
     if out.write_all(prompt.as_bytes()).and_then(|()| out.flush()).is_err() {
         // nobody can have read the question
-        return Answer::No;
+        return Confirmation::No;
     }
     let mut line = String::new();
     let read = input.read_line(&mut line);
     let _ = out.write_all(b"\n");
     match read {
         Ok(1..) if line.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)) == Some("yes") => {
-            Answer::Yes
+            Confirmation::Yes
         }
-        _ => Answer::No,
+        _ => Confirmation::No,
     }
 }
 

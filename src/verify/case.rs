@@ -5,6 +5,7 @@ use crate::ids::{IssuerUrl, Key, RoleArn};
 use crate::model::desired::{Account, Cluster, Desired, Manage};
 use crate::model::evidence::{Association, Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
 use crate::model::live::{Access, Extent, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
+use crate::model::refusal::Refusal;
 
 /// A chain with what was read of it.
 pub(super) struct Case<'a> {
@@ -109,7 +110,7 @@ impl<'a> Case<'a> {
         }
         match &self.live_cluster.api {
             Access::Granted(()) => {}
-            Access::Wrong(why, _) | Access::Unknown(why) => return Subject::Unknown(why.clone()),
+            Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => return Subject::Unknown(why.clone()),
         }
         match self.live_cluster.service_accounts.get(&(namespace.clone(), name)) {
             Some(Observed::Present(live)) => Subject::Present(live),

@@ -4,6 +4,7 @@ use super::Verdict;
 use super::case::Case;
 use crate::model::evidence::Published;
 use crate::model::live::{Access, Observed};
+use crate::model::refusal::Refusal;
 
 const PUBLISH: &str = "publish the keys that the API serves at `/openid/v1/jwks`: STS refuses every token until then";
 
@@ -16,7 +17,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
             format!("remove `issuer` from `[clusters.{key}]`, or name the cluster that has it, then run `irsa apply`"),
         );
     }
-    if let Access::Wrong(why, hint) = &case.live_cluster.api {
+    if let Access::Wrong(Refusal { why, hint, .. }) = &case.live_cluster.api {
         return Verdict::failed(why.clone(), hint.clone());
     }
     let issuer = match &case.live_cluster.issuer {

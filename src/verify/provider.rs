@@ -4,10 +4,11 @@ use super::Verdict;
 use super::case::Case;
 use crate::ids::ProviderArn;
 use crate::model::live::{Access, Observed};
+use crate::model::refusal::Refusal;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let account = &case.chain.role.account;
-    if let Access::Wrong(why, _) | Access::Unknown(why) = &case.live_account.identity {
+    if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &case.live_account.identity {
         return Verdict::unknown(format!("account `{account}` was not read: {why}"));
     }
     let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };

@@ -2,6 +2,7 @@
 
 use super::diff_node::DiffNode;
 use super::document_diff::{DocumentDiff, document_node, is_document};
+use super::permissions::{self, ManagedDocuments};
 use super::risk::Risk;
 use super::summary::SummaryLine;
 use super::words::duration;
@@ -43,6 +44,8 @@ pub(crate) struct ChangeView {
     pub reasons: Vec<String>,
     /// Who gains and who loses access: headings with items.
     pub access: Vec<DiffNode>,
+    /// What a role gains and loses, by action and resource: headings with items.
+    pub permissions: Vec<DiffNode>,
     /// All fields that differ.
     pub fields: Vec<DiffNode>,
     pub summary: Vec<SummaryLine>,
@@ -53,12 +56,14 @@ pub(crate) struct ChangeView {
 
 impl ChangeView {
     /// `findings` are the high and critical findings on the object. `account` is the id of a role's account, if known.
+    /// `managed` are the documents of the policies that the plan changes.
     pub(crate) fn of(
         change: &ChangeV2,
         findings: &[String],
         refused: bool,
         keys: &ConfigKeys,
         account: Option<&str>,
+        managed: &ManagedDocuments,
     ) -> Self {
         // `PlanV2::read` refuses any other word
         let action = Action::parse(&change.action).unwrap_or(Action::Update);
@@ -75,7 +80,8 @@ impl ChangeView {
         let trust = diffs.iter().filter(|(field, _)| field.path == "trust");
         let mut access: Vec<DiffNode> =
             trust.flat_map(|(field, diff)| access::of_trust(field, diff.as_ref(), keys, account)).collect();
-        let summary = summary::lines(action, &sorted, &access, keys);
+        let permissions = permissions::of_change(action, change, managed);
+        let summary = summary::lines(action, &sorted, &access, &permissions, keys);
         access.extend(access::of_pods(&change.fields, keys));
         Self {
             action,
@@ -86,6 +92,7 @@ impl ChangeView {
             fields: sorted.into_iter().filter_map(|(field, diff)| field_node(field, diff.as_ref())).collect(),
             risk: Risk::of(action, &diffs, &access, findings),
             access,
+            permissions: permissions::nodes(&permissions),
             rank: rank(&change.address, action),
         }
     }
@@ -103,9 +110,9 @@ impl ChangeView {
         (origin, rest.filter(|reason| self.action != Action::Create && !reason.starts_with("trust policy: ")))
     }
 
-    /// Access, then the fields.
+    /// Access, permissions, then the fields.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &DiffNode> {
-        self.access.iter().chain(&self.fields)
+        self.access.iter().chain(&self.permissions).chain(&self.fields)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `PlanView::of`: the groups of a plan's view, and the sentences below them.
 
+use super::permissions::ManagedDocuments;
 use super::words::{count, ignored_count};
 use super::{ChangeView, Detail, PlanView};
-use crate::explain;
 use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
 use crate::plan::file::{ChangeV2, FOREIGN_TRUST, IgnoredV2, NoteV2, OptionsV2, PlanV2, RefusedV2, SummaryV2, WAITING};
@@ -24,10 +24,8 @@ impl ProblemView {
         Self { address, why, hint }
     }
 
-    /// Ends the reason with the word that `irsa explain` takes.
     fn of_refusal(item: &RefusedV2) -> Self {
-        let word = explain::word_of_refusal(&item.why);
-        Self::of(&item.address, &format!("{} ({word})", item.why), &item.hint)
+        Self::of(&item.address, &item.reason(), &item.hint)
     }
 }
 
@@ -111,9 +109,11 @@ impl PlanView {
                 accounts.entry(key.as_str()).or_insert(account);
             }
         }
+        let managed = ManagedDocuments::of(plan);
         let view = |change: &ChangeV2| {
             let account = change.address.strip_prefix("role/").and_then(|key| accounts.get(key).copied());
-            ChangeView::of(change, findings(&change.address), refused.contains(change.address.as_str()), keys, account)
+            let refused = refused.contains(change.address.as_str());
+            ChangeView::of(change, findings(&change.address), refused, keys, account, &managed)
         };
         let mut changes: Vec<ChangeView> = plan.changes.iter().map(view).collect();
         // stable: within a group, the order of the plan

@@ -148,7 +148,7 @@ fn removes_deny(diff: &DocumentDiff<'_>) -> bool {
 }
 
 /// Whether an action or a policy is about permissions themselves, or about everything.
-fn is_severe(name: &str) -> bool {
+pub(super) fn is_severe(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let policies = ["admin", "poweruser", "iamfull"];
     lower == "*"

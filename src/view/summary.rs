@@ -7,6 +7,7 @@
 use super::access::declared_role;
 use super::diff_node::{DiffNode, NodeText, Sign};
 use super::document_diff::DocumentDiff;
+use super::permissions::{self, PermissionChange};
 use super::statement::sentence;
 use super::value_diff::display;
 use super::words::duration;
@@ -39,12 +40,14 @@ impl SummaryLine {
 /// IAM's default, in seconds (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const DEFAULT_SESSION: u64 = 3600;
 
-/// The lines of one change. `trust` are the lines about the principals of its trust policy. The pods of a ServiceAccount
+/// The lines of one change. `trust` are the lines about the principals of its trust policy, `permissions` what its
+/// policies give and take. The pods of a ServiceAccount
 /// gain the role that its annotation names, which is a line of its own.
 pub(crate) fn lines(
     action: Action,
     fields: &[&(&FieldV2, Option<DocumentDiff<'_>>)],
     trust: &[DiffNode],
+    permissions: &[PermissionChange],
     keys: &ConfigKeys,
 ) -> Vec<SummaryLine> {
     let mut lines = Lines { list: Vec::new(), keys };
@@ -54,6 +57,9 @@ pub(crate) fn lines(
             let text = if denies { format!("{}: {}", heading.words(), who.words()) } else { who.words().to_owned() };
             lines.add(0, "access", heading.sign, text);
         }
+    }
+    for (sign, text) in permissions::first(permissions) {
+        lines.add(0, "actions", sign, text);
     }
     for (field, diff) in fields {
         // the lines about access say how the trust policy changes
@@ -156,6 +162,12 @@ impl Lines<'_> {
         let whole = added.iter().chain(removed).map(|(_, statement)| sentence(statement));
         if sign != Sign::Changed && !name.is_empty() && elements.is_empty() && added.len() + removed.len() == 1 {
             return whole.for_each(|sentence| self.add(0, label, sign, format!("{name}: {sentence}")));
+        }
+        if let ([change], [], [], []) = (&changed[..], &added[..], &removed[..], &elements[..])
+            && !name.is_empty()
+        {
+            self.add(0, label, sign, format!("{name}: {}", sentence(&change.after)));
+            return change.elements.iter().for_each(|node| self.leaves(1, "", "", node));
         }
         let (depth, below) = if name.is_empty() { (0, label) } else { (1, "") };
         if depth > 0 {

@@ -133,6 +133,9 @@ fn statements_are_matched_by_sid() {
         allow("List", &["s3:ListBucket"], "arn:aws:s3:::a"),
     ]);
     insta::assert_snapshot!(update("inline.bucket", before, after), @r"
+      + gains
+        + s3:DeleteObject on arn:aws:s3:::a/*
+        + s3:ListBucket on arn:aws:s3:::a
       ~ inline.bucket
         ~ statement `Write` (Allow)
           ~ Action
@@ -160,6 +163,10 @@ fn statements_without_a_sid_are_matched_to_the_most_similar() {
         json!({ "Effect": "Deny", "Action": ["iam:PassRole"], "Resource": "*" }),
     ]);
     insta::assert_snapshot!(update("document", before, after), @r"
+      + its roles gain
+        + sqs:ReceiveMessage on arn:aws:sqs:::two
+      - its roles lose
+        - iam:PassRole on *
       ~ document
         ~ statement 1 (Allow)
           ~ Action
@@ -370,6 +377,8 @@ fn missing_version_is_2008_and_star_is_every_aws_principal() {
     let new = json!({ "Version": "2008-10-17", "Statement": [
         { "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": ["STS:AssumeRole", "sts:TagSession"] }] });
     insta::assert_snapshot!(update("document", old, new), @"
+    + its roles gain
+      + sts:TagSession on *
     ~ document
       ~ statement 1 (Allow)
         ~ Action

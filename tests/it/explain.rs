@@ -2,6 +2,8 @@
 
 use crate::ownership::Scene;
 use crate::support::program::Bench;
+use crate::support::python;
+use crate::support::world::World;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -113,9 +115,126 @@ fn address_shows_ignored_findings_with_their_reasons() {
 }
 
 #[test]
+fn every_word_of_a_plan_is_one_that_explain_takes() {
+    let scene = Scene::new();
+    scene.someone.create_role("app", &crate::ownership::trust(), &[]);
+    scene.declare(&format!(
+        "{}[roles.long]\nmax-session-duration = \"8h\"\nservice-accounts = [\"elsewhere/long\"]\n\
+         attach = [\"aws:AmazonS3ReadOnlyAccess\"]\nignore = {{ IRSA030 = \"x\" }}\n",
+        crate::ownership::role("app")
+    ));
+    let plan = scene.bench.plan(&[]);
+    let texts = |list: &str, key: &str| -> Vec<String> {
+        let items = plan[list].as_array().expect("a list").iter();
+        items.map(|item| item[key].as_str().expect("a word").to_owned()).collect()
+    };
+    let mut words = texts("refused", "word");
+    assert_eq!(words, ["no-owner", "depends-on-refused"], "{plan}");
+    let run = scene.bench.ends(4, &["plan"]);
+    for word in &words {
+        run.says(&format!(" ({word})"));
+    }
+    words.extend(texts("notes", "rule"));
+    for word in ["IRSA041", "unused-ignore", "waiting"] {
+        assert!(words.iter().any(|found| found == word), "{words:?}");
+    }
+    for word in &words {
+        scene.bench.ends(0, &["explain", word]);
+    }
+}
+
+#[test]
+fn nearest_address_is_one_of_any_account_or_cluster() {
+    let world = World::demo();
+    world.create_namespaces("apps");
+    let [first, _] = world.first_clusters();
+    let second = world.second_cluster();
+    let role = |key: &str, account: &str, cluster: &str| {
+        format!(
+            "[roles.{key}]\naccount = \"{account}\"\ncluster = \"{cluster}\"\nattach = [\"queue\"]\nservice-accounts = [\"apps/{key}\"]\n"
+        )
+    };
+    let policy =
+        "[policies.queue]\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n";
+    let text = world.clusters_toml("me") + &role("mine", "one", &first) + &role("theirs", "two", &second) + policy;
+    let bench = Bench::with(world.environment(), &text);
+    for (typed, meant) in [
+        ("role/their".to_owned(), "role/theirs".to_owned()),
+        ("policy/tow/queue".to_owned(), "policy/two/queue".to_owned()),
+        ("policy/one/que".to_owned(), "policy/one/queue".to_owned()),
+        (format!("oidc-provider/one/{first}x"), format!("oidc-provider/one/{first}")),
+        (format!("oidc-provider/two/x{second}"), format!("oidc-provider/two/{second}")),
+        (format!("service-account/{second}/app/theirs"), format!("service-account/{second}/apps/theirs")),
+    ] {
+        bench.ends(64, &["explain", &typed]).says(&format!("did you mean `{meant}`?"));
+        bench.ends(0, &["explain", &meant]).says(&meant).says("would create it");
+    }
+    bench.ends(64, &["explain", "account/one"]).says("accounts and clusters are no objects");
+}
+
+#[test]
+fn words_need_no_valid_configuration() {
+    let bench = Bench::with(BTreeMap::new(), "owner = ");
+    for word in ["IRSA004", "foreign-trust", "no-owner", "exit-4"] {
+        bench.ends(0, &["explain", word]);
+    }
+    bench.ends(3, &["explain", "role/a"]);
+}
+
+/// `lock.rs` has the run that another one locks out.
+#[test]
 fn error_of_a_refused_run_ends_with_its_word() {
     let scene = Scene::new();
     scene.declare(&crate::ownership::role("app"));
-    scene.bench.ends(4, &["apply"]).says("there is no terminal to confirm on; nothing was written (no-terminal)");
-    scene.bench.ends(0, &["explain", "no-terminal"]).says("--auto-approve");
+    let bench = &scene.bench;
+    let apply = ["apply", "--auto-approve"];
+    bench.ends(4, &["apply"]).says("there is no terminal to confirm on; nothing was written (no-terminal)");
+    bench.ends(4, &["apply", "--format", "json"]).says("before it asks; nothing was written (no-prompt)");
+    let run = on_terminal(bench, "apply", "no");
+    assert!(run.contains("not confirmed; nothing was written (not-confirmed)"), "{run}");
+    bench.ends(0, &["plan", "-o", "plan.json"]);
+    scene.someone.create_role("app", &crate::ownership::trust(), &[]);
+    bench.ends(4, &apply).says("the plan has refusals; nothing was written (has-refusals)");
+    // the reason comes again where a saved plan meets it
+    bench.ends(5, &["apply", "plan.json"]).says("role `app` exists and carries no owner (no-owner)");
+    bench.ends(4, &["plan", "-o", "plan.json"]);
+    bench.ends(4, &["apply", "plan.json"]).says("role/app: role `app` exists and carries no owner (no-owner)");
+    bench
+        .ends(0, &["apply", "plan.json", "--skip-refused"])
+        .says("role/app: refused and skipped: role `app` exists and carries no owner (no-owner)");
+    scene.world.deny("GetRole");
+    bench.ends(4, &apply).says("could not be read; nothing was written (incomplete)");
+    for word in ["no-terminal", "no-prompt", "not-confirmed", "has-refusals", "incomplete", "locked"] {
+        bench.ends(0, &["explain", word]).says("docs/troubleshooting.md");
+    }
+}
+
+/// What irsa prints on a terminal, where somebody types this line.
+fn on_terminal(bench: &Bench, command: &str, typed: &str) -> String {
+    const SCRIPT: &str = r"
+import os, pty, sys
+command, typed, folder, *environment = sys.stdin.read().splitlines()
+pid, terminal = pty.fork()
+if pid == 0:
+    os.chdir(folder)
+    os.execve(command.split()[0], command.split(), dict(item.split('=', 1) for item in environment))
+os.write(terminal, typed.encode() + b'\n')
+while True:
+    try:
+        text = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not text:
+        break
+    os.write(1, text)
+";
+    let line = bench.command(&[command]);
+    let mut lines = vec![
+        format!("{} {command}", line.get_program().display()),
+        typed.to_owned(),
+        line.get_current_dir().expect("a folder").display().to_string(),
+    ];
+    let variables = line.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    lines.extend(variables.map(|(name, value)| format!("{}={}", name.display(), value.display())));
+    python::script(SCRIPT, &lines.join("\n"))
 }

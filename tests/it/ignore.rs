@@ -113,6 +113,8 @@ fn ignore_without_a_finding_is_noted() {
     run.says("`ignore` of IRSA030 ignores nothing");
     // only live objects show this rule
     assert!(!run.stderr.contains("IRSA016"), "{}", run.stderr);
+    let unattached = format!("{text}[policies.p]\nignore = {{ IRSA030 = \"x\" }}\n{EVERYTHING}");
+    bench(&unattached).ends(0, &["validate"]).says("`ignore` of IRSA030 ignores nothing: no role attaches the policy");
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn apply_is_refused_while_another_run_holds_the_lock() {
         let run = scene.bench.ends(4, line);
         run.says("Lease `kube-system/irsa-me` in cluster `main`")
             .says("held by `them` since 20")
-            .says("nothing was written");
+            .says("nothing was written (locked)");
         run.says("--lock-timeout 5m").says("`--no-lock`");
     }
     assert!(scene.world.writes().is_empty());

@@ -2,7 +2,7 @@
 //! may write the part that both have in common.
 
 use super::Finding;
-use crate::model::call::{Call, Field, IamCall};
+use crate::model::call::{Field, FieldWrite};
 use crate::plan::Step;
 use crate::policy::PolicyDocument;
 
@@ -35,16 +35,11 @@ pub(super) fn document(
 
 /// The writes of a step to one document, in order.
 pub(super) fn writes_of<'p>(step: &'p Step, field: Field<'_>) -> Vec<Write<'p>> {
-    let calls = step.parts.iter().filter_map(|part| match &part.call {
-        Call::Iam(_, call) => Some(call).filter(|call| call.field() == field),
-        Call::Kubernetes(..) => None,
-    });
-    let writes = calls.filter_map(|call| match call {
-        IamCall::UpdateTrust { from, to, .. } | IamCall::CreatePolicyVersion { from, to, .. } => {
-            Some((Some(from), Some(to)))
-        }
-        IamCall::PutInline { from, to, .. } => Some((from.as_ref(), Some(to))),
-        IamCall::DeleteInline { from, .. } => Some((Some(from), None)),
+    let calls = step.parts.iter().filter_map(|part| part.call.iam()).map(|(_, call)| call);
+    let calls = calls.filter(|call| call.field() == field);
+    let writes = calls.filter_map(|call| match call.write() {
+        FieldWrite::Trust(from, to) | FieldWrite::Document(from, to) => Some((Some(from), Some(to))),
+        FieldWrite::Inline(_, from, to) => Some((from, to)),
         _ => None,
     });
     writes.collect()

@@ -16,7 +16,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         from: &PolicyDocument,
         to: &PolicyDocument,
     ) -> Answer<Finding> {
-        let Some(live) = self.aws.policy(self.account, arn).await? else { return Ok(Finding::gone()) };
+        let Some(live) = self.run.aws.policy(self.account, arn).await? else { return Ok(Finding::gone()) };
         let (live, write) = (live.policy, (Some(from), Some(to)));
         let compare = || document("document", self.step, Field::Document, Some(&live.document), write);
         Ok(self.policy_owner(&live.tags).unless_stale(compare))
@@ -24,7 +24,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
 
     /// For the delete of a version.
     pub(super) async fn policy_version(&self, arn: &PolicyArn, version: &String) -> Answer<Finding> {
-        let Some(live) = self.aws.policy(self.account, arn).await? else { return Ok(Finding::Done) };
+        let Some(live) = self.run.aws.policy(self.account, arn).await? else { return Ok(Finding::Done) };
         Ok(self.policy_owner(&live.policy.tags).unless_stale(|| {
             if live.default_version == *version {
                 Finding::stale(format!("version `{version}` has become the default"))
@@ -37,14 +37,14 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
     }
 
     pub(super) async fn policy_tags(&self, arn: &PolicyArn, from: &StringMap, to: &StringMap) -> Answer<Finding> {
-        let live = self.aws.policy_tags(self.account, arn).await?;
+        let live = self.run.aws.policy_tags(self.account, arn).await?;
         let compare = |live| self.policy_owner(&live).unless_stale(|| Finding::map("tags", &live, from, to));
         Ok(live.map_or_else(Finding::gone, compare))
     }
 
     /// IAM refuses the delete with DeleteConflict if the policy has been attached meanwhile.
     pub(super) async fn policy_delete(&self, arn: &PolicyArn) -> Answer<Finding> {
-        let Some(live) = self.aws.policy(self.account, arn).await? else { return Ok(Finding::Done) };
+        let Some(live) = self.run.aws.policy(self.account, arn).await? else { return Ok(Finding::Done) };
         let live = live.policy;
         Ok(self.policy_owner(&live.tags).unless_stale(|| {
             let ResourceChange::Policy(change) = &self.step.change else { return Finding::Write };

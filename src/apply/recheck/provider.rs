@@ -10,21 +10,21 @@ use crate::world::{Answer, ReadAws};
 
 impl<A: ReadAws, K> IamRecheck<'_, A, K> {
     pub(super) async fn audience(&self, arn: &ProviderArn, audience: &String) -> Answer<Finding> {
-        let Some(live) = self.aws.provider(self.account, arn).await? else { return Ok(Finding::gone()) };
+        let Some(live) = self.run.aws.provider(self.account, arn).await? else { return Ok(Finding::gone()) };
         let live = live.provider;
         let found = if live.audiences.contains(audience) { Finding::Done } else { Finding::Write };
         Ok(self.provider_owner(&live.tags).unless_stale(|| found))
     }
 
     pub(super) async fn provider_tags(&self, arn: &ProviderArn, from: &StringMap, to: &StringMap) -> Answer<Finding> {
-        let Some(live) = self.aws.provider(self.account, arn).await? else { return Ok(Finding::gone()) };
+        let Some(live) = self.run.aws.provider(self.account, arn).await? else { return Ok(Finding::gone()) };
         let live = live.provider.tags;
         Ok(self.provider_owner(&live).unless_stale(|| Finding::map("tags", &live, from, to)))
     }
 
     /// The provider may be deleted if its owner tag is unchanged and no role of the account trusts it.
     pub(super) async fn provider_delete(&self, arn: &ProviderArn) -> Answer<Finding> {
-        let Some(live) = self.aws.provider(self.account, arn).await? else { return Ok(Finding::Done) };
+        let Some(live) = self.run.aws.provider(self.account, arn).await? else { return Ok(Finding::Done) };
         let live = live.provider.tags;
         let owner = self.provider_owner(&live);
         if matches!(owner, Finding::Stale(_)) {
@@ -36,7 +36,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         {
             findings.push(Finding::delete_tags(&before.tags, &live));
         }
-        let roles = self.aws.roles(self.account).await?;
+        let roles = self.run.aws.roles(self.account).await?;
         for role in roles.malformed {
             let why = format!("role `{}` could not be parsed, and may trust it", role.name);
             findings.push(Finding::stale(why));
@@ -44,8 +44,8 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         for role in roles.items.iter().filter(|role| trusts(&role.trust, arn)) {
             if self.removes_trust(&role.name, arn) {
                 // the list may be some seconds older than this run's change of the role: read the role itself
-                let read = self.when == When::BeforeEachWrite;
-                let live = if read { self.aws.role_attributes(self.account, &role.name).await? } else { None };
+                let read = self.run.when == When::BeforeEachWrite;
+                let live = if read { self.run.aws.role_attributes(self.account, &role.name).await? } else { None };
                 if !live.is_some_and(|live| trusts(&live.summary.trust, arn)) {
                     continue;
                 }
@@ -62,7 +62,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
 
     /// Whether the plan removes the role's trust in the provider.
     fn removes_trust(&self, name: &RoleName, arn: &ProviderArn) -> bool {
-        self.plan.steps.iter().any(|step| {
+        self.run.plan.steps.iter().any(|step| {
             let ResourceChange::Role(change) = &step.change else { return false };
             let to_account = |call: &Call| matches!(call, Call::Iam(account, _) if account == self.account);
             step.parts.iter().any(|part| to_account(&part.call))

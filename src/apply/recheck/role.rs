@@ -53,19 +53,19 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
 
     /// Compares a field that GetRole returns.
     async fn attribute(&self, name: &RoleName, compare: impl FnOnce(&RoleAttributes) -> Finding) -> Answer<Finding> {
-        let live = self.aws.role_attributes(self.account, name).await?;
+        let live = self.run.aws.role_attributes(self.account, name).await?;
         Ok(live.map_or_else(Finding::gone, |live| self.role_owner(&live.tags).unless_stale(|| compare(&live))))
     }
 
     pub(super) async fn role_tags(&self, name: &RoleName, from: &StringMap, to: &StringMap) -> Answer<Finding> {
-        let live = self.aws.role_tags(self.account, name).await?;
+        let live = self.run.aws.role_tags(self.account, name).await?;
         let compare = |live| self.role_owner(&live).unless_stale(|| Finding::map("tags", &live, from, to));
         Ok(live.map_or_else(Finding::gone, compare))
     }
 
     pub(super) async fn inline(&self, name: &RoleName, policy: &PolicyName, write: Write<'_>) -> Answer<Finding> {
         let finding = async {
-            let live = self.aws.inline(self.account, name, policy).await?;
+            let live = self.run.aws.inline(self.account, name, policy).await?;
             Ok(document(&format!("inline.{policy}"), self.step, Field::Inline(policy), live.as_ref(), write))
         };
         self.with_owner(name, finding).await
@@ -73,7 +73,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
 
     pub(super) async fn attachment(&self, name: &RoleName, arn: &PolicyArn, attached: bool) -> Answer<Finding> {
         let finding = async {
-            Ok(match self.aws.attached(self.account, name).await? {
+            Ok(match self.run.aws.attached(self.account, name).await? {
                 None if attached => Finding::gone(),
                 None => Finding::Done,
                 Some(live) if live.contains(arn) == attached => Finding::Done,
@@ -85,7 +85,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
 
     /// Reads the owner tag beside a field that GetRole does not return.
     async fn with_owner(&self, name: &RoleName, finding: impl Future<Output = Answer<Finding>>) -> Answer<Finding> {
-        let (finding, tags) = join(finding, self.aws.role_tags(self.account, name)).await;
+        let (finding, tags) = join(finding, self.run.aws.role_tags(self.account, name)).await;
         let finding = finding?;
         Ok(match tags? {
             Some(tags) => self.role_owner(&tags).unless_stale(|| finding),
@@ -102,7 +102,8 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
 
     /// Checks, before a role loses its first permission, that it may be deleted at all.
     pub(super) async fn before_role_delete(&self, before: &Role) -> Answer<Finding> {
-        let Self { aws, step, account, .. } = self;
+        let Self { run, step, account } = self;
+        let aws = run.aws;
         let Some(live) = aws.role_attributes(account, &before.name).await? else { return Ok(Finding::Write) };
         let mut findings = vec![unchanged(step, before, &live)];
         let attached = aws.attached(account, &before.name).await?.unwrap_or_default();
@@ -111,7 +112,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         let inline = aws.inline_names(account, &before.name).await?.unwrap_or_default();
         let new = inline.iter().filter(|name| !before.inline.contains_key(*name));
         findings.extend(new.map(|name| Finding::stale(format!("inline policy `{name}` has been put into it"))));
-        if self.when == When::BeforeEachWrite {
+        if self.run.when == When::BeforeEachWrite {
             findings.extend(self.still_annotated(before, &dependencies(step, 0)).await?);
         }
         Ok(Finding::all(findings))
@@ -119,11 +120,11 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
 
     /// For DeleteRole itself. IAM refuses it with DeleteConflict if a policy has been attached meanwhile.
     pub(super) async fn role_delete(&self, name: &RoleName) -> Answer<Finding> {
-        let Some(live) = self.aws.role_attributes(self.account, name).await? else { return Ok(Finding::Done) };
+        let Some(live) = self.run.aws.role_attributes(self.account, name).await? else { return Ok(Finding::Done) };
         let ResourceChange::Role(change) = &self.step.change else { return Ok(Finding::Write) };
         let Some(before) = change.before() else { return Ok(Finding::Write) };
         let mut findings = vec![unchanged(self.step, before, &live)];
-        if self.when == When::BeforeEachWrite {
+        if self.run.when == When::BeforeEachWrite {
             // `before_role_delete` has checked the dependencies of the first call
             let last = dependencies(self.step, self.step.parts.len().saturating_sub(1));
             let unchecked = last.difference(&dependencies(self.step, 0)).copied().collect();
@@ -137,13 +138,10 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         let mut findings = Vec::new();
         for address in objects {
             let Address::ServiceAccount { cluster, namespace, name } = *address else { continue };
-            let Some(live) = self.kubernetes.service_account(cluster, namespace, name).await? else { continue };
+            let Some(live) = self.run.kubernetes.service_account(cluster, namespace, name).await? else { continue };
             let Some(arn) = live.annotations.get(ROLE_ARN).filter(|_| live.deleting.is_none()) else { continue };
-            let step = self.plan.steps.iter().find(|step| step.address == **address);
-            let planned = step.and_then(|step| match &step.change {
-                ResourceChange::ServiceAccount(change) => change.after()?.annotations.get(ROLE_ARN),
-                ResourceChange::Role(_) | ResourceChange::Policy(_) | ResourceChange::Provider(_) => None,
-            });
+            let step = self.run.plan.steps.iter().find(|step| step.address == **address);
+            let planned = step.and_then(|step| step.change.pod_roles()[1]);
             if planned != Some(arn) && arn.ends_with(&format!(":role{}{}", role.path, role.name)) {
                 findings.push(Finding::stale(format!("`{address}` still points at it, held by another field manager")));
             }

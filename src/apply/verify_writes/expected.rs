@@ -2,7 +2,8 @@
 
 use crate::apply::report::{Outcome, Report};
 use crate::ids::{Key, PolicyArn, PolicyName, RoleName};
-use crate::model::call::{Call, IamCall, Target};
+use crate::model::call::{Call, Created, FieldWrite, IamCall, Target};
+use crate::model::live::RoleSummary;
 use crate::model::resource::{Role, StringMap};
 use crate::plan::Plan;
 use crate::policy::PolicyDocument;
@@ -58,7 +59,7 @@ pub(super) fn of<'p>(plan: &'p Plan, report: &Report) -> BTreeMap<Object<'p>, Ex
         for part in step.parts.iter().take(done) {
             let Call::Iam(account, call) = &part.call else { continue };
             let object = (account, call.target());
-            if let IamCall::DeleteRole { .. } | IamCall::DeletePolicy { .. } | IamCall::DeleteProvider { .. } = call {
+            if call.deletes() {
                 expected.remove(&object);
                 continue;
             }
@@ -74,49 +75,27 @@ impl<'p> Expected<'p> {
     fn add(&mut self, call: &'p IamCall) {
         let fields = &mut self.fields;
         let document = |document| Some(Value::Document(document));
-        let (field, value) = match call {
-            IamCall::CreateProvider { provider, .. } => {
-                fields.extend(tags(&provider.tags).chain(audiences(&provider.audiences)));
-                return;
+        let (field, value) = match call.write() {
+            FieldWrite::Create(Created::Provider(provider)) => {
+                return fields.extend(tags(&provider.tags).chain(audiences(&provider.audiences)));
             }
-            IamCall::CreatePolicy { policy, .. } => {
+            FieldWrite::Create(Created::Policy(policy)) => {
                 fields.extend(tags(&policy.tags));
                 (Field::Document, document(&policy.document))
             }
-            IamCall::CreateRole { role } => {
-                let boundary = role.permissions_boundary.as_ref();
-                let attributes = attributes(&role.trust, &role.description, role.max_session_duration, boundary);
-                fields.extend(attributes.chain(tags(&role.tags)));
-                return;
-            }
-            IamCall::UpdateRole { to, .. } => {
-                fields.extend(settings(&to.description, to.max_session_duration));
-                return;
-            }
-            IamCall::TagRole { to, .. } | IamCall::TagPolicy { to, .. } | IamCall::TagProvider { to, .. } => {
-                fields.extend(tags(to));
-                return;
-            }
-            IamCall::UntagRole { from, .. }
-            | IamCall::UntagPolicy { from, .. }
-            | IamCall::UntagProvider { from, .. } => {
-                fields.extend(from.keys().map(|key| (Field::Tag(key), None)));
-                return;
-            }
+            FieldWrite::Create(Created::Role(role)) => return fields.extend(attributes(role).chain(tags(&role.tags))),
+            FieldWrite::Settings(_, to) => return fields.extend(settings(&to.description, to.max_session_duration)),
+            FieldWrite::SetTags(_, to) => return fields.extend(tags(to)),
+            FieldWrite::RemoveTags(from) => return fields.extend(from.keys().map(|key| (Field::Tag(key), None))),
             // a version that is not the default grants nothing
-            IamCall::DeletePolicyVersion { .. }
-            | IamCall::DeleteProvider { .. }
-            | IamCall::DeletePolicy { .. }
-            | IamCall::DeleteRole { .. } => return,
-            IamCall::AddAudience { audience, .. } => (Field::Audience(audience), Some(Value::Present)),
-            IamCall::CreatePolicyVersion { to, .. } => (Field::Document, document(to)),
-            IamCall::UpdateTrust { to, .. } => (Field::Trust, document(to)),
-            IamCall::PutBoundary { to, .. } => (Field::Boundary, Some(Value::Text(to.as_str()))),
-            IamCall::DeleteBoundary { .. } => (Field::Boundary, None),
-            IamCall::PutInline { policy, to, .. } => (Field::Inline(policy), document(to)),
-            IamCall::DeleteInline { policy, .. } => (Field::Inline(policy), None),
-            IamCall::Attach { arn, .. } => (Field::Attached(arn), Some(Value::Present)),
-            IamCall::Detach { arn, .. } => (Field::Attached(arn), None),
+            FieldWrite::Delete | FieldWrite::DeleteVersion(_) => return,
+            FieldWrite::AddAudience(audience) => (Field::Audience(audience), Some(Value::Present)),
+            FieldWrite::Document(_, to) => (Field::Document, document(to)),
+            FieldWrite::Trust(_, to) => (Field::Trust, document(to)),
+            FieldWrite::Boundary(_, to) => (Field::Boundary, to.map(|arn| Value::Text(arn.as_str()))),
+            FieldWrite::Inline(policy, _, to) => (Field::Inline(policy), to.map(Value::Document)),
+            FieldWrite::Attach(arn) => (Field::Attached(arn), Some(Value::Present)),
+            FieldWrite::Detach(arn) => (Field::Attached(arn), None),
         };
         fields.insert(field, value);
     }
@@ -140,8 +119,7 @@ impl<'p> Expected<'p> {
     /// What a role that was read in full does not show, if anything.
     pub(super) fn missing_in(&self, role: Option<&Role>) -> Option<String> {
         let Some(role) = role else { return note(["the role itself".to_owned()]) };
-        let boundary = role.permissions_boundary.as_ref();
-        let live = attributes(&role.trust, &role.description, role.max_session_duration, boundary);
+        let live = attributes(role);
         let inline = self.inline_names().map(|name| (Field::Inline(name), role.inline.get(name).map(Value::Document)));
         let live = live.chain(tags(&role.tags)).chain(attachments(&role.attached)).chain(inline);
         note(self.differences(live))
@@ -176,9 +154,9 @@ impl<'p> Expected<'p> {
         let (attached, inline) = (attached?.flatten().unwrap_or_default(), inline?);
         let head = head.flatten();
         let live = head.iter().flat_map(|head| {
-            let (summary, boundary) = (&head.summary, head.permissions_boundary.as_ref());
-            let duration = summary.max_session_duration;
-            attributes(&summary.trust, &summary.description, duration, boundary).chain(tags(&head.tags))
+            let RoleSummary { trust, description, max_session_duration, .. } = &head.summary;
+            let boundary = head.permissions_boundary.as_ref();
+            attributes_of(trust, description, *max_session_duration, boundary).chain(tags(&head.tags))
         });
         let inline = inline.iter().map(|(name, live)| (Field::Inline(name), live.as_ref().map(Value::Document)));
         Ok(self.differences(live.chain(attachments(&attached)).chain(inline)))
@@ -214,7 +192,12 @@ fn is_attachment(field: &Field<'_>) -> bool {
     matches!(field, Field::Attached(_))
 }
 
-fn attributes<'a>(
+fn attributes(role: &Role) -> impl Iterator<Item = (Field<'_>, Option<Value<'_>>)> {
+    let boundary = role.permissions_boundary.as_ref();
+    attributes_of(&role.trust, &role.description, role.max_session_duration, boundary)
+}
+
+fn attributes_of<'a>(
     trust: &'a PolicyDocument,
     description: &'a str,
     max_session_duration: u32,

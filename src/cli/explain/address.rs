@@ -8,7 +8,7 @@ use crate::cli::session::Session;
 use crate::config::suggest;
 use crate::error::{Error, ExitStatus};
 use crate::model::address::Address;
-use crate::model::desired::{Desired, Subject};
+use crate::model::desired::{Binding, Desired};
 use crate::model::live::Live;
 use crate::model::note::Note;
 use crate::model::sanitize::scrub;
@@ -46,16 +46,17 @@ pub(super) async fn run(run: Run<'_>, output: &Output<'_>, address: &Address) ->
 fn unknown(address: &Address, desired: &Desired) -> Error {
     let roles = desired.roles.keys().map(Address::role);
     let policies = desired.policies.keys().cloned().map(|(account, key)| Address::Policy { account, key });
-    let bindings = desired.roles.values().flat_map(|role| &role.bindings);
-    let service_accounts = bindings.filter_map(|binding| match &binding.subject {
-        Subject::Exact(namespace, name) => Some(Address::ServiceAccount {
+    let providers = desired.roles.values().flat_map(|role| {
+        let provider = |binding: &Binding| Address::OidcProvider {
+            account: role.account.clone(),
             cluster: binding.cluster.clone(),
-            namespace: namespace.clone(),
-            name: name.clone(),
-        }),
-        Subject::Wildcard { .. } => None,
+        };
+        role.bindings.iter().map(provider)
     });
-    let known: Vec<String> = roles.chain(policies).chain(service_accounts).map(|address| address.to_string()).collect();
+    let bindings = desired.roles.values().flat_map(|role| &role.bindings);
+    let service_accounts = bindings.filter_map(Binding::address);
+    let known = roles.chain(policies).chain(providers).chain(service_accounts);
+    let known: Vec<String> = known.map(|address| address.to_string()).collect();
     let near = suggest::nearest(&address.to_string(), known.iter().map(String::as_str));
     let hint = near.map_or_else(
         || "`irsa plan` shows the addresses, `irsa explain` the other words".to_owned(),
@@ -71,22 +72,9 @@ impl Explained<'_> {
         self.plan.notes.iter().chain(&self.plan.ignored).filter(move |note| note.address == address)
     }
 
-    /// `file:line` of the declaration. Providers have none: they follow from the bindings.
+    /// `file:line` of the declaration.
     fn declared(&self) -> Option<String> {
-        let Desired { policies, roles, .. } = self.desired;
-        let origin = match self.address {
-            Address::Role { key } => Some(&roles.get(key)?.origin),
-            Address::Policy { account, key } => Some(&policies.get(&(account.clone(), key.clone()))?.origin),
-            Address::ServiceAccount { cluster, namespace, name } => {
-                let subject = Subject::Exact(namespace.clone(), name.clone());
-                let mut bindings = roles.values().flat_map(|role| &role.bindings);
-                bindings
-                    .find(|binding| binding.cluster == *cluster && binding.subject == subject)
-                    .map(|binding| &binding.origin)
-            }
-            Address::OidcProvider { .. } | Address::Orphan { .. } => None,
-        };
-        origin.map(ToString::to_string)
+        self.desired.origin(self.address).map(ToString::to_string)
     }
 
     fn object(&self) -> LiveObject {
@@ -100,8 +88,7 @@ impl Explained<'_> {
             return format!("unknown: {}", item.why);
         }
         if let Some(item) = self.plan.refused.iter().find(|item| item.address == address) {
-            let word = crate::explain::word_of_refusal(&item.why);
-            return format!("refused: {} ({word}); {}", item.why, item.hint);
+            return format!("refused: {}; {}", item.reason(), item.hint);
         }
         if let Some(step) = self.plan.steps.iter().find(|step| step.address == *self.address) {
             let action = step.change.action().as_str();

@@ -35,7 +35,7 @@ impl Resolver<'_> {
                 continue;
             };
             for (account, clusters) in accounts {
-                names.push(((account, name.case_insensitive()), key, &raw.origin));
+                names.push(((account, name.lower_case()), key, &raw.origin));
                 let variables = infrastructure.variables(&self.owner, Some(account), clusters.iter());
                 let document = self.policy_document(&what, raw, &variables);
                 let Some(document) = document else { continue };

@@ -49,7 +49,7 @@ impl<'a> Resolver<'a> {
         });
         let entries: Vec<RoleEntry<'a>> = entries.collect();
         let roles = self.resolve_in_parallel(entries, infrastructure);
-        let names = roles.iter().map(|(key, role)| ((&role.account, role.name.case_insensitive()), key, &role.origin));
+        let names = roles.iter().map(|(key, role)| ((&role.account, role.name.lower_case()), key, &role.origin));
         self.refuse_duplicates(
             names,
             |other, key, _| {

@@ -4,7 +4,7 @@ use super::{Diagnostic, Located, Resolver};
 use crate::config::durations;
 use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
-use crate::model::desired::{ClusterState, Desired, Guard, Manage, Subject};
+use crate::model::desired::{ClusterState, Desired, Guard, Manage};
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
@@ -139,13 +139,7 @@ fn declared(desired: &Desired) -> BTreeMap<String, Origin> {
         for binding in role.bindings.iter().filter(|binding| active(&binding.cluster)) {
             let provider = Address::OidcProvider { account: role.account.clone(), cluster: binding.cluster.clone() };
             map.entry(provider.to_string()).or_insert_with(|| binding.origin.clone());
-            let Subject::Exact(namespace, name) = &binding.subject else { continue };
-            if binding.manage != Manage::None {
-                let address = Address::ServiceAccount {
-                    cluster: binding.cluster.clone(),
-                    namespace: namespace.clone(),
-                    name: name.clone(),
-                };
+            if let Some(address) = binding.address().filter(|_| binding.manage != Manage::None) {
                 map.insert(address.to_string(), binding.origin.clone());
             }
         }

@@ -116,7 +116,7 @@ impl Fixture {
         change(&mut made);
         let arn = RoleArn::parse(format!("arn:aws:iam::{ACCOUNT}:role/{name}")).unwrap();
         let live = LiveRole { role: made, arn, last_used: None, instance_profiles: Vec::new() };
-        self.account().roles.insert(name.case_insensitive(), Observed::Present(live));
+        self.account().roles.insert(name.lower_case(), Observed::Present(live));
     }
 
     pub(super) fn live_policy(&mut self, name: &str, document: PolicyDocument) {

@@ -7,6 +7,7 @@ use crate::model::live::{Access, Observed};
 use crate::model::marks::{ADDRESS, OWNER};
 use crate::model::note::Note;
 use crate::model::note::Severity::{Info, Medium};
+use crate::model::refusal::RefusalKind;
 use crate::policy::PolicyDocument;
 use serde_json::json;
 
@@ -125,7 +126,7 @@ fn unknown_state_has_no_findings() {
     fixture.account().providers_listed = Observed::Unknown("denied".into());
     assert_eq!(fixture.live(), []);
     fixture.account().providers_listed = Observed::Present(());
-    fixture.account().identity = Access::Wrong("another account".into(), String::new());
+    fixture.account().identity = Access::Wrong(RefusalKind::WrongAccount.because("another account", ""));
     assert_eq!(fixture.live(), []);
     fixture.live.accounts.clear();
     assert_eq!(fixture.live(), []);

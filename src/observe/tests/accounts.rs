@@ -3,6 +3,7 @@ use crate::ids::{AccountId, IamPath, IssuerUrl, PolicyArn, RoleName};
 use crate::model::desired::{Attachment, Cluster, ClusterState};
 use crate::model::live::{Access, LiveRole, Observed};
 use crate::model::marks::OWNER;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::observe::fake::World;
 use crate::observe::identify;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, key};
@@ -238,8 +239,11 @@ async fn account_with_another_id_is_not_read() {
     let world = World::new(kit.live.clone());
     let live = read_live(&kit, &world).await;
     assert_eq!(world.take_log(), ["sts:GetCallerIdentity default"]);
-    let Access::Wrong(why, hint) = &live.accounts[&key("default")].identity else { panic!("{live:?}") };
+    let Access::Wrong(Refusal { why, hint, kind }) = &live.accounts[&key("default")].identity else {
+        panic!("{live:?}")
+    };
     assert!(why.contains("111122223333") && why.contains("999999999999") && hint.contains("profile"));
+    assert_eq!(*kind, RefusalKind::WrongAccount);
     assert!(matches!(live.clusters[&key("east")].issuer, Observed::Unknown(_)), "its clusters are not read either");
     // nor an account whose identity is unknown
     kit.desired.accounts.get_mut(&key("default")).unwrap().declared_id = None;

@@ -4,6 +4,7 @@ use crate::model::address::OrphanKind;
 use crate::model::desired::{Manage, Subject};
 use crate::model::live::{Access, Extent, LiveCluster, Malformed, NamespacePhase, Observed};
 use crate::model::marks::{OWNER, ROLE_ARN};
+use crate::model::refusal::RefusalKind;
 use crate::model::resource::StringMap;
 use crate::observe::fake::World;
 use crate::plan::tests::kit::{Kit, binding, key};
@@ -152,7 +153,9 @@ async fn failed_list_is_not_an_empty_list() {
 #[tokio::test]
 async fn wrong_api_server_is_not_read_and_the_issuer_stays_known() {
     let mut kit = applied();
-    for access in [Access::Wrong("another server".into(), "check".into()), Access::Unknown("refused".into())] {
+    for access in
+        [Access::Wrong(RefusalKind::WrongCluster.because("another server", "check")), Access::Unknown("refused".into())]
+    {
         kit.cluster("east").api = access.clone();
         let world = World::new(kit.live.clone());
         let live = east(&kit, &world).await;

@@ -3,24 +3,14 @@
 
 use super::{ChangeV2, FieldV2, PlanV2};
 use crate::ids::Key;
-use crate::model::address::{Address, OrphanKind};
-use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount};
+use crate::model::address::Address;
+use crate::model::refusal::RefusalKind;
 use crate::model::shard::Shard;
-use crate::plan::change::Action;
-use crate::plan::fields::{Form, PlanFields};
+use crate::plan::change::{Action, forms, is_map};
+use crate::plan::fields::Form;
 use crate::policy::PolicyDocument;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The fields of an object of this kind.
-fn forms(address: &Address) -> &'static [(&'static str, Form)] {
-    match address {
-        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => Provider::FORMS,
-        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => ManagedPolicy::FORMS,
-        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => Role::FORMS,
-        Address::ServiceAccount { .. } => ServiceAccount::FORMS,
-    }
-}
 
 /// Compares the parts of the file with each other.
 ///
@@ -33,6 +23,10 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
     let shard = &file.options.shard;
     if shard.as_ref().is_some_and(|text| text.parse::<Shard>().is_err() || file.options.destroy) {
         return Err("its options do not go together".to_owned());
+    }
+    let is_known = |word: &String| RefusalKind::ALL.iter().any(|kind| kind.word() == word);
+    if let Some(word) = file.refused.iter().filter_map(|item| item.word.as_ref()).find(|word| !is_known(word)) {
+        return Err(format!("`{word}` is no refusal"));
     }
     let mut seen = BTreeSet::new();
     for change in &file.changes {
@@ -64,7 +58,7 @@ fn check_change(change: &ChangeV2) -> Result<(), String> {
         if !has_forms(side, forms(&address)) {
             return Err("has an object of another kind".to_owned());
         }
-        if !has_name(side, &address) {
+        if address.fields().into_iter().any(|(key, value)| side.get(key).and_then(Value::as_str) != Some(&value)) {
             return Err("has the name of another object".to_owned());
         }
     }
@@ -74,19 +68,6 @@ fn check_change(change: &ChangeV2) -> Result<(), String> {
 fn has_forms(object: &Map<String, Value>, forms: &[(&str, Form)]) -> bool {
     object.len() == forms.len()
         && forms.iter().all(|(key, form)| object.get(*key).is_some_and(|value| form.holds(value)))
-}
-
-/// Whether the object has the name in its address. Keys of providers, policies and roles do not say the name.
-fn has_name(object: &Map<String, Value>, address: &Address) -> bool {
-    let is = |key: &str, wanted: &str| object.get(key).and_then(Value::as_str) == Some(wanted);
-    match address {
-        Address::ServiceAccount { namespace, name, .. } => {
-            is("namespace", namespace.as_str()) && is("name", name.as_str())
-        }
-        Address::Orphan { kind: OrphanKind::Role | OrphanKind::Policy, name, .. } => is("name", name),
-        Address::Orphan { kind: OrphanKind::OidcProvider, name, .. } => is("url", &format!("https://{name}")),
-        Address::OidcProvider { .. } | Address::Policy { .. } | Address::Role { .. } => true,
-    }
 }
 
 /// The whole object must differ in the listed fields, with these values, and in no other.
@@ -112,14 +93,11 @@ fn check_fields(change: &ChangeV2) -> Result<(), String> {
     Ok(())
 }
 
-/// The objects of which each key is a field of its own.
-const MAPS: [&str; 4] = ["tags", "inline", "labels", "annotations"];
-
 /// The values of an object by field path.
 pub(crate) fn leaves(object: &Value) -> BTreeMap<String, &Value> {
     let mut leaves = BTreeMap::new();
     for (key, value) in object.as_object().into_iter().flatten() {
-        match value.as_object().filter(|_| MAPS.contains(&key.as_str())) {
+        match value.as_object().filter(|_| is_map(key)) {
             Some(map) => leaves.extend(map.iter().map(|(inner, value)| (format!("{key}.{inner}"), value))),
             None => drop(leaves.insert(key.clone(), value)),
         }

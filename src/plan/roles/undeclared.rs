@@ -6,10 +6,11 @@ use crate::ids::Key;
 use crate::model::desired::Cluster;
 use crate::model::live::{Extent, LiveAccount, LiveRole, Observed};
 use crate::model::note::Severity;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::Role;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::context::{Issuer, PlanContext};
-use crate::plan::draft::{Draft, Objection};
+use crate::plan::draft::Draft;
 use crate::plan::file::FOREIGN_TRUST;
 use crate::plan::iam::{FORGET, IamObject, delete_forbidden_by_tags, roles_unlisted, without_own_tags};
 use crate::plan::providers::{of_issuer, trust_to_keep};
@@ -48,7 +49,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 /// The name in the spelling of the role list, for a role that could not be read.
 fn listed_name<'a>(account: &'a LiveAccount, lower_case: &'a str) -> &'a str {
     let mut listed = account.role_list.present().into_iter().flatten();
-    let summary = listed.find(|summary| summary.name.case_insensitive() == lower_case);
+    let summary = listed.find(|summary| summary.name.lower_case() == lower_case);
     summary.map_or(lower_case, |summary| summary.name.as_str())
 }
 
@@ -76,28 +77,28 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, live: &LiveRole, users:
     object.delete(draft, ResourceChange::Role(Box::new(Change::Delete { before })), calls, needs, objection);
 }
 
-fn recently_used(context: &PlanContext<'_>, live: &LiveRole) -> Option<Objection> {
+fn recently_used(context: &PlanContext<'_>, live: &LiveRole) -> Option<Refusal> {
     let since = context.options.now - live.last_used?;
     let limit = i64::try_from(context.desired.guard.recent_use.as_secs()).unwrap_or(i64::MAX);
     (since < limit && !context.options.force && !context.options.report_only).then(|| {
-        (
+        RefusalKind::RecentUse.because(
             format!("it was used {} minutes ago, within `guard.recent-use`", since.max(0) / 60),
-            "find out who uses it; delete it all the same with `--force`".to_owned(),
+            "find out who uses it; delete it all the same with `--force`",
         )
     })
 }
 
-fn in_instance_profiles(live: &LiveRole) -> Option<Objection> {
+fn in_instance_profiles(live: &LiveRole) -> Option<Refusal> {
     (!live.instance_profiles.is_empty()).then(|| {
-        (
+        RefusalKind::InstanceProfile.because(
             format!("it is in instance profiles: {}", live.instance_profiles.join(", ")),
-            "remove it from them first".to_owned(),
+            "remove it from them first",
         )
     })
 }
 
 /// The role trusts a cluster that was not read in full, so a ServiceAccount there may use it.
-fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Option<Objection> {
+fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Option<Refusal> {
     let context = object.context;
     trust.federated_issuers().into_iter().find_map(|issuer| match context.cluster_of(&issuer) {
         Some((_, Issuer::Gone(_))) => None,
@@ -108,7 +109,7 @@ fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Opti
     })
 }
 
-fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Objection> {
+fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
     let declared = context.desired.clusters.get(cluster);
     let whole = context.cluster(cluster).is_some_and(|live| live.extent == Extent::Whole);
     if whole || declared.is_some_and(|declared| declared.unmanaged) {
@@ -119,7 +120,7 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Objection> {
     } else {
         "say how to reach it"
     };
-    Some((
+    Some(RefusalKind::PartlyReadCluster.because(
         format!("cluster `{cluster}`, which its trust names, was not read whole"),
         format!(
             "{remedy}, then plan again; if irsa manages nothing there and no ServiceAccount names the role, set \
@@ -129,10 +130,10 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Objection> {
 }
 
 /// The issuer may be that of a cluster which this configuration does not have, or could not read.
-fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &str) -> Option<Objection> {
+fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &str) -> Option<Refusal> {
     let context = object.context;
     if let Some(cluster) = context.cluster_without_issuer() {
-        return Some((
+        return Some(RefusalKind::UnseenCluster.because(
             format!("its trust names issuer `{issuer}`, which may be that of cluster `{cluster}`, not seen"),
             format!("make `{cluster}` readable, or declare it `state = \"gone\"`"),
         ));
@@ -140,7 +141,7 @@ fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &s
     let provider = of_issuer(object.account, issuer)?.present()?;
     let foreign = !context.is_ours(&provider.provider.tags);
     (foreign && trusts_service_accounts(trust, issuer)).then(|| {
-        (
+        RefusalKind::UnreadCluster.because(
             format!("its trust names issuer `{issuer}`, that of a cluster which was not read"),
             format!(
                 "declare the cluster with `issuer = \"https://{issuer}\"`, and `state = \"gone\"` if it was deleted"
@@ -170,7 +171,7 @@ pub(crate) fn note_foreign(context: &PlanContext<'_>, draft: &mut Draft) {
         let of_account =
             if context.desired.accounts.len() > 1 { format!(" of account `{key}`") } else { String::new() };
         for summary in account.role_list.present().into_iter().flatten() {
-            let lower_case = summary.name.case_insensitive();
+            let lower_case = summary.name.lower_case();
             let read = account.roles.get(&lower_case).and_then(Observed::present);
             if context.declared_role(key, &lower_case).is_some()
                 || read.is_some_and(|live| context.is_ours(&live.role.tags))

@@ -2,8 +2,9 @@
 
 use crate::model::call::KubernetesCall;
 use crate::model::live::{FieldManager, LiveServiceAccount};
-use crate::model::resource::{ServiceAccount, StringMap};
+use crate::model::resource::ServiceAccount;
 use crate::plan::context::PlanContext;
+use crate::plan::iam::pick;
 use std::fmt;
 
 /// The manager to which the API server assigns all fields of an object without `managedFields` when it is first applied
@@ -86,14 +87,11 @@ impl<'a> FieldOwnership<'a> {
 
     /// The object with only these fields.
     pub(crate) fn pick(&self, wanted: impl Fn(MetaField<'_>) -> bool) -> ServiceAccount {
-        fn pick(fields: &StringMap, wanted: impl Fn(&str) -> bool) -> StringMap {
-            fields.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
-        }
         ServiceAccount {
             namespace: self.live.namespace.clone(),
             name: self.live.name.clone(),
-            labels: pick(&self.live.labels, |key| wanted(MetaField::Label(key))),
-            annotations: pick(&self.live.annotations, |key| wanted(MetaField::Annotation(key))),
+            labels: pick(&self.live.labels, |key, _| wanted(MetaField::Label(key))),
+            annotations: pick(&self.live.annotations, |key, _| wanted(MetaField::Annotation(key))),
         }
     }
 
@@ -116,8 +114,13 @@ impl<'a> FieldOwnership<'a> {
 
     /// The other managers that are known to own the field.
     pub(crate) fn other_owners(&self, field: MetaField<'_>) -> Vec<&'a str> {
-        let known = |manager: &&FieldManager| manager.name != UNTRACKED && field.is_owned_by(manager);
-        self.entries(false).filter(known).map(|manager| manager.name.as_str()).collect()
+        self.known_owners(field).collect()
+    }
+
+    /// The same without a list: most fields have none.
+    pub(crate) fn known_owners(&self, field: MetaField<'_>) -> impl Iterator<Item = &'a str> {
+        let known = move |manager: &&FieldManager| manager.name != UNTRACKED && field.is_owned_by(manager);
+        self.entries(false).filter(known).map(|manager| manager.name.as_str())
     }
 
     /// Whether the object has no record of field managers.

@@ -10,10 +10,11 @@ use crate::model::desired::Manage;
 use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::marks::{ADDRESS, CHAIN, CREATED, OWNER, ROLE_ARN, address_mark};
 use crate::model::note::Severity;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::ServiceAccount;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::context::{PlanContext, ServiceAccountRef};
-use crate::plan::draft::{Draft, Objection};
+use crate::plan::draft::Draft;
 use crate::plan::iam::FORGET;
 use std::collections::{HashMap, HashSet};
 
@@ -208,7 +209,7 @@ fn is_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
         Some(Observed::Present(role)) => !context.is_ours(&role.role.tags),
         Some(Observed::Unknown(_)) => true,
         Some(Observed::Absent) | None => {
-            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.case_insensitive() == lower_case))
+            live.role_list.present().is_none_or(|all| all.iter().any(|role| role.name.lower_case() == lower_case))
         }
     }
 }
@@ -222,7 +223,7 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
     if !context.desired.clusters.contains_key(&cluster) && !context.options.report_only {
         let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
         let hint = "check that no other configuration has this `owner`, and the key of the cluster";
-        draft.refuse_step(&object.address, why, hint);
+        draft.refuse_step(&object.address, RefusalKind::OtherConfiguration.because(why, hint));
     }
 }
 
@@ -330,15 +331,13 @@ pub(crate) fn steps_that_remove(
     draft: &Draft,
     role: &RoleArn,
     users: &RoleUsers<'_>,
-) -> Result<Vec<Address>, Objection> {
+) -> Result<Vec<Address>, Refusal> {
     let mut steps = Vec::new();
     for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
         let (namespace, name) = (&live.namespace, &live.name);
         let address = ServiceAccountRef { cluster, namespace, name }.address();
-        let removes = draft.steps.get(&address).is_some_and(|step| match &step.change {
-            ResourceChange::ServiceAccount(change) => removes(change, role),
-            ResourceChange::Provider(_) | ResourceChange::Policy(_) | ResourceChange::Role(_) => false,
-        });
+        let change = draft.steps.get(&address).and_then(|step| step.change.of_service_account());
+        let removes = change.is_some_and(|change| removes(change, role));
         if !removes {
             let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
                 [] => format!(
@@ -350,7 +349,7 @@ pub(crate) fn steps_that_remove(
                     names.join("`, `")
                 ),
             };
-            return Err((format!("`{address}` still points at it"), hint));
+            return Err(RefusalKind::StillAnnotated.because(format!("`{address}` still points at it"), hint));
         }
         steps.push(address);
     }

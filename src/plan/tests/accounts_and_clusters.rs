@@ -4,6 +4,7 @@ use super::kit::{Kit, allow, binding, declared, key};
 use super::rules::{applied, apply, live_account, live_role, names, refused, step};
 use crate::ids::{IamPath, PolicyName};
 use crate::model::live::{Access, Extent, Observed};
+use crate::model::refusal::RefusalKind;
 use crate::policy::Statement;
 use crate::policy::document::PolicyKind;
 use serde_json::json;
@@ -15,7 +16,7 @@ fn trusts_all() -> Statement {
 }
 
 #[test]
-fn two_keys_of_one_cluster_are_refused() {
+pub(super) fn two_keys_of_one_cluster_are_refused() {
     let mut kit = applied();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     kit.cluster("west").issuer = kit.live.clusters[&key("east")].issuer.clone();
@@ -46,16 +47,19 @@ fn only_shows_refusals_of_selected_accounts_and_clusters() {
     kit.role("bound", |role| role.bindings = vec![binding("east", "bound")]);
     kit.role("other", |role| role.bindings = vec![binding("west", "other")]);
     kit.role("unbound", |role| role.extra_trust = vec![trusts_all()]);
-    kit.cluster("east").api =
-        Access::Wrong("it may lead to another cluster: another server".into(), "check the context".into());
+    kit.cluster("east").api = Access::Wrong(
+        RefusalKind::CertificateAuthority
+            .because("it may lead to another cluster: another server", "check the context"),
+    );
     let shown = |kit: &mut Kit, only: &str| -> Vec<String> {
         kit.options.only = vec![only.into()];
         kit.plan().refused.into_iter().map(|item| item.address).collect()
     };
     assert_eq!(shown(&mut kit, "role/bound"), ["cluster/east"]);
     assert_eq!(shown(&mut kit, "role/other"), [""; 0]);
-    kit.account().identity =
-        Access::Wrong("its credentials are those of account 999999999999".into(), "use another profile".into());
+    kit.account().identity = Access::Wrong(
+        RefusalKind::WrongAccount.because("its credentials are those of account 999999999999", "use another profile"),
+    );
     assert_eq!(shown(&mut kit, "role/unbound"), ["account/default"]);
     assert_eq!(shown(&mut kit, "service-account/east/*"), ["account/default", "cluster/east"]);
 }
@@ -79,7 +83,7 @@ fn service_account_in_an_unread_namespace_is_unknown() {
 }
 
 #[test]
-fn role_above_a_quota_is_refused_and_at_the_quota_is_not() {
+pub(super) fn role_above_a_quota_is_refused_and_at_the_quota_is_not() {
     type Narrow = fn(&mut crate::model::live::Quotas, usize);
     let mut kit = applied();
     kit.role("fresh", |role| {
@@ -177,7 +181,10 @@ fn live_policy_keeps_its_path() {
     }
     let plan = kit.plan();
     assert_eq!(plan.steps, []);
-    let kept: Vec<&str> =
-        plan.notes.iter().filter(|note| note.rule == "path-kept").map(|note| note.address.as_str()).collect();
-    assert_eq!(kept, ["policy/default/bucket"]);
+    let kept: Vec<(&str, &str)> =
+        plan.notes.iter().filter(|note| note.rule == "path-kept").map(|note| (&*note.address, &*note.text)).collect();
+    assert_eq!(
+        kept,
+        [("policy/default/bucket", "the live policy keeps its path `/irsa/team/`; new ones get `/other/`")]
+    );
 }

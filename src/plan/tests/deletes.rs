@@ -60,7 +60,7 @@ fn role_that_also_trusts_another_provider_is_deleted() {
 }
 
 #[test]
-fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown() {
+pub(super) fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown() {
     let mut kit = applied();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply(&mut kit);
@@ -81,7 +81,7 @@ fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown() {
 }
 
 #[test]
-fn nothing_that_roles_use_is_deleted_while_roles_cannot_be_listed() {
+pub(super) fn nothing_that_roles_use_is_deleted_while_roles_cannot_be_listed() {
     let mut kit = undeclared();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply_over(&mut kit);
@@ -136,7 +136,7 @@ fn role_is_deleted_once_recent_use_has_passed() {
 }
 
 #[test]
-fn policy_that_any_role_keeps_is_not_deleted() {
+pub(super) fn policy_that_any_role_keeps_is_not_deleted() {
     let mut kit = undeclared();
     for policy in kit.account().policies.values_mut() {
         if let Observed::Present(policy) = policy {

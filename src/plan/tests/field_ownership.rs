@@ -224,7 +224,7 @@ fn found(key: &str, value: &str, by: &str) -> Kit {
 }
 
 #[test]
-fn harmless_annotation_older_than_the_label_stays() {
+pub(super) fn harmless_annotation_older_than_the_label_stays() {
     for by in ["kubectl-client-side-apply", "kubectl", "kubectl-annotate", "before-first-apply", "helm"] {
         let mut kit = found(SKIP, "sidecar", by);
         let plan = kit.plan();

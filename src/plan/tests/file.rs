@@ -1,9 +1,13 @@
 //! Which plan files are accepted, and what is computed from them.
 
-use super::kit::{Kit, allow, binding, key};
+use super::kit::{Kit, allow, aws, binding, key};
 use super::rules::{applied, apply, live_account, live_role};
 use crate::model::desired::Adopt;
+use crate::model::live::{LiveServiceAccount, Observed};
+use crate::model::resource::ServiceAccount;
 use crate::plan::PlanV2;
+use crate::plan::change::is_map;
+use crate::plan::fields::{self, FieldValue, PlanFields};
 use crate::plan::file::{ChangeV2, FieldV2, FileError, NoteV2, RefusedV2, UnknownV2};
 use serde_json::{Value, json};
 
@@ -41,6 +45,26 @@ fn note(rule: &str) -> NoteV2 {
 
 fn read(file: PlanV2) -> Result<PlanV2, FileError> {
     PlanV2::read(&file.sealed().to_text())
+}
+
+#[test]
+fn every_value_has_the_form_of_its_field() {
+    fn check<T: PlanFields>(item: &T) {
+        let (values, json) = (item.values(), fields::json(item));
+        assert_eq!(values.len(), T::FORMS.len());
+        for ((name, form), value) in T::FORMS.iter().zip(values) {
+            assert!(form.holds(&json[*name]), "{name}: {}", json[*name]);
+            assert_eq!(matches!(value, FieldValue::Map(_)), is_map(name), "{name}");
+        }
+    }
+    let mut kit = applied();
+    live_role(&mut kit, "reports").role.permissions_boundary = Some(aws("Boundary"));
+    check(&live_role(&mut kit, "reports").role);
+    check(&kit.account().policies.values().find_map(Observed::present).unwrap().policy);
+    check(&kit.account().providers.values().find_map(Observed::present).unwrap().provider);
+    let LiveServiceAccount { namespace, name, labels, annotations, .. } =
+        live_account(&mut kit, "east", "worker").clone();
+    check(&ServiceAccount { namespace, name, labels, annotations });
 }
 
 #[test]
@@ -95,7 +119,7 @@ fn file_with_other_bytes_is_refused() {
 fn forged_counts_are_computed_again() {
     let true_one = every_action();
     let mut file = true_one.clone();
-    file.refused = vec![RefusedV2 { address: "role/x".into(), why: "no".into(), hint: String::new() }];
+    file.refused = vec![RefusedV2 { address: "role/x".into(), why: "no".into(), hint: String::new(), word: None }];
     file.unknown = vec![UnknownV2 { address: "role/y".into(), why: "no".into() }];
     let waits = note("waiting");
     file.notes.extend([waits.clone(), waits]);
@@ -110,6 +134,20 @@ fn forged_counts_are_computed_again() {
 }
 
 #[test]
+fn word_of_a_refusal_is_one_that_explain_takes() {
+    let with = |word: Option<&str>| {
+        let mut file = every_action();
+        let [address, why, hint] = ["role/x", "no", ""].map(str::to_owned);
+        file.refused = vec![RefusedV2 { address, why, hint, word: word.map(str::to_owned) }];
+        file.summary.refused = 1;
+        PlanV2::read(&file.sealed().to_text())
+    };
+    assert!(with(Some("no-owner")).is_ok());
+    assert!(with(None).is_ok_and(|file| file.refused[0].reason() == "no"), "a file of an earlier version");
+    assert_eq!(with(Some("no-word")), Err(FileError::Contradiction("`no-word` is no refusal".into())));
+}
+
+#[test]
 fn plan_digest_covers_changes_and_options_but_no_explanations() {
     let file = every_action().sealed();
     let same: [(&str, Forge); 7] = [
@@ -118,7 +156,7 @@ fn plan_digest_covers_changes_and_options_but_no_explanations() {
         ("reasons", |file| file.changes[0].reasons = vec!["used by pod `x-1`".into()]),
         ("refused", |file| {
             let [address, why, hint] = ["role/x", "used 5 minutes ago", ""].map(str::to_owned);
-            file.refused.push(RefusedV2 { address, why, hint });
+            file.refused.push(RefusedV2 { address, why, hint, word: None });
         }),
         ("unknown", |file| file.unknown.push(UnknownV2 { address: "role/x".into(), why: "request id 1".into() })),
         ("notes", |file| file.notes.push(note("foreign-trust"))),

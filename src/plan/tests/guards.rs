@@ -7,6 +7,7 @@ use crate::ids::{IssuerUrl, RoleName};
 use crate::model::desired::ClusterState;
 use crate::model::live::{Access, Extent, FieldManager, Observed};
 use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN, address_mark};
+use crate::model::refusal::RefusalKind;
 use crate::plan::change::Action;
 use crate::plan::{PlanV2, confirm, saved};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub(super) fn crowd(count: usize) -> Kit {
 }
 
 #[test]
-fn too_many_deletes_are_refused_until_forced() {
+pub(super) fn too_many_deletes_are_refused_until_forced() {
     let mut kit = crowd(20);
     for index in 0..3 {
         kit.desired.roles.remove(&key(&format!("r{index}")));
@@ -37,7 +38,7 @@ fn too_many_deletes_are_refused_until_forced() {
 }
 
 #[test]
-fn too_many_changes_are_refused_from_min_existing_on() {
+pub(super) fn too_many_changes_are_refused_from_min_existing_on() {
     let mut kit = crowd(4);
     for index in 0..4 {
         live_role(&mut kit, &format!("r{index}")).role.description = "edited".into();
@@ -97,7 +98,7 @@ fn owner_label_of_another_field_manager_does_not_count() {
 }
 
 #[test]
-fn a_role_in_use_is_not_deleted() {
+pub(super) fn a_role_in_use_is_not_deleted() {
     let mut kit = applied();
     live_role(&mut kit, "reports").last_used = Some(NOW - 3600);
     kit.desired.roles.remove(&key("reports"));
@@ -110,7 +111,7 @@ fn a_role_in_use_is_not_deleted() {
 }
 
 #[test]
-fn emptying_an_account_or_cluster_needs_destroy() {
+pub(super) fn emptying_an_account_or_cluster_needs_destroy() {
     let mut kit = applied();
     kit.role("elsewhere", |role| role.bindings = vec![binding("west", "worker")]);
     apply(&mut kit);
@@ -124,7 +125,7 @@ fn emptying_an_account_or_cluster_needs_destroy() {
 }
 
 #[test]
-fn deletes_while_nothing_declared_exists_are_refused() {
+pub(super) fn deletes_while_nothing_declared_exists_are_refused() {
     let mut kit = applied();
     kit.desired.roles.clear();
     kit.desired.policies.clear();
@@ -134,7 +135,7 @@ fn deletes_while_nothing_declared_exists_are_refused() {
 }
 
 #[test]
-fn delete_of_an_object_of_an_undeclared_account_or_cluster_is_refused() {
+pub(super) fn delete_of_an_object_of_an_undeclared_account_or_cluster_is_refused() {
     let mut kit = applied();
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
@@ -151,7 +152,7 @@ fn delete_of_an_object_of_an_undeclared_account_or_cluster_is_refused() {
 }
 
 #[test]
-fn trust_in_our_issuer_stays_until_its_cluster_is_declared_gone() {
+pub(super) fn trust_in_our_issuer_stays_until_its_cluster_is_declared_gone() {
     let mut kit = applied();
     kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
     kit.desired.policies.clear();
@@ -194,8 +195,26 @@ fn recreated_cluster_has_its_issuer_replaced_in_every_role() {
     assert_eq!(kit.plan().steps, []);
 }
 
+/// Only the address of a provider says that a cluster was deleted.
 #[test]
-fn unknown_object_is_neither_changed_nor_deleted() {
+fn role_with_the_address_of_an_undeclared_cluster_gets_the_hint_of_a_reused_owner() {
+    for (address, hint) in [
+        ("service-account/lost/apps/worker", "check that no other configuration has this `owner`"),
+        ("oidc-provider/default/lost", "declare `[clusters.lost]` with `state = \"gone\"`"),
+    ] {
+        let mut kit = applied();
+        kit.desired.roles.remove(&key("reports"));
+        kit.desired.policies.clear();
+        live_role(&mut kit, "reports").role.tags.insert(ADDRESS.into(), address.into());
+        let plan = kit.plan();
+        refused(&plan, "orphan/default/role/reports", "it is marked as of cluster `lost`");
+        let refused = plan.refused.iter().find(|item| item.address == "orphan/default/role/reports").unwrap();
+        assert!(refused.hint.contains(hint), "{address}: {}", refused.hint);
+    }
+}
+
+#[test]
+pub(super) fn unknown_object_is_neither_changed_nor_deleted() {
     let mut kit = applied();
     kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
     kit.cluster("west").issuer = Observed::Unknown("eks:DescribeCluster: timeout".into());
@@ -220,21 +239,24 @@ fn unknown_object_is_neither_changed_nor_deleted() {
 #[test]
 fn wrong_account_or_cluster_is_refused_and_the_rest_is_planned() {
     let mut kit = applied();
-    kit.cluster("east").api =
-        Access::Wrong("it may lead to another cluster: another server".into(), "check the context".into());
+    kit.cluster("east").api = Access::Wrong(
+        RefusalKind::CertificateAuthority
+            .because("it may lead to another cluster: another server", "check the context"),
+    );
     kit.role("other", |role| role.bindings = vec![binding("west", "other")]);
     let plan = kit.plan();
     refused(&plan, "cluster/east", "another server");
     assert!(names(&plan).contains(&"create service-account/west/apps/other".to_owned()));
-    kit.account().identity =
-        Access::Wrong("its credentials are those of account 999999999999".into(), "use another profile".into());
+    kit.account().identity = Access::Wrong(
+        RefusalKind::WrongAccount.because("its credentials are those of account 999999999999", "use another profile"),
+    );
     let plan = kit.plan();
     refused(&plan, "account/default", "999999999999");
     assert_eq!(plan.steps, []);
 }
 
 #[test]
-fn role_with_a_foreign_service_account_is_not_deleted() {
+pub(super) fn role_with_a_foreign_service_account_is_not_deleted() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
     item.managers.push(super::rules::manager("helm", ROLE_ARN));
@@ -283,7 +305,7 @@ fn partly_listed_cluster_is_noted() {
 }
 
 #[test]
-fn service_account_needs_its_role_and_is_refused_with_it() {
+pub(super) fn service_account_needs_its_role_and_is_refused_with_it() {
     let mut kit = applied();
     kit.role("taken", |role| role.bindings = vec![binding("east", "taken")]);
     let mut foreign = live_role(&mut kit, "keep").clone();
@@ -386,7 +408,7 @@ fn policy_of_a_held_role_is_held_too() {
 }
 
 #[test]
-fn role_that_trusts_an_unread_cluster_is_not_deleted() {
+pub(super) fn role_that_trusts_an_unread_cluster_is_not_deleted() {
     let mut kit = applied();
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply(&mut kit);
@@ -406,7 +428,7 @@ fn role_that_trusts_an_unread_cluster_is_not_deleted() {
 }
 
 #[test]
-fn trust_in_an_issuer_with_an_unreadable_provider_stays() {
+pub(super) fn trust_in_an_issuer_with_an_unreadable_provider_stays() {
     for listed in [true, false] {
         let mut kit = applied();
         kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
@@ -433,8 +455,9 @@ fn saved_delete_is_not_done_if_its_account_or_cluster_changed() {
     kit.desired.policies.clear();
     let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
     assert_eq!(file.summary.delete, 3);
-    kit.account().identity =
-        Access::Wrong("its credentials are those of account 999999999999".into(), "use another profile".into());
+    kit.account().identity = Access::Wrong(
+        RefusalKind::WrongAccount.because("its credentials are those of account 999999999999", "use another profile"),
+    );
     let stale = saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
     assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
     assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");

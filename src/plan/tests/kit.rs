@@ -10,10 +10,17 @@ use crate::model::desired::{
 };
 use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluster, NamespacePhase, Observed};
 use crate::model::origin::Origin;
+use crate::model::refusal::RefusalKind;
 use crate::model::resource::{InlinePolicies, StringMap};
-use crate::plan::{ConfigKeys, Options, Plan, plan};
+use crate::plan::{ConfigKeys, Options, Plan, Refused, plan};
 use crate::policy::{PolicyDocument, document::PolicyKind};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+
+thread_local! {
+    /// The refusals in the plans of this thread.
+    pub(crate) static REFUSED: RefCell<BTreeSet<RefusalKind>> = const { RefCell::new(BTreeSet::new()) };
+}
 
 pub(crate) const NOW: i64 = 1_800_000_000;
 
@@ -92,7 +99,7 @@ impl Kit {
         // what observe does: everything declared has a look, if only to say that it is absent
         let account = self.live.accounts.get_mut(&key("default")).unwrap();
         for role in self.desired.roles.values() {
-            account.roles.entry(role.name.case_insensitive()).or_insert(Observed::Absent);
+            account.roles.entry(role.name.lower_case()).or_insert(Observed::Absent);
         }
         let declared = self.desired.roles.values().flat_map(|role| &role.attach).filter_map(|item| match item {
             Attachment::Arn(arn) => Some(arn.clone()),
@@ -110,9 +117,14 @@ impl Kit {
             account.foreign_policies.entry(arn).or_insert(Observed::Present(Some(document)));
         }
         let plan = plan(&self.desired, &self.live, &self.options, Vec::new());
-        for item in &plan.refused {
-            let word = crate::explain::word_of_refusal(&item.why);
-            assert_ne!(word, crate::explain::ANY_REFUSAL, "docs/troubleshooting.md has no row for: {}", item.why);
+        REFUSED.with_borrow_mut(|kinds| kinds.extend(plan.refused.iter().map(|item| item.kind)));
+        for Refused { kind, why, .. } in &plan.refused {
+            let page = crate::explain::page(kind.word()).unwrap_or_else(|| panic!("{kind:?} has no page"));
+            let mut rest = why.as_str();
+            for piece in page.title.split('…').map(str::trim).filter(|piece| !piece.is_empty()) {
+                let Some((_, after)) = rest.split_once(piece) else { panic!("{kind:?} is no word for: {why}") };
+                rest = after;
+            }
         }
         plan
     }

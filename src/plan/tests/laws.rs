@@ -51,8 +51,8 @@ pub(crate) fn declare(kit: &mut Kit, sketch: &Sketch) {
     let spots = [("east", "s0"), ("east", "s1"), ("west", "s0"), ("west", "s1")];
     for (index, item) in sketch.roles.iter().enumerate() {
         let bindings: Vec<_> = (0..4)
-            .filter(|reference| sketch.bound[*reference] == index)
-            .map(|reference| binding(spots[reference].0, spots[reference].1))
+            .filter(|spot| sketch.bound[*spot] == index)
+            .map(|spot| binding(spots[spot].0, spots[spot].1))
             .collect();
         if !item.present || bindings.is_empty() {
             continue;

@@ -177,7 +177,7 @@ fn sessions_of_removed_principals_are_noted_if_the_role_grows() {
 }
 
 #[test]
-fn policy_that_does_not_exist_is_refused_with_its_line() {
+pub(super) fn policy_that_does_not_exist_is_refused_with_its_line() {
     for boundary in [false, true] {
         let mut kit = applied();
         kit.account().foreign_policies.insert(aws("Typo"), Observed::Absent);

@@ -211,6 +211,21 @@ fn only_may_select_objects_of_another_shard() {
 }
 
 #[test]
+fn only_does_not_select_the_boundary_that_another_shard_has() {
+    let (mut kit, _, west) = kit();
+    apply(&mut kit);
+    let arn = kit.account().policies.keys().next().unwrap().clone();
+    let role = kit.desired.roles.get_mut(&key("b")).unwrap();
+    (role.attach, role.permissions_boundary) = ([].into(), Boundary::Policy(arn));
+    kit.policy("bucket", allow("s3:PutObject"));
+    kit.account().providers_listed = Observed::Unknown("timeout".into());
+    assert!(unseen(&of(&kit, west)).contains(&"account/default"));
+    kit.options.only = vec!["policy/default/bucket".into()];
+    let plan = of(&kit, west);
+    assert_eq!((unseen(&plan), &plan.unmatched[..]), (vec![], &[][..]));
+}
+
+#[test]
 fn shard_reports_only_clusters_that_it_needs() {
     let (mut kit, east, west) = kit();
     kit.live.clusters.remove(&key("east"));

@@ -55,7 +55,7 @@ fn refused_change_is_shown_only_for_our_objects() {
 }
 
 #[test]
-fn provider_is_released_only_if_its_other_roles_are_known_to_be_foreign() {
+pub(super) fn provider_is_released_only_if_its_other_roles_are_known_to_be_foreign() {
     let mut kit = applied();
     let mut theirs = live_role(&mut kit, "keep").clone();
     theirs.role.name = RoleName::parse("theirs").unwrap();

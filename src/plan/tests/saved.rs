@@ -6,6 +6,7 @@ use crate::ids::PolicyName;
 use crate::model::desired::{Adopt, Manage};
 use crate::model::live::{Access, Observed};
 use crate::model::marks::{ADDRESS, CREATED, OWNER};
+use crate::model::refusal::RefusalKind;
 use crate::plan::saved::{Stale, recheck};
 use crate::plan::{PlanV2, confirm};
 
@@ -124,15 +125,16 @@ fn done_change_is_stale_only_if_its_cluster_is_refused_since() {
     assert_eq!(left(&file, &mut kit), [""; 0]);
     // a cluster that was refused in the saved plan does not count either
     *live_role(&mut kit, "keep") = live_role(&mut other.clone(), "keep").clone();
-    kit.cluster("west").api =
-        Access::Wrong("it may lead to another cluster: another server".into(), "check the context".into());
+    kit.cluster("west").api = Access::Wrong(
+        RefusalKind::CertificateAuthority.because("it may lead to another cluster: another server", "check"),
+    );
     kit.role("far", |role| role.bindings = vec![super::kit::binding("west", "far")]);
     let place = |kit: &mut Kit| kit.plan().refused.into_iter().find(|item| item.address == "cluster/west");
     let refused = place(&mut kit).expect("west is refused");
     let mut known = file.clone();
     known.refused.push(saved(&mut kit).refused.into_iter().find(|item| item.address == refused.address).unwrap());
     assert_eq!(left(&known, &mut kit), [""; 0]);
-    assert_eq!(stale(&file, &mut kit), format!("`cluster/west` cannot be used: {}", refused.why));
+    assert_eq!(stale(&file, &mut kit), format!("`cluster/west` cannot be used: {}", refused.reason()));
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn unknown_or_waiting_object_is_stale_with_its_reason() {
     file.changes.retain(|change| change.address == "role/fresh");
     kit.account().roles.insert("fresh".into(), Observed::Unknown("iam:GetRole: timeout".into()));
     kit.cluster("west").api = Access::Unknown("not reached".into());
-    assert_eq!(stale(&file, &mut kit), "it could not be seen: iam:GetRole: timeout");
+    assert_eq!(stale(&file, &mut kit), "it could not be read: iam:GetRole: timeout");
     kit.account().roles.insert("fresh".into(), Observed::Absent);
     assert_eq!(left(&file, &mut kit), ["create role/fresh"], "west has no part in this role");
     let mut kit = fresh();

@@ -16,13 +16,13 @@ use std::collections::BTreeSet;
 pub(super) fn seen(live: &Live, desired: &Desired, scope: &Scope) -> Live {
     let mut seen = live.clone();
     let narrowed = scope.narrowed(desired);
-    let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.case_insensitive()).collect();
-    let policies: BTreeSet<String> = narrowed.policies.values().map(|policy| policy.name.case_insensitive()).collect();
+    let roles: BTreeSet<String> = narrowed.roles.values().map(|role| role.name.lower_case()).collect();
+    let policies: BTreeSet<String> = narrowed.policies.values().map(|policy| policy.name.lower_case()).collect();
     seen.accounts.retain(|key, _| scope.accounts.contains(key));
     for account in seen.accounts.values_mut() {
-        account.roles.retain(|folded, _| roles.contains(folded));
-        for folded in &roles {
-            account.roles.entry(folded.clone()).or_insert(Observed::Absent);
+        account.roles.retain(|lower_case, _| roles.contains(lower_case));
+        for lower_case in &roles {
+            account.roles.entry(lower_case.clone()).or_insert(Observed::Absent);
         }
         account.policies.retain(|arn, _| policies.contains(&arn.name().to_lowercase()));
     }
@@ -112,7 +112,7 @@ proptest! {
     }
 }
 
-/// Each pair of policies whose documents were not read is a circle of its own: each may deny and allow.
+/// Each pair of policies whose documents were not read is a cycle of its own: each may deny and allow.
 #[test]
 fn role_that_exchanges_two_unread_policies_for_two_others_is_denied_once_meanwhile() {
     let mut kit = Kit::new();

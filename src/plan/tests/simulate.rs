@@ -119,7 +119,7 @@ fn untag(tags: &mut StringMap, from: &StringMap) -> Result<(), String> {
 }
 
 fn role<'a>(account: &'a mut LiveAccount, name: &RoleName) -> Result<&'a mut Role, String> {
-    match account.roles.get_mut(&name.case_insensitive()) {
+    match account.roles.get_mut(&name.lower_case()) {
         Some(Observed::Present(live)) => Ok(&mut live.role),
         _ => Err(format!("no role {name}")),
     }
@@ -198,7 +198,7 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
             }
         }
         IamCall::CreateRole { role } => {
-            if matches!(account.roles.get(&role.name.case_insensitive()), Some(Observed::Present(_))) {
+            if matches!(account.roles.get(&role.name.lower_case()), Some(Observed::Present(_))) {
                 return Err("there is one already".into());
             }
             if !role.attached.is_empty() || !role.inline.is_empty() {
@@ -212,7 +212,7 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
             let arn = RoleArn::parse(format!("arn:aws:iam::111122223333:role{}{}", role.path, role.name)).unwrap();
             let live =
                 LiveRole { role: (**role).clone(), arn, last_used: Some(NOW - 864_000), instance_profiles: vec![] };
-            account.roles.insert(role.name.case_insensitive(), Observed::Present(live));
+            account.roles.insert(role.name.lower_case(), Observed::Present(live));
         }
         IamCall::UpdateRole { name, from, to } => {
             let role = role(account, name)?;
@@ -264,7 +264,7 @@ fn iam(account: &mut LiveAccount, call: &IamCall) -> Result<(), String> {
             if !role.attached.is_empty() || !role.inline.is_empty() {
                 return Err("DeleteConflict".into());
             }
-            account.roles.remove(&name.case_insensitive());
+            account.roles.remove(&name.lower_case());
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const ACTIONS: [&str; 3] = ["s3:GetA", "s3:GetB", "s3:PutC"];
 const RESOURCES: [&str; 2] = ["arn:aws:s3:::one", "arn:aws:s3:::two"];
-const ACCOUNTS: [(&str, &str); 4] = [("east", "s0"), ("east", "s1"), ("west", "s0"), ("west", "s1")];
+const SERVICE_ACCOUNTS: [(&str, &str); 4] = [("east", "s0"), ("east", "s1"), ("west", "s0"), ("west", "s1")];
 const ROLES: [&str; 3] = ["r0", "r1", "r2"];
 const OURS: [&str; 3] = ["p", "q", "b"];
 const FOREIGN: [&str; 3] = ["Allows", "Denies", "Both"];
@@ -147,8 +147,8 @@ impl Sketch {
                 cell(&mut sketch, dice, format!("{role}/{name}"), &|dice| Cell::Choice(dice.below(of)));
             }
         }
-        for reference in 0..ACCOUNTS.len() {
-            cell(&mut sketch, dice, format!("account{reference}"), &|dice| Cell::Choice(dice.below(4)));
+        for index in 0..SERVICE_ACCOUNTS.len() {
+            cell(&mut sketch, dice, format!("account{index}"), &|dice| Cell::Choice(dice.below(4)));
         }
         sketch
     }
@@ -182,9 +182,9 @@ impl Sketch {
             kit.policy(name, self.document(&format!("policy/{name}")).unwrap().clone());
         }
         for (index, name) in ROLES.iter().enumerate() {
-            let bound = (0..ACCOUNTS.len()).filter(|reference| self.choice(&format!("account{reference}")) == index);
+            let bound = (0..SERVICE_ACCOUNTS.len()).filter(|item| self.choice(&format!("account{item}")) == index);
             let bindings: Vec<_> =
-                bound.map(|reference| binding(ACCOUNTS[reference].0, ACCOUNTS[reference].1)).collect();
+                bound.map(|item| binding(SERVICE_ACCOUNTS[item].0, SERVICE_ACCOUNTS[item].1)).collect();
             if self.choice(&format!("{name}/present")) > 0 && !bindings.is_empty() {
                 kit.role(name, |role| {
                     role.bindings = bindings;
@@ -467,12 +467,12 @@ fn planned(dice: &mut Dice, kit: &mut Kit) -> (Plan, bool) {
             (plan, false)
         }
         2 => {
-            let folded: Vec<String> = kit.account().roles.keys().cloned().collect();
-            let folded = dice.pick(&folded).clone();
+            let lower_case: Vec<String> = kit.account().roles.keys().cloned().collect();
+            let lower_case = dice.pick(&lower_case).clone();
             kit.options.allow_incomplete = true;
-            let role = kit.account().roles.insert(folded.clone(), Observed::Unknown("timeout".into()));
+            let role = kit.account().roles.insert(lower_case.clone(), Observed::Unknown("timeout".into()));
             let plan = kit.plan();
-            kit.account().roles.insert(folded, role.unwrap());
+            kit.account().roles.insert(lower_case, role.unwrap());
             (plan, false)
         }
         3 => {

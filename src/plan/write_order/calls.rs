@@ -9,7 +9,7 @@ use crate::model::desired::Attachment;
 use crate::model::live::{LiveAccount, LivePolicy, Observed};
 use crate::model::marks::TRANSITION;
 use crate::model::resource::Role;
-use crate::plan::change::{Action, ResourceChange};
+use crate::plan::change::{Action, ResourceChange, rank};
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
 use crate::plan::step::Step;
@@ -65,9 +65,9 @@ pub(super) struct AffectedRole {
     pub object: Option<usize>,
     pub before: Option<Role>,
     pub after: Option<Role>,
-    /// Changed policies that it has attached before and after, beside those of `before` and `after`.
+    /// Changed policies that users which this run does not read have attached, if it stands for them.
     unread_attached: BTreeSet<PolicyArn>,
-    /// Changed policies that bound it before and after, beside those of `before` and `after`.
+    /// Changed policies that are the boundary of such users.
     unread_bounds: BTreeSet<PolicyArn>,
     /// The calls that add and remove the deny for everything. The first is `None` if an earlier run left the deny there.
     pub deny: Option<(Option<usize>, usize)>,
@@ -137,7 +137,7 @@ impl Calls {
             deferred,
             account: account.cloned(),
             role,
-            rank: rank(step),
+            rank: rank(&step.address, step.change.action()),
         });
     }
 
@@ -150,7 +150,7 @@ impl Calls {
     ) {
         let (before, after) = (ends.0.cloned(), ends.1.cloned());
         if let Some(role) = before.as_ref().or(after.as_ref()) {
-            self.roles_by_name.insert((account.clone(), role.name.case_insensitive()), self.roles.len());
+            self.roles_by_name.insert((account.clone(), role.name.lower_case()), self.roles.len());
             if let Some(declared) = context.desired.accounts.get(account) {
                 let arn = RoleArn::of(&declared.partition, &declared.id, &role.path, &role.name);
                 self.objects_by_arn.insert(arn.to_string(), object);
@@ -181,20 +181,20 @@ impl Calls {
             return;
         }
         for key in context.desired.accounts.keys() {
-            for (folded, live) in context.account(key).into_iter().flat_map(|account| &account.roles) {
+            for (lower_case, live) in context.account(key).into_iter().flat_map(|account| &account.roles) {
                 let Some(live) = live.present() else { continue };
                 let changes = |arn: &&PolicyArn| self.documents.changes.contains_key(*arn);
                 if live.role.attached.iter().chain(&live.role.permissions_boundary).filter(changes).count() > 1 {
-                    self.unchanged_role(key, folded, &live.role);
+                    self.unchanged_role(key, lower_case, &live.role);
                 }
             }
         }
     }
 
     /// The position of a live role, which is added as unchanged if it is not there yet.
-    fn unchanged_role(&mut self, account: &Key, folded: &str, role: &Role) -> usize {
+    fn unchanged_role(&mut self, account: &Key, lower_case: &str, role: &Role) -> usize {
         let next = self.roles.len();
-        let position = *self.roles_by_name.entry((account.clone(), folded.to_owned())).or_insert(next);
+        let position = *self.roles_by_name.entry((account.clone(), lower_case.to_owned())).or_insert(next);
         if position == next {
             let role = Some(role.clone());
             self.roles.push(AffectedRole { before: role.clone(), after: role, ..AffectedRole::default() });
@@ -207,10 +207,10 @@ impl Calls {
         for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
             let Some(role) = context.desired.roles.get(key) else { continue };
-            let folded = role.name.case_insensitive();
-            let live = context.account(&role.account).and_then(|account| account.roles.get(&folded)?.present());
+            let lower_case = role.name.lower_case();
+            let live = context.account(&role.account).and_then(|account| account.roles.get(&lower_case)?.present());
             let Some(live) = live else { continue };
-            let position = self.unchanged_role(&role.account, &folded, &live.role);
+            let position = self.unchanged_role(&role.account, &lower_case, &live.role);
             self.add_unknown(address.clone(), position);
         }
     }
@@ -240,8 +240,8 @@ impl Calls {
             }
             let position = self.roles.len();
             self.roles.push(users);
-            for (folded, _) in account.roles.iter().filter(|(_, live)| matches!(live, Observed::Unknown(_))) {
-                self.add_unknown(context.role_address(key, folded, folded), position);
+            for (lower_case, _) in account.roles.iter().filter(|(_, live)| matches!(live, Observed::Unknown(_))) {
+                self.add_unknown(context.role_address(key, lower_case, lower_case), position);
             }
         }
     }
@@ -269,7 +269,7 @@ impl Calls {
                 Some(change) => on_each(&|role| role.effects_of_document(arn, change)),
                 None => Vec::new(),
             },
-            (Target::Provider(arn), FieldWrite::Create) => on_each(&|role| role.effects_of_provider(arn, None)),
+            (Target::Provider(arn), FieldWrite::Create(_)) => on_each(&|role| role.effects_of_provider(arn, None)),
             (Target::Provider(arn), FieldWrite::AddAudience(audience)) => {
                 on_each(&|role| role.effects_of_provider(arn, Some(audience)))
             }
@@ -424,18 +424,4 @@ fn has_unread_users(account: &LiveAccount, arn: &PolicyArn, live: &LivePolicy) -
     let bounds = roles().filter(|role| role.permissions_boundary.as_ref() == Some(arn)).count();
     let all = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
     (all(live.attachments) > attached, all(live.boundaries) > bounds)
-}
-
-/// Creates and updates go from providers to ServiceAccounts, deletes go back.
-fn rank(step: &Step) -> u8 {
-    let delete = step.change.action() == Action::Delete;
-    match (&step.change, delete) {
-        (ResourceChange::Provider(_), false) => 0,
-        (ResourceChange::Policy(_), false) => 1,
-        (ResourceChange::Role(_), false) => 2,
-        (ResourceChange::ServiceAccount(_), _) => 3,
-        (ResourceChange::Role(_), true) => 4,
-        (ResourceChange::Policy(_), true) => 5,
-        (ResourceChange::Provider(_), true) => 6,
-    }
 }

@@ -8,9 +8,9 @@ use super::mutant::{self, Mutant};
 use super::notes;
 use crate::model::address::Address;
 use crate::model::note::Severity;
+use crate::model::refusal::RefusalKind;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::draft::{BlockedBy, Draft};
-use crate::plan::fields;
 use crate::plan::step::{Part, Step};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -43,7 +43,8 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
     }
     match draft.held.get(first).cloned() {
         Some(BlockedBy::Refused) => {
-            draft.refuse(address, format!("`{first}`, {relation}, is refused"), format!("mend `{first}` first"));
+            let why = format!("`{first}`, {relation}, is refused");
+            draft.refuse(address, RefusalKind::DependsOnRefused.because(why, format!("mend `{first}` first")));
         }
         Some(BlockedBy::Waits(why)) => draft.wait(address, None, format!("`{first}` comes first: {why}")),
         Some(BlockedBy::NotSelected) => {
@@ -51,7 +52,7 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
             draft.wait(address, None, why);
         }
         Some(BlockedBy::Unknown) | None => {
-            draft.object_unknown(address, format!("`{first}`, {relation}, could not be seen"));
+            draft.object_unknown(address, format!("`{first}`, {relation}, could not be read"));
         }
     }
 }
@@ -59,7 +60,7 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
 /// Refuses steps that have no safe order, and defers their dependents.
 pub(super) fn refuse(draft: &mut Draft, refused: NoSafeOrder) {
     for address in refused.objects {
-        draft.refuse_step(&address, refused.why.clone(), refused.hint);
+        draft.refuse_step(&address, refused.refusal.clone());
     }
     defer_dependents(draft);
 }
@@ -117,7 +118,7 @@ fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, m
     let operations: Vec<String> = operations.into_iter().collect();
     let address = calls.objects[object].address.clone();
     let text = format!(
-        "whom it should trust could not be told, so it may lose permissions and may not get any: left out are {}",
+        "whom it should trust is unknown, so it may lose permissions and may not get any: left out are {}",
         operations.join(", ")
     );
     draft.note(&address, Severity::Medium, "held-back", None, text);
@@ -136,7 +137,7 @@ fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, m
             Change::Create { .. } | Change::Delete { .. } => {}
         }
     }
-    step.fields = fields::changes(&step.change);
+    step.fields = step.change.fields();
     step.parts = kept.into_iter().filter_map(|node| calls.nodes[node].call.clone()).map(Part::from).collect();
     draft.steps.insert(address, step);
 }

@@ -6,11 +6,10 @@ use super::effects::{Effects, Factor};
 use super::graph::{EdgeReason, Graph};
 use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;
-use crate::model::address::Address;
 use crate::model::call::{Field, FieldWrite, IamCall, Target};
-use crate::model::marks::{ROLE_ARN, is_mark};
+use crate::model::marks::is_mark;
 use crate::model::resource::{Role, StringMap};
-use crate::plan::change::{Action, ResourceChange};
+use crate::plan::change::Action;
 use crate::plan::draft::Draft;
 use crate::policy::permission_effects::PermissionEffects;
 use crate::policy::{PolicyDocument, trust_effects};
@@ -91,9 +90,9 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
             let own = nodes.iter().map(|(node, _)| *node).filter(|node| *node != delete);
             for node in own.chain(put) {
                 if let Some(put) = put {
-                    graph.edge(put, node, EdgeReason::Existence);
+                    graph.edge(put, node, EdgeReason::Required);
                 }
-                graph.edge(node, delete, EdgeReason::Existence);
+                graph.edge(node, delete, EdgeReason::Required);
             }
         }
         let counted = |effects: &Effects| if role.deny.is_some() { effects.outlasting_a_deny() } else { *effects };
@@ -136,7 +135,7 @@ fn policies_added_and_removed<'c>(calls: &'c Calls, node: usize) -> (Vec<&'c Pol
         FieldWrite::Attach(arn) => (vec![arn], Vec::new()),
         FieldWrite::Detach(arn) => (Vec::new(), vec![arn]),
         FieldWrite::Boundary(from, to) => (to.into_iter().collect(), from.into_iter().collect()),
-        FieldWrite::Create => (boundary(&role.after), Vec::new()),
+        FieldWrite::Create(_) => (boundary(&role.after), Vec::new()),
         FieldWrite::Delete => (Vec::new(), boundary(&role.before)),
         _ => Default::default(),
     }
@@ -147,7 +146,7 @@ fn providers_before_and_after(calls: &Calls, node: usize) -> (BTreeSet<String>, 
     let (Some(call), Some(role)) = (calls.iam(node), calls.own_role(node)) else { return Default::default() };
     let (old, new) = match call.write() {
         FieldWrite::Trust(from, to) => (Some(from), Some(to)),
-        FieldWrite::Create => (None, role.after.as_ref().map(|role| &role.trust)),
+        FieldWrite::Create(_) => (None, role.after.as_ref().map(|role| &role.trust)),
         FieldWrite::Delete => (role.before.as_ref().map(|role| &role.trust), None),
         _ => (None, None),
     };
@@ -159,11 +158,11 @@ fn providers_before_and_after(calls: &Calls, node: usize) -> (BTreeSet<String>, 
 fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut Graph) {
     let created_before = |arn: &str, graph: &mut Graph| {
         let creating = writes.creating.get(arn).into_iter().flatten();
-        creating.for_each(|creating| graph.edge(*creating, node, EdgeReason::Existence));
+        creating.for_each(|creating| graph.edge(*creating, node, EdgeReason::Required));
     };
     let deleted_after = |arn: &str, graph: &mut Graph| {
         if let Some(deleting) = writes.deleting.get(arn) {
-            graph.edge(node, *deleting, EdgeReason::Existence);
+            graph.edge(node, *deleting, EdgeReason::Required);
         }
     };
     let (added, removed) = policies_added_and_removed(calls, node);
@@ -204,7 +203,7 @@ fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
     let Some(first) = nodes.first() else { return };
     let object = &calls.objects[calls.nodes[*first].object];
     let mut in_line = |nodes: &[usize]| {
-        nodes.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], EdgeReason::Existence));
+        nodes.windows(2).for_each(|pair| graph.edge(pair[0], pair[1], EdgeReason::Required));
     };
     if object.role.is_none() {
         return in_line(nodes);
@@ -218,14 +217,14 @@ fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
             matches!(call.write(), FieldWrite::SetTags(_, to) if object.action == Action::Adopt && owner_tags(to));
         for other in nodes {
             if call.creates() || adopts {
-                graph.edge(*node, *other, EdgeReason::Existence);
+                graph.edge(*node, *other, EdgeReason::Required);
             }
             if call.deletes() {
-                graph.edge(*other, *node, EdgeReason::Existence);
+                graph.edge(*other, *node, EdgeReason::Required);
             }
             let parts = [*node, *other].map(|node| calls.nodes[node].split);
             if parts == [SplitPart::Taking, SplitPart::Giving] && are_of_one_field(calls, *node, *other) {
-                graph.edge(*node, *other, EdgeReason::Existence);
+                graph.edge(*node, *other, EdgeReason::Required);
             }
         }
     }
@@ -254,22 +253,22 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
 
 /// Why a call comes after one on an object that its own object needs.
 fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason> {
-    let is_account = |node: usize| matches!(calls.address_of(node), Address::ServiceAccount { .. });
+    let is_account = |node: usize| calls.address_of(node).is_in_cluster();
     let role_call = |node: usize| calls.iam(node).filter(|call| matches!(call.target(), Target::Role(_)));
     let (earlier_on_role, later_on_role) = (role_call(earlier), role_call(later));
     let creates_role = earlier_on_role.is_some_and(IamCall::creates);
     if is_account(later) {
-        return Some(if creates_role { EdgeReason::Existence } else { EdgeReason::Courtesy });
+        return Some(if creates_role { EdgeReason::Required } else { EdgeReason::Courtesy });
     }
     if is_account(earlier) {
         // a role is deleted after the annotation that names it
         let deletes_role = later_on_role.is_some_and(IamCall::deletes);
-        return Some(if deletes_role { EdgeReason::Existence } else { EdgeReason::Courtesy });
+        return Some(if deletes_role { EdgeReason::Required } else { EdgeReason::Courtesy });
     }
     let begins = later_on_role.is_some_and(IamCall::creates);
     // IAM refuses a trust policy that names a role that does not exist
     if creates_role && (begins || later_on_role.is_some_and(|call| call.field() == Field::Trust)) {
-        return Some(EdgeReason::Existence);
+        return Some(EdgeReason::Required);
     }
     let earlier_call = calls.iam(earlier)?;
     if trusts_new_audience(earlier_call, calls.iam(later)?) {
@@ -278,7 +277,7 @@ fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason
     // a role is created only if all that it needs could be created
     let creates = earlier_on_role.is_none()
         && (earlier_call.creates() || matches!(earlier_call.write(), FieldWrite::AddAudience(_)));
-    (begins && creates).then_some(EdgeReason::Existence)
+    (begins && creates).then_some(EdgeReason::Required)
 }
 
 /// Whether a trust policy starts to accept tokens of the audience that the earlier call adds.
@@ -300,11 +299,7 @@ fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<us
     };
     for (object, nodes) in calls.objects.iter().zip(by_object) {
         let Some(step) = draft.steps.get(&object.address) else { continue };
-        let ResourceChange::ServiceAccount(change) = &step.change else { continue };
-        let (Some(before), Some(after)) = (change.before(), change.after()) else { continue };
-        let (Some(old), Some(new)) = (before.annotations.get(ROLE_ARN), after.annotations.get(ROLE_ARN)) else {
-            continue;
-        };
+        let [Some(old), Some(new)] = step.change.pod_roles() else { continue };
         let Some(old_role) = calls.objects_by_arn.get(old).filter(|_| old != new) else { continue };
         for trust in by_object[*old_role].iter().filter(|node| loses(**node)) {
             for node in nodes {
@@ -319,19 +314,19 @@ pub(super) struct Dip {
     /// The position of the role among the affected ones.
     pub role: usize,
     /// The call that should come first.
-    pub adds: usize,
+    pub first: usize,
     /// The call that should come second.
-    pub removes: usize,
+    pub second: usize,
 }
 
-/// Rule 3: new allows arrive before old ones leave, and a role that attaches or detaches a policy has the better one of
-/// its documents. Adds these edges where the other edges permit it, and returns where they do not.
+/// Rule 3: new allows arrive before old ones leave. A policy is attached after its document gives, and detached before its
+/// document takes. Adds these edges where the other edges permit it, and returns where they do not.
 pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
     let mut wanted: Vec<Dip> = Vec::new();
     for (role, nodes) in calls.by_role().iter().enumerate() {
-        for (adds, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
-            let removing = nodes.iter().filter(|(node, effects)| node != adds && effects.takes_in(Factor::Allows));
-            wanted.extend(removing.map(|(removes, _)| Dip { role, adds: *adds, removes: *removes }));
+        for (first, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
+            let removing = nodes.iter().filter(|(node, effects)| node != first && effects.takes_in(Factor::Allows));
+            wanted.extend(removing.map(|(second, _)| Dip { role, first: *first, second: *second }));
         }
     }
     let writes = WritesByArn::of(calls);
@@ -339,21 +334,21 @@ pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
         let Some(role) = calls.objects[calls.nodes[node].object].role else { continue };
         let (added, removed) = policies_added_and_removed(calls, node);
         let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, PermissionEffects::gives));
-        wanted.extend(giving.map(|adds| Dip { role, adds, removes: node }));
+        wanted.extend(giving.map(|first| Dip { role, first, second: node }));
         let taking =
             removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, PermissionEffects::takes));
-        wanted.extend(taking.map(|removes| Dip { role, adds: node, removes }));
+        wanted.extend(taking.map(|second| Dip { role, first: node, second }));
     }
     let mut dips = Vec::new();
     for dip in wanted {
         let denied = calls.roles[dip.role].deny.is_some();
-        if denied || calls.is_deferred(dip.adds) || calls.is_deferred(dip.removes) {
+        if denied || calls.is_deferred(dip.first) || calls.is_deferred(dip.second) {
             continue;
         }
-        if graph.reaches(dip.removes, dip.adds) {
+        if graph.reaches(dip.second, dip.first) {
             dips.push(dip);
         } else {
-            graph.edge(dip.adds, dip.removes, EdgeReason::Courtesy);
+            graph.edge(dip.first, dip.second, EdgeReason::Courtesy);
         }
     }
     dips

@@ -201,7 +201,7 @@ impl Documents {
                 let others = tags.keys().any(|key| !is_mark(key));
                 Effects::of(Factor::Tags, others, others)
             }
-            FieldWrite::Create
+            FieldWrite::Create(_)
             | FieldWrite::Delete
             | FieldWrite::Document(..)
             | FieldWrite::DeleteVersion(_)

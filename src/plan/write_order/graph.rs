@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, BinaryHeap};
 /// Why one call comes before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EdgeReason {
-    /// The second call needs an object that the first one creates, or deletes an object that is in use until the first.
-    Existence,
+    /// The second call fails, or is unsafe, before the first.
+    Required,
     /// Take before you give, for the affected role at this position.
     TakeBeforeGive(usize),
     /// A role attaches or detaches a policy whose document changes.

@@ -37,7 +37,7 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
     }
     for (object, why) in &order.at_quota {
         if let Some(step) = draft.steps.get_mut(&calls.objects[*object].address) {
-            step.reasons.push(format!("at a quota ({why}): what goes is removed before the new is added"));
+            step.reasons.push(format!("at a quota ({why}): irsa removes the old before it adds the new"));
         }
     }
 }
@@ -58,10 +58,10 @@ fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
     for dip in &order.dips {
         let role = &calls.roles[dip.role];
         let allows =
-            calls.effects(dip.adds).gives_in(Factor::Allows) && calls.effects(dip.removes).takes_in(Factor::Allows);
+            calls.effects(dip.first).gives_in(Factor::Allows) && calls.effects(dip.second).takes_in(Factor::Allows);
         let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
-        if !allows || may_overlap(calls, dip.adds, dip.removes) {
-            let text = format!("{} before {}", name(calls, dip.removes), name(calls, dip.adds));
+        if !allows || may_overlap(calls, dip.first, dip.second) {
+            let text = format!("{} before {}", name(calls, dip.second), name(calls, dip.first));
             missing.entry(object).or_default().insert(text);
         }
     }

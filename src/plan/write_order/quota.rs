@@ -65,6 +65,6 @@ pub(super) fn free_space_first(calls: &Calls, nodes: &[usize], graph: &mut Graph
     let free = freeing.iter().filter(|freeing| !pairs(freeing).any(|(node, needing)| graph.reaches(needing, node)));
     let edges: Vec<(usize, usize)> = free.flat_map(pairs).collect();
     for (first, second) in edges {
-        graph.edge(first, second, EdgeReason::Existence);
+        graph.edge(first, second, EdgeReason::Required);
     }
 }

@@ -33,36 +33,36 @@ fn parts(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Split>
     let (account, call) = calls.nodes[node].call.as_ref()?.iam()?;
     let account = context.account(account)?;
     let quotas = &account.quotas;
-    let (parts, between, cost) = match call.clone() {
+    let (parts, between, cost) = match call {
         IamCall::UpdateTrust { name, from, to } => {
             // while the role denies everything, nobody needs to be able to assume it
             let denied = calls.own_role(node).is_some_and(|role| role.deny.is_some());
-            let nobody = || denied.then(|| trust_effects::deny_everyone(&from, &to));
-            let middle = trust_effects::intersect(&from, &to)
+            let nobody = || denied.then(|| trust_effects::deny_everyone(from, to));
+            let middle = trust_effects::intersect(from, to)
                 .or_else(nobody)
                 .filter(|middle| middle.size() <= quotas.trust_size)?;
             let part = |from, to| IamCall::UpdateTrust { name: name.clone(), from, to };
-            ([part(from, middle.clone()), part(middle, to)], None, 0)
+            ([part(from.clone(), middle.clone()), part(middle, to.clone())], None, 0)
         }
         IamCall::PutInline { name, policy, from, to } => {
-            let middle = permission_effects::intersect(from.as_ref(), Some(&to))?;
+            let middle = permission_effects::intersect(from.as_ref(), Some(to))?;
             let part = |from, to| IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
-            ([part(from, middle.clone()), part(Some(middle), to)], None, 1)
+            ([part(from.clone(), middle.clone()), part(Some(middle), to.clone())], None, 1)
         }
         IamCall::DeleteInline { name, policy, from } => {
-            let middle = permission_effects::intersect(Some(&from), None)?;
-            let (from, to) = (Some(from), middle.clone());
-            let put = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to };
+            let middle = permission_effects::intersect(Some(from), None)?;
+            let (name, policy, from) = (name.clone(), policy.clone(), Some(from.clone()));
+            let put = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from, to: middle.clone() };
             ([put, IamCall::DeleteInline { name, policy, from: middle }], None, 1)
         }
         IamCall::CreatePolicyVersion { arn, from, to } => {
-            let middle = permission_effects::intersect(Some(&from), Some(&to))
+            let middle = permission_effects::intersect(Some(from), Some(to))
                 .filter(|middle| middle.size() <= quotas.managed_size)?;
-            let live = account.policies.get(&arn)?.present()?;
+            let live = account.policies.get(arn)?.present()?;
             let part = |from, to| IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
             let version = version_to_delete(calls, node, live, quotas);
             let between = version.map(|version| IamCall::DeletePolicyVersion { arn: arn.clone(), version });
-            ([part(from, middle.clone()), part(middle, to)], between, 2)
+            ([part(from.clone(), middle.clone()), part(middle, to.clone())], between, 2)
         }
         _ => return None,
     };

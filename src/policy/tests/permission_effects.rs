@@ -40,7 +40,7 @@ fn statement(dice: &mut Dice) -> Value {
     Value::Object(map)
 }
 
-fn document(dice: &mut Dice) -> Value {
+pub(super) fn document(dice: &mut Dice) -> Value {
     let statements: Vec<Value> = (0..=dice.below(2)).map(|_| statement(dice)).collect();
     json!({ "Version": version(dice), "Statement": statements })
 }
@@ -50,7 +50,7 @@ fn version(dice: &mut Dice) -> &'static str {
 }
 
 /// The document with one or more elements exchanged, perhaps in the other version.
-fn neighbour(document: &Value, dice: &mut Dice) -> Value {
+pub(super) fn neighbour(document: &Value, dice: &mut Dice) -> Value {
     let mut other = document.clone();
     other["Version"] = json!(version(dice));
     let list = other["Statement"].as_array_mut().unwrap();
@@ -72,7 +72,7 @@ fn neighbour(document: &Value, dice: &mut Dice) -> Value {
 }
 
 /// Every request for which the documents above can differ.
-fn requests() -> Vec<Request> {
+pub(super) fn requests() -> Vec<Request> {
     let mut list = Vec::new();
     for user in [None, Some("ann"), Some("bob"), Some("*")] {
         for team in [None, Some("ann"), Some("bob"), Some("${aws:username}")] {
@@ -100,7 +100,7 @@ fn requests() -> Vec<Request> {
     list
 }
 
-fn verdicts(document: &PolicyDocument, requests: &[Request]) -> Vec<Verdict> {
+pub(super) fn verdicts(document: &PolicyDocument, requests: &[Request]) -> Vec<Verdict> {
     let document = Document::of(document.text());
     requests.iter().map(|request| document.verdict(Place::Identity, request)).collect()
 }

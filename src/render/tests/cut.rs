@@ -117,7 +117,12 @@ fn refusals_and_severe_findings_are_never_left_out() {
     file.changes = (0..3_000).map(|index| grave(&format!("role/r{index}"), 30)).collect();
     let [address, severity, rule, text] = ["role/ci", "critical", "IRSA001", "anyone may"].map(str::to_owned);
     file.notes.push(NoteV2 { address, severity, rule, origin: String::new(), text });
-    file.refused.push(RefusedV2 { address: "role/big".into(), why: "x".repeat(70_000), hint: String::new() });
+    file.refused.push(RefusedV2 {
+        address: "role/big".into(),
+        why: "x".repeat(70_000),
+        hint: String::new(),
+        word: None,
+    });
     let text = drawn(Format::Markdown, &Style::plain(), &file);
     assert!(text.len() <= 60_000, "{}", text.len());
     for part in [

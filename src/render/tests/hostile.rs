@@ -21,7 +21,7 @@ fn of(text: &str) -> PlanV2 {
             FieldV2 { path: "trust".into(), before: json!(text), after: json!({ "Statement": [{ text: text }] }) },
         ];
     }
-    file.refused = vec![RefusedV2 { address: texts(), why: texts(), hint: texts() }];
+    file.refused = vec![RefusedV2 { address: texts(), why: texts(), hint: texts(), word: None }];
     file.unknown = vec![UnknownV2 { address: texts(), why: texts() }];
     for note in &mut file.notes {
         *note =

@@ -10,20 +10,20 @@ fn line_is_returned_without_its_end() {
     }
 }
 
-fn answer(typed: &[u8]) -> Answer {
+fn answer(typed: &[u8]) -> Confirmation {
     ask("Apply?", &Style::plain(), &mut io::Cursor::new(typed), &mut Vec::new())
 }
 
 #[test]
 fn only_yes_confirms() {
-    assert_eq!(answer(b"yes\n"), Answer::Yes);
-    assert_eq!(answer(b"yes\r\n"), Answer::Yes);
+    assert_eq!(answer(b"yes\n"), Confirmation::Yes);
+    assert_eq!(answer(b"yes\r\n"), Confirmation::Yes);
     for typed in
         ["", "\n", "y\n", "Yes\n", "YES\n", " yes\n", "yes \n", "yes please\n", "no\n", "no\nyes\n", "yes", "yes\r\r\n"]
     {
-        assert_eq!(answer(typed.as_bytes()), Answer::No, "{typed:?}");
+        assert_eq!(answer(typed.as_bytes()), Confirmation::No, "{typed:?}");
     }
-    assert_eq!(answer(b"\xff\xfe\n"), Answer::No);
+    assert_eq!(answer(b"\xff\xfe\n"), Confirmation::No);
 }
 
 #[test]
@@ -44,5 +44,5 @@ fn question_on_a_closed_stream_is_not_confirmed() {
             Ok(())
         }
     }
-    assert_eq!(ask("?", &Style::plain(), &mut io::Cursor::new(b"yes\n"), &mut Closed), Answer::No);
+    assert_eq!(ask("?", &Style::plain(), &mut io::Cursor::new(b"yes\n"), &mut Closed), Confirmation::No);
 }

@@ -54,7 +54,15 @@ pub(crate) fn field(path: &str, before: Value, after: Value) -> FieldV2 {
 /// A change; the whole object is made of the fields.
 pub(crate) fn change(address: &str, action: &str, reasons: &[&str], fields: Vec<FieldV2>) -> ChangeV2 {
     let whole = |side: fn(&FieldV2) -> &Value| -> Value {
-        fields.iter().map(|field| (field.path.clone(), side(field).clone())).collect::<serde_json::Map<_, _>>().into()
+        let mut object = json!({});
+        for field in &fields {
+            match field.path.split_once('.') {
+                None => object[&field.path] = side(field).clone(),
+                Some((map, key)) if !side(field).is_null() => object[map][key] = side(field).clone(),
+                Some(_) => {}
+            }
+        }
+        object
     };
     let before = if action == "create" { Value::Null } else { whole(|field| &field.before) };
     let after = if action == "delete" { Value::Null } else { whole(|field| &field.after) };
@@ -124,6 +132,7 @@ pub(crate) fn everything() -> PlanV2 {
         address: "role/billing".into(),
         why: "role `billing` exists and belongs to owner `finance`".into(),
         hint: "use another `name`, or set `adopt-from = \"finance\"` once that configuration has let it go".into(),
+        word: Some("other-owner".into()),
     }];
     plan.unknown =
         vec![UnknownV2 { address: "cluster/metal".into(), why: "connection refused (10.0.0.1:6443)".into() }];

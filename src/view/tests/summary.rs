@@ -70,9 +70,9 @@ fn an_update_of_one_statement_has_at_most_six_lines() {
         text,
         "\
 ~ role/cart  irsa.toml:24
-    inline     ~ orders
-                 ~ Allow sqs:SendMessage, sqs:ReceiveMessage on arn:aws:sqs:::orders
-                   + Action sqs:ReceiveMessage
+    actions    + gains sqs:ReceiveMessage on arn:aws:sqs:::orders
+    inline     ~ orders: Allow sqs:SendMessage, sqs:ReceiveMessage on arn:aws:sqs:::orders
+                 + Action sqs:ReceiveMessage
 
 Plan: 0 to create, 1 to update, 0 to delete.
 "
@@ -185,7 +185,8 @@ fn every_change_has_a_line() {
 fn a_refused_change_says_what_it_would_do() {
     let fields = vec![field("attached", json!(["arn:aws:iam::aws:policy/A"]), Value::Null)];
     let mut plan = plan(vec![change("orphan/a/role/old", "delete", &["no longer declared"], fields)]);
-    plan.refused = vec![RefusedV2 { address: "orphan/a/role/old".into(), why: "too many".into(), hint: String::new() }];
+    let (address, why) = ("orphan/a/role/old".into(), "too many".into());
+    plan.refused = vec![RefusedV2 { address, why, hint: String::new(), word: None }];
     assert_eq!(
         summary(&plan, None).split("\n\n").next().unwrap(),
         "x orphan/a/role/old (would be deleted; refused)\n    no longer declared\n    policies   - aws:A"
@@ -244,19 +245,144 @@ fn lines_fit_the_terminal_unless_a_word_is_too_long() {
 #[test]
 fn shared_reason_of_refusals_is_shown_once() {
     let mut plan = plan(Vec::new());
-    let item =
-        |address: &str, why: &str| RefusedV2 { address: address.into(), why: why.into(), hint: "do this".into() };
-    plan.refused = vec![item("role/a", "too many"), item("role/b", "too many"), item("role/c", "not ours")];
+    let item = |address: &str, why: &str, word: &str| {
+        let [address, why, hint] = [address, why, "do this"].map(str::to_owned);
+        RefusedV2 { address, why, hint, word: Some(word.to_owned()) }
+    };
+    plan.refused = vec![
+        item("role/a", "too many", "max-delete"),
+        item("role/b", "too many", "max-delete"),
+        item("role/c", "not ours", "no-owner"),
+    ];
     let text = summary(&plan, None);
     let expected = "\
 x role/a is refused
 x role/b is refused
-    too many (exit-4)
+    too many (max-delete)
     hint: do this
 
 x role/c is refused
-    not ours (exit-4)
+    not ours (no-owner)
     hint: do this
 ";
     assert!(text.starts_with(expected), "{text}");
+}
+
+#[test]
+fn an_update_shows_which_actions_the_role_gains_and_loses() {
+    let inline = |name: &str, before: Value, after: Value| field(&format!("inline.{name}"), before, after);
+    let text = |fields: Vec<FieldV2>| of_role("update", fields);
+    let vpc = |mut statement: Value| {
+        statement["Condition"] = json!({ "StringEquals": { "aws:SourceVpc": "vpc-1" } });
+        document(&[statement])
+    };
+    let get = || allow("", &["s3:GetObject"], "arn:aws:s3:::b/*");
+    let told = text(vec![inline("a", document(&[get()]), vpc(get()))]);
+    assert!(
+        told.contains(
+            "- loses s3:GetObject on arn:aws:s3:::b/*, from now on only if StringEquals aws:SourceVpc = vpc-1\n"
+        ),
+        "{told}"
+    );
+    // what permissions are about comes first, and the rest is counted
+    let many = ["one", "two", "three", "four", "five"].map(|name| allow("", &["sqs:SendMessage"], name));
+    let many = [&many[..], &[allow("", &["iam:PassRole"], "*")]].concat();
+    let told = text(vec![inline("a", document(&[get()]), document(&[&[get()], &many[..]].concat()))]);
+    let lines: Vec<&str> = told.lines().skip(1).take(4).map(str::trim).collect();
+    assert_eq!(
+        lines,
+        [
+            "actions    + gains iam:PassRole on *",
+            "+ gains sqs:SendMessage on one",
+            "+ gains sqs:SendMessage on two",
+            "+ gains 3 more actions, which `-v` lists"
+        ],
+        "{told}"
+    );
+    // many actions on one resource are one line
+    let actions: Vec<String> = (0..9).map(|number| format!("sqs:Action{number}")).collect();
+    let actions: Vec<&str> = actions.iter().map(String::as_str).collect();
+    let told = text(vec![inline("a", Value::Null, document(&[allow("", &actions, "*")]))]);
+    assert!(
+        told.contains("+ gains sqs:Action0, sqs:Action1, sqs:Action2, sqs:Action3 and 5 more actions on *\n"),
+        "{told}"
+    );
+    // another inline policy that stays the same in the role allows it already
+    let mut change = change("role/cart", "update", &[], vec![inline("a", Value::Null, document(&[get()]))]);
+    for side in [&mut change.before, &mut change.after] {
+        side["inline"]["b"] = document(&[allow("", &["s3:*"], "*")]);
+    }
+    assert!(!block(change).contains("gains"));
+}
+
+#[test]
+fn attached_policy_gives_what_its_new_document_allows() {
+    let arn = "arn:aws:iam::111122223333:policy/irsa/me/read";
+    let read = |action: &str, side: fn(Value) -> (Value, Value), actions: &[&str]| {
+        let (before, after) = side(document(&[allow("", actions, "*")]));
+        let whole = |value: Value| if value.is_null() { (Value::Null, Value::Null) } else { (json!("read"), value) };
+        let ((old_name, before), (new_name, after)) = (whole(before), whole(after));
+        let path = |name: &Value| if name.is_null() { Value::Null } else { json!("/irsa/me/") };
+        let fields = vec![
+            field("path", path(&old_name), path(&new_name)),
+            field("name", old_name, new_name),
+            field("document", before, after),
+        ];
+        change("policy/main/read", action, &[], fields)
+    };
+    let created = || read("create", |document| (Value::Null, document), &["s3:GetObject"]);
+    let attach = || change("role/cart", "update", &[], vec![field("attached", json!([]), json!([arn]))]);
+    let told = summary(&plan(vec![created(), attach()]), None);
+    assert!(told.contains("actions    + gains s3:GetObject on *\n    policies   + read\n"), "{told}");
+    // a policy of which the plan has no document
+    let told = summary(&plan(vec![attach()]), None);
+    assert!(!told.contains("gains") && told.contains("policies   + read\n"), "{told}");
+    // a refused policy is not created
+    let mut refused = plan(vec![created(), attach()]);
+    refused.refused.push(RefusedV2 {
+        address: "policy/main/read".into(),
+        why: "no".into(),
+        hint: String::new(),
+        word: None,
+    });
+    assert!(!summary(&refused, None).contains("gains"));
+    // the roles of a policy that changes need no change
+    let widened = read("update", |new| (document(&[allow("", &["s3:GetObject"], "*")]), new), &["s3:*"]);
+    let told = summary(&plan(vec![widened]), None);
+    assert!(told.contains("actions    + its roles gain s3:* on *\n"), "{told}");
+}
+
+#[test]
+fn boundary_of_which_the_plan_has_the_document_limits_what_a_role_gains() {
+    let with = |action: &str| document(&[allow("", &[action], "*")]);
+    let limit = |before: Value, after: Value| {
+        let fields = vec![
+            field("name", json!("limit"), json!("limit")),
+            field("path", json!("/"), json!("/")),
+            field("document", before, after),
+        ];
+        change("policy/main/limit", "update", &[], fields)
+    };
+    let role = |before: Value| {
+        let boundary = field("permissions-boundary", before, json!("arn:aws:iam::111122223333:policy/limit"));
+        change("role/cart", "update", &[], vec![field("inline.a", with("s3:Get*"), with("s3:*")), boundary])
+    };
+    let unchanged = || role(json!("arn:aws:iam::111122223333:policy/limit"));
+    let told = summary(&plan(vec![unchanged(), limit(with("sqs:*"), with("s3:Get*"))]), None);
+    assert!(!told.contains("+ gains"), "{told}");
+    let told = summary(&plan(vec![unchanged(), limit(with("sqs:*"), with("s3:*"))]), None);
+    assert!(told.contains("+ gains s3:* on *"), "{told}");
+    // without a document on one side, the boundary is left out
+    let told = summary(&plan(vec![role(json!("arn:aws:iam::aws:policy/X")), limit(with("s3:*"), with("sqs:*"))]), None);
+    assert!(told.contains("+ gains s3:* on *") && told.contains("boundary   ~ aws:X -> limit"), "{told}");
+}
+
+#[test]
+fn document_that_is_too_large_to_compare_by_action_says_so() {
+    let actions: Vec<String> = (0..60).map(|number| format!("sqs:Action{number}")).collect();
+    let resources: Vec<String> = (0..60).map(|number| format!("arn:aws:sqs:::queue{number}")).collect();
+    let large = json!({ "Effect": "Allow", "Action": actions, "Resource": resources });
+    let fields = vec![field("inline.a", Value::Null, document(&[large]))];
+    let told = of_role("update", fields);
+    assert!(told.contains("+ gains more than can be compared; see its statements\n"), "{told}");
 }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub(crate) struct RecentWrites(Mutex<Writes>);
 
-/// Objects by the id that [`id`] or [`inline_id`] gives them.
+/// Objects by the id that [`Target::id`] or [`inline_id`] gives them.
 #[derive(Debug, Default)]
 struct Writes {
     created: BTreeSet<String>,
@@ -36,7 +36,7 @@ pub(crate) enum WriteKind {
 impl WriteKind {
     pub(crate) fn of(call: &IamCall) -> Self {
         match call.write() {
-            FieldWrite::Create => Self::Create,
+            FieldWrite::Create(_) => Self::Create,
             FieldWrite::Settings(..)
             | FieldWrite::Trust(..)
             | FieldWrite::Boundary(_, Some(_))
@@ -52,15 +52,6 @@ impl WriteKind {
             | FieldWrite::DeleteVersion(_)
             | FieldWrite::RemoveTags(_) => Self::Remove,
         }
-    }
-}
-
-/// An ARN, or a case-insensitive role name.
-fn id(target: Target<'_>) -> String {
-    match target {
-        Target::Provider(arn) => arn.to_string(),
-        Target::Policy(arn) => arn.to_string(),
-        Target::Role(name) => name.case_insensitive(),
     }
 }
 
@@ -80,18 +71,18 @@ impl RecentWrites {
 
     /// Facts for a read of an object.
     pub(crate) fn of_read(&self, target: Target<'_>) -> RetryFacts {
-        self.created(&id(target))
+        self.created(&target.id())
     }
 
     /// Facts for a read of an inline policy. A new role need not have the policy.
     pub(crate) fn of_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
-        self.created(&inline_id(&role.case_insensitive(), policy.as_str()))
+        self.created(&inline_id(&role.lower_case(), policy.as_str()))
     }
 
     /// Facts for a write.
     pub(crate) fn of_write(&self, call: &IamCall) -> RetryFacts {
         let writes = self.lock();
-        let (kind, target) = (WriteKind::of(call), id(call.target()));
+        let (kind, target) = (WriteKind::of(call), call.target().id());
         let (policy, trust) = match (call, call.write()) {
             (IamCall::CreateRole { role }, _) => (role.permissions_boundary.as_ref(), Some(&role.trust)),
             (_, FieldWrite::Trust(_, to)) => (None, Some(to)),
@@ -112,7 +103,7 @@ impl RecentWrites {
     /// Remembers a write that IAM acknowledged.
     pub(crate) fn remember(&self, call: &IamCall) {
         let Writes { created, detached } = &mut *self.lock();
-        let target = id(call.target());
+        let target = call.target().id();
         let inline = |policy: &PolicyName| inline_id(&target, policy.as_str());
         match (WriteKind::of(call), call.field()) {
             (WriteKind::Set, Field::Inline(policy)) => {

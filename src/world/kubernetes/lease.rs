@@ -6,7 +6,7 @@
 
 use super::failure::ApiFailure;
 use super::read::{built, find};
-use super::send::{Reply, Request};
+use super::send::{HttpRequest, Reply};
 use super::{KubernetesReader, KubernetesWriter};
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::world::{Answer, ReadLease, WriteLease};
@@ -62,7 +62,7 @@ impl KubernetesWriter {
         &self,
         reference: &LeaseRef,
         operation: &str,
-        request: Result<Request, ApiFailure>,
+        request: Result<HttpRequest, ApiFailure>,
     ) -> Answer<Lease> {
         let connection = self.clusters.connection(&reference.cluster, operation).await?;
         let written = async { decode(&connection.send(&request?).await?) };

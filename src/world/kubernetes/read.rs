@@ -5,7 +5,7 @@ use super::KubernetesReader;
 use super::connection::ClusterConnection;
 use super::failure::ApiFailure;
 use super::metadata::{self, FieldManagers};
-use super::send::{Reply, Request};
+use super::send::{HttpRequest, Reply};
 use super::verify;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::live::{Access, LiveServiceAccount, NamespacePhase};
@@ -187,7 +187,7 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, ApiF
 }
 
 /// A request that kube has built.
-pub(crate) fn built(request: Result<Request, kube::core::request::Error>) -> Result<Request, ApiFailure> {
+pub(crate) fn built(request: Result<HttpRequest, kube::core::request::Error>) -> Result<HttpRequest, ApiFailure> {
     request.map_err(|_| ApiFailure::invalid("the request could not be built"))
 }
 
@@ -211,7 +211,7 @@ pub(crate) async fn get<T: for<'a> Deserialize<'a>>(
 }
 
 /// Sends a get. None if the object does not exist.
-pub(crate) async fn find(connection: &ClusterConnection, request: &Request) -> Result<Option<Reply>, ApiFailure> {
+pub(crate) async fn find(connection: &ClusterConnection, request: &HttpRequest) -> Result<Option<Reply>, ApiFailure> {
     match connection.send(request).await {
         Ok(reply) => Ok(Some(reply)),
         Err(failure) if failure.kind == CallErrorKind::NotFound => Ok(None),
@@ -291,7 +291,7 @@ pub(crate) async fn list_whole<T>(
 
 async fn pages<T>(
     connection: &ClusterConnection,
-    request: impl Fn(&ListParams) -> Result<Request, ApiFailure>,
+    request: impl Fn(&ListParams) -> Result<HttpRequest, ApiFailure>,
     params: &ListParams,
     patience: i64,
     mut parse: impl FnMut(&RawValue) -> T,

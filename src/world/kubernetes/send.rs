@@ -34,7 +34,7 @@ const UNREACHED_ATTEMPTS: u32 = 4;
 /// How long to start new attempts after a failure with `Retry::Briefly`. The last attempt ends within twice this time.
 const BRIEFLY: Duration = Duration::from_secs(20);
 
-pub(crate) type Request = http::Request<Vec<u8>>;
+pub(crate) type HttpRequest = http::Request<Vec<u8>>;
 
 /// A response with an HTTP status below 400.
 #[derive(Debug)]
@@ -46,20 +46,24 @@ pub(crate) struct Reply {
 
 impl ClusterConnection {
     /// Sends a request that no admission webhook delays.
-    pub(crate) async fn send(&self, request: &Request) -> Result<Reply, ApiFailure> {
+    pub(crate) async fn send(&self, request: &HttpRequest) -> Result<Reply, ApiFailure> {
         self.send_with_retries(request, false, &CancellationToken::new()).await
     }
 
     /// Sends a write that admission webhooks may delay. Once `halt` is cancelled, no attempt starts; one in flight is
     /// finished.
-    pub(crate) async fn send_unless(&self, request: &Request, halt: &CancellationToken) -> Result<Reply, ApiFailure> {
+    pub(crate) async fn send_unless(
+        &self,
+        request: &HttpRequest,
+        halt: &CancellationToken,
+    ) -> Result<Reply, ApiFailure> {
         self.send_with_retries(request, true, halt).await
     }
 
     /// The budget starts when the request gets its permit.
     async fn send_with_retries(
         &self,
-        request: &Request,
+        request: &HttpRequest,
         is_admitted: bool,
         halt: &CancellationToken,
     ) -> Result<Reply, ApiFailure> {
@@ -124,7 +128,7 @@ impl ClusterConnection {
         self.permits.acquire().await.map_err(|_| ApiFailure::other("the cluster was closed"))
     }
 
-    async fn attempt(&self, session: &Session, request: &Request) -> Result<Reply, ApiFailure> {
+    async fn attempt(&self, session: &Session, request: &HttpRequest) -> Result<Reply, ApiFailure> {
         self.run.requests.fetch_add(1, Ordering::Relaxed);
         let mut request = request.clone();
         if let Some(value) = &session.authorization {

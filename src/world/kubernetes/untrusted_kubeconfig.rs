@@ -6,7 +6,7 @@
 
 use super::credentials::is_static;
 use super::failure::{ApiFailure, clean};
-use crate::folder::{self, Folder, Refused};
+use crate::folder::{self, Folder, FolderError};
 use crate::model::desired::NamedKubeconfig;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -30,17 +30,17 @@ impl<'a> UntrustedKubeconfig<'a> {
     pub(crate) fn find(named: &'a NamedKubeconfig) -> Result<Self, ApiFailure> {
         let NamedKubeconfig { path, folder } = named;
         let found = || {
-            let file = path.file_name().ok_or(Refused::NotAFile)?;
+            let file = path.file_name().ok_or(FolderError::NotAFile)?;
             let folder = Folder::at(folder)?;
             // the folder of the file may be a link too
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let real = folder.find(&Folder::at(parent)?.path().join(file))?;
             folder::fits(&real, LIMIT)?;
-            let own = Folder::at(real.parent().ok_or(Refused::NotAFile)?)?;
+            let own = Folder::at(real.parent().ok_or(FolderError::NotAFile)?)?;
             Ok(Self { declared: path, real, own })
         };
         found().map_err(|refused| match refused {
-            Refused::Missing => ApiFailure::invalid(format!("kubeconfig `{}` is not there", path.display())),
+            FolderError::Missing => ApiFailure::invalid(format!("kubeconfig `{}` is not there", path.display())),
             other => unusable(path, &other.why("the configuration's folder")),
         })
     }
@@ -88,10 +88,10 @@ impl<'a> UntrustedKubeconfig<'a> {
         let shown = clean(&path.strip_prefix(self.own.path()).unwrap_or(path).to_string_lossy());
         match self.own.read(path, LIMIT) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(Refused::Outside) => Err(self.refused(&format!("has a `{field}` outside its folder"))),
+            Err(FolderError::Outside) => Err(self.refused(&format!("has a `{field}` outside its folder"))),
             Err(refused) => {
                 let why = match refused {
-                    Refused::Missing => "is not there".to_owned(),
+                    FolderError::Missing => "is not there".to_owned(),
                     other => format!("cannot be read: {}", other.why("its folder")),
                 };
                 Err(unusable(self.declared, &format!("its `{field}`, `{shown}`, {why}")))

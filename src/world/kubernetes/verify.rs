@@ -18,6 +18,7 @@ use super::{ClusterEntry, RunState};
 use crate::ids::Key;
 use crate::model::desired::KubernetesAccess;
 use crate::model::live::Access;
+use crate::model::refusal::RefusalKind;
 use crate::world::{ClusterFacts, certificate};
 use http::Uri;
 use serde_json::Value;
@@ -128,10 +129,10 @@ fn check_target(target: &mut ApiTarget, entry: &ClusterEntry, facts: &ClusterFac
         } else {
             "its certificate authority is not the one that EKS reports"
         };
-        return Err(Access::Wrong(
+        return Err(Access::Wrong(RefusalKind::CertificateAuthority.because(
             format!("{source} may lead to another cluster: {what}"),
             format!("`aws eks update-kubeconfig` writes a context with the right one; {WAIVE}"),
-        ));
+        )));
     }
     config.tls_server_name = Some(host(&endpoint)).filter(|name| *name != host(&config.cluster_url));
     config.root_cert = Some(authority);
@@ -157,13 +158,13 @@ async fn check_issuer(
     };
     Err(match api_issuer(connection).await {
         Ok(Some(named)) if named == issuer.as_str() => return Ok(()),
-        Ok(Some(named)) => Access::Wrong(
+        Ok(Some(named)) => Access::Wrong(RefusalKind::WrongCluster.because(
             format!("the API of context `{context}` is another cluster's: its issuer is `{named}`"),
             format!(
                 "cluster `{}` has the issuer `{issuer}`, the API has `{named}`: name a context that leads to that cluster",
                 connection.key
             ),
-        ),
+        )),
         Ok(None) => {
             Access::Unknown(format!("the API of context `{context}` names no issuer at `{DISCOVERY}`; {WAIVE}"))
         }

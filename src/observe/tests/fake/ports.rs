@@ -8,6 +8,7 @@ use crate::model::live::{
     Observed, RoleSummary,
 };
 use crate::model::marks::OWNER;
+use crate::model::refusal::Refusal;
 use crate::model::resource::{Role, StringMap};
 use crate::plan::tests::kit::allow;
 use crate::plan::tests::simulate::summary;
@@ -29,7 +30,7 @@ fn item(item: &LiveServiceAccount) -> LiveServiceAccount {
 }
 
 fn role<'a>(account: &'a LiveAccount, name: &RoleName) -> Option<&'a LiveRole> {
-    account.roles.get(&name.case_insensitive()).and_then(Observed::present)
+    account.roles.get(&name.lower_case()).and_then(Observed::present)
 }
 
 impl ReadAws for World {
@@ -41,7 +42,7 @@ impl ReadAws for World {
         let identity = self.account("sts:GetCallerIdentity", account, |live| live.identity.clone()).await?;
         match identity {
             Access::Granted(identity) => Ok(identity),
-            Access::Wrong(why, _) | Access::Unknown(why) => panic!("the world itself is unknown: {why}"),
+            Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => panic!("the world itself is unknown: {why}"),
         }
     }
 

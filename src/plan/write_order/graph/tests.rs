@@ -3,7 +3,7 @@ use super::*;
 fn graph(nodes: usize, edges: &[(usize, usize)]) -> Graph {
     let mut graph = Graph::new(nodes);
     for (first, second) in edges {
-        graph.edge(*first, *second, EdgeReason::Existence);
+        graph.edge(*first, *second, EdgeReason::Required);
     }
     graph
 }

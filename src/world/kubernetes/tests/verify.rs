@@ -3,6 +3,7 @@
 use super::kit::*;
 use crate::model::desired::KubernetesAccess;
 use crate::model::live::Access;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::world::{CallError, CallErrorKind, ClusterFacts, ReadKubernetes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -115,7 +116,8 @@ async fn context_is_accepted_with_the_authority_of_eks_and_refused_with_another(
     let replaced = ClusterFacts { certificate_authority: facts(&other).certificate_authority, ..facts(&prod) };
     prod.gate().forget();
     match verdict(by(&here, &[&prod]).await, &replaced).await {
-        Access::Wrong(why, hint) => {
+        Access::Wrong(Refusal { why, hint, kind }) => {
+            assert_eq!(kind, RefusalKind::CertificateAuthority);
             assert!(
                 why.contains("context `prod`")
                     && why.contains("its certificate authority is not the one that EKS reports"),
@@ -159,7 +161,8 @@ async fn issuer_is_compared_when_eks_reports_no_authority() {
         assert!(prod.gate().log().iter().any(|record| record.call.path == "/.well-known/openid-configuration"));
     }
     match verdict(by("other"), &issuer_only(&prod)).await {
-        Access::Wrong(why, hint) => {
+        Access::Wrong(Refusal { why, hint, kind }) => {
+            assert_eq!(kind, RefusalKind::WrongCluster);
             assert!(why.contains("context `other`") && why.contains("`https://oidc.example.com/other`"), "{why}");
             assert!(hint.contains(prod.issuer()) && hint.contains(other.issuer()), "{hint}");
         }

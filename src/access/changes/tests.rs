@@ -1,0 +1,132 @@
+use super::*;
+use serde_json::{Value, json};
+
+fn document(statements: &Value) -> PolicyDocument {
+    let document = PolicyDocument::live(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string());
+    assert!(document.is_parsed(), "{statements}");
+    document
+}
+
+fn allow(actions: &[&str], resources: &[&str]) -> Value {
+    json!({ "Effect": "Allow", "Action": actions, "Resource": resources })
+}
+
+fn deny(actions: &[&str], resources: &[&str]) -> Value {
+    json!({ "Effect": "Deny", "Action": actions, "Resource": resources })
+}
+
+/// `ACTION on RESOURCE`, and `!` if the other side allows it under conditions.
+fn texts(differences: Option<Vec<Difference<'_>>>) -> Vec<String> {
+    let differences = differences.expect("few pairs");
+    let text = |one: &Difference<'_>| {
+        let otherwise = if one.otherwise.is_empty() { "" } else { " !" };
+        format!("{} on {}{otherwise}", one.pair.action_text(), one.pair.resource_text())
+    };
+    differences.iter().map(text).collect()
+}
+
+/// What is gained and lost between two documents.
+fn between(before: &Value, after: &Value) -> (Vec<String>, Vec<String>) {
+    let (before, after) = (document(before), document(after));
+    let side = |document| Permissions { policies: vec![document], boundary: None };
+    (texts(gained(&side(&before), &side(&after))), texts(gained(&side(&after), &side(&before))))
+}
+
+const BUCKET: &str = "arn:aws:s3:::b/*";
+
+#[test]
+fn change_of_a_document_gives_and_takes_actions_on_resources() {
+    let vpc = |mut statement: Value| {
+        statement["Condition"] = json!({ "StringEquals": { "aws:SourceVpc": "vpc-1" } });
+        statement
+    };
+    let get = || allow(&["s3:GetObject"], &[BUCKET]);
+    let all = || allow(&["s3:*"], &[BUCKET]);
+    for (before, after, gains, loses) in [
+        (json!([get()]), json!([get()]), vec![], vec![]),
+        // another spelling
+        (json!([get()]), json!([allow(&["S3:getObject"], &[BUCKET])]), vec![], vec![]),
+        (
+            json!([get()]),
+            json!([allow(&["s3:GetObject", "s3:DeleteObject"], &[BUCKET])]),
+            vec!["s3:DeleteObject on arn:aws:s3:::b/*"],
+            vec![],
+        ),
+        (json!([get()]), json!([get(), allow(&["sqs:SendMessage"], &["*"])]), vec!["sqs:SendMessage on *"], vec![]),
+        // the wider action says it all
+        (
+            json!([get()]),
+            json!([allow(&["s3:*", "s3:DeleteObject"], &[BUCKET])]),
+            vec!["s3:* on arn:aws:s3:::b/*"],
+            vec![],
+        ),
+        // another statement allowed it before
+        (json!([all()]), json!([all(), get()]), vec![], vec![]),
+        (
+            json!([get()]),
+            json!([allow(&["s3:GetObject"], &["arn:aws:s3:::b/x"])]),
+            vec![],
+            vec!["s3:GetObject on arn:aws:s3:::b/*"],
+        ),
+        // a deny counts, also one that goes
+        (
+            json!([all(), deny(&["s3:DeleteObject"], &["*"])]),
+            json!([all()]),
+            vec!["s3:DeleteObject on arn:aws:s3:::b/*"],
+            vec![],
+        ),
+        (json!([all()]), json!([all(), deny(&["s3:Delete*"], &["*"])]), vec![], vec!["s3:Delete* on arn:aws:s3:::b/*"]),
+        (json!([deny(&["s3:*"], &["*"])]), json!([deny(&["s3:*"], &["*"]), get()]), vec![], vec![]),
+        (json!([get(), deny(&["sqs:*"], &["*"])]), json!([get()]), vec![], vec![]),
+        // a condition that comes or goes
+        (json!([get()]), json!([vpc(get())]), vec![], vec!["s3:GetObject on arn:aws:s3:::b/* !"]),
+        (json!([vpc(get())]), json!([get()]), vec!["s3:GetObject on arn:aws:s3:::b/* !"], vec![]),
+        (
+            json!([{ "Effect": "Allow", "NotAction": ["iam:*", "s3:*"], "Resource": "*" }]),
+            json!([{ "Effect": "Allow", "NotAction": "iam:*", "Resource": "*" }]),
+            vec!["everything but iam:* on *"],
+            vec![],
+        ),
+    ] {
+        assert_eq!(
+            between(&before, &after),
+            (gains.into_iter().map(str::to_owned).collect(), loses.into_iter().map(str::to_owned).collect()),
+            "{before}\n{after}"
+        );
+    }
+}
+
+#[test]
+fn boundary_that_changes_gives_and_takes_what_the_policies_allow() {
+    let policy = document(&json!([allow(&["s3:*"], &[BUCKET])]));
+    let (narrow, wide) = (document(&json!([allow(&["s3:Get*"], &["*"])])), document(&json!([allow(&["*"], &["*"])])));
+    let with = |boundary| Permissions { policies: vec![&policy], boundary };
+    let (narrow, wide, none) = (with(Some(&narrow)), with(Some(&wide)), with(None));
+    assert_eq!(texts(gained(&narrow, &wide)), ["s3:* on arn:aws:s3:::b/*"]);
+    assert_eq!(texts(gained(&narrow, &none)), ["s3:* on arn:aws:s3:::b/*"]);
+    assert_eq!(texts(gained(&none, &narrow)), Vec::<String>::new());
+    // what the boundary does not allow is not gained
+    let more = document(&json!([allow(&["s3:*", "sqs:*"], &["*"])]));
+    let more = Permissions { policies: vec![&more], boundary: narrow.boundary };
+    assert_eq!(texts(gained(&narrow, &more)), ["s3:Get* on *"]);
+    assert_eq!(texts(gained(&wide, &none)), Vec::<String>::new());
+}
+
+#[test]
+fn too_many_pairs_are_not_compared() {
+    let names = |count: usize, text: &str| (0..count).map(|n| text.replace('#', &n.to_string())).collect::<Vec<_>>();
+    let statement = |effect: &str, actions: usize, resources: usize| {
+        let (actions, resources) = (names(actions, "s3:*a#x*"), names(resources, "arn:aws:s3:::*b#x*"));
+        json!([{ "Effect": effect, "Action": actions, "Resource": resources }])
+    };
+    for (actions, resources, expected) in [(30, 30, Some(900)), (300, 300, None)] {
+        let (allow, deny) = (statement("Allow", actions, resources), statement("Deny", actions, resources));
+        let (allow, deny) = (document(&allow), document(&deny));
+        let none = Permissions::default();
+        let one = |policies: Vec<_>| Permissions { policies, boundary: None };
+        let found = gained(&none, &one(vec![&allow]));
+        assert_eq!(found.map(|found| found.len()), expected);
+        // every deny meets every allow
+        assert!(gained(&one(vec![&allow, &deny]), &one(vec![&allow])).is_none());
+    }
+}

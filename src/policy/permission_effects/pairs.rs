@@ -1,0 +1,173 @@
+//! The pairs of an action and a resource in which two sets of documents differ.
+
+use super::{ComparedStatement, Item, compared_statements};
+use crate::policy::canonical::Effect;
+use crate::policy::document::{PolicyDocument, Statement};
+use crate::policy::pattern::{Syntax, arn_covers, covers_as, overlap_as};
+use serde_json::Value;
+
+/// An action on a resource, under the conditions of one or two statements.
+#[derive(Debug, Clone)]
+pub struct Pair<'a> {
+    action: Item<'a>,
+    resource: Item<'a>,
+    /// What `${…}` means in the resource.
+    syntax: Syntax,
+    /// The statement that has it. With the deny that it meets, if one decides too. All their conditions must hold.
+    pub statements: Vec<&'a Statement>,
+}
+
+/// All pairs that the documents allow.
+pub fn allowed<'a>(documents: &[&'a PolicyDocument]) -> Vec<Pair<'a>> {
+    lacking(Effect::Allow, documents, &[])
+}
+
+/// The pairs that `from` allows and no allow of `to` certainly covers.
+pub fn allows_lacking<'a>(from: &[&'a PolicyDocument], to: &[&PolicyDocument]) -> Vec<Pair<'a>> {
+    lacking(Effect::Allow, from, to)
+}
+
+/// The pairs that `from` denies and no deny of `to` certainly covers.
+pub fn denies_lacking<'a>(from: &[&'a PolicyDocument], to: &[&PolicyDocument]) -> Vec<Pair<'a>> {
+    lacking(Effect::Deny, from, to)
+}
+
+fn lacking<'a>(effect: Effect, from: &[&'a PolicyDocument], to: &[&PolicyDocument]) -> Vec<Pair<'a>> {
+    let to: Vec<ComparedStatement<'_>> = to.iter().flat_map(|document| compared_statements(Some(*document))).collect();
+    let from = from.iter().flat_map(|document| compared_statements(Some(*document)));
+    let mut pairs = Vec::new();
+    for statement in from.filter(|statement| statement.canonical.effect == effect) {
+        let (written, resources) = (statement.written, statement.resources());
+        for (action, row) in statement.actions().into_iter().zip(statement.coverage(&to)) {
+            let lacking = resources.iter().zip(row).filter(|(_, covered)| !covered);
+            pairs.extend(lacking.map(|(resource, _)| Pair {
+                action,
+                resource: *resource,
+                syntax: statement.syntax,
+                statements: vec![written],
+            }));
+        }
+    }
+    pairs
+}
+
+impl<'a> Pair<'a> {
+    /// What both stand for, under the conditions of both. Too much if they only overlap in part.
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        let literal = |item| (item, Syntax::Literal);
+        let (action, _) = narrower(literal(self.action), literal(other.action))?;
+        let (resource, syntax) = narrower((self.resource, self.syntax), (other.resource, other.syntax))?;
+        let mut statements = self.statements.clone();
+        statements.extend(&other.statements);
+        Some(Self { action, resource, syntax, statements })
+    }
+
+    /// Whether this pair says all that `other` says: it covers it, and has no condition that `other` lacks.
+    pub fn covers(&self, other: &Self) -> bool {
+        let conditions = |pair: &Self| -> Vec<_> {
+            pair.statements.iter().map(|statement| &statement.canonical().conditions).collect()
+        };
+        let (own, others) = (conditions(self), conditions(other));
+        own.iter().all(|block| block.is_empty() || others.contains(block))
+            && contains((self.action, Syntax::Literal), (other.action, Syntax::Literal), covers_as)
+            && contains((self.resource, self.syntax), (other.resource, other.syntax), arn_covers)
+    }
+
+    /// A pattern without variables that matches every action of the pair.
+    pub fn action_pattern(&self) -> &'a str {
+        self.action.pattern()
+    }
+
+    /// A pattern without variables that matches every resource of the pair.
+    pub fn resource_pattern(&self) -> String {
+        let pattern = self.resource.pattern();
+        if self.syntax == Syntax::Literal {
+            return pattern.to_owned();
+        }
+        let (mut text, mut rest) = (String::with_capacity(pattern.len()), pattern);
+        while let Some((before, name, behind)) = rest
+            .split_once("${")
+            .and_then(|(before, rest)| rest.split_once('}').map(|(name, behind)| (before, name, behind)))
+        {
+            text.push_str(before);
+            // `${*}` is one character
+            text.push(if matches!(name, "*" | "?" | "$") { '?' } else { '*' });
+            rest = behind;
+        }
+        text + rest
+    }
+
+    /// The action as it is written, or `everything but ACTIONS`.
+    pub fn action_text(&self) -> String {
+        // the canonical form has lower case
+        let written = |name: &str, element: &str| {
+            let all = self.statements.iter().flat_map(|statement| texts(&statement.to_value()[element]));
+            all.into_iter().find(|text| text.eq_ignore_ascii_case(name)).unwrap_or_else(|| name.to_owned())
+        };
+        match self.action {
+            Item::One(name) => written(name, "Action"),
+            Item::AllBut(names) => all_but(names.iter().map(|name| written(name, "NotAction"))),
+        }
+    }
+
+    /// The resource, or `everything but RESOURCES`.
+    pub fn resource_text(&self) -> String {
+        match self.resource {
+            Item::One(name) => name.to_owned(),
+            Item::AllBut(names) => all_but(names.iter().cloned()),
+        }
+    }
+}
+
+fn all_but(names: impl Iterator<Item = String>) -> String {
+    format!("everything but {}", names.collect::<Vec<_>>().join(", "))
+}
+
+/// The texts of an element, which has one or a list.
+fn texts(element: &Value) -> Vec<String> {
+    let list = element.as_array().map_or_else(|| std::slice::from_ref(element), Vec::as_slice);
+    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+impl<'a> Item<'a> {
+    fn pattern(self) -> &'a str {
+        match self {
+            Self::One(pattern) => pattern,
+            Self::AllBut(_) => "*",
+        }
+    }
+}
+
+/// Whether the first item certainly includes the second.
+fn contains(
+    (wide, wide_syntax): (Item<'_>, Syntax),
+    (narrow, narrow_syntax): (Item<'_>, Syntax),
+    covers: super::ComparePatterns,
+) -> bool {
+    match (wide, narrow) {
+        (Item::One(wide), Item::One(narrow)) => covers(wide, wide_syntax, narrow, narrow_syntax),
+        (Item::One(wide), Item::AllBut(_)) => wide == "*",
+        (Item::AllBut(excepted), Item::One(narrow)) => {
+            !excepted.iter().any(|pattern| overlap_as(pattern, wide_syntax, narrow, narrow_syntax))
+        }
+        (Item::AllBut(wide), Item::AllBut(narrow)) => wide == narrow && wide_syntax == narrow_syntax,
+    }
+}
+
+/// The narrower of two items, or the first if they overlap only in part. `None` if they have nothing in common.
+fn narrower<'a>(one: (Item<'a>, Syntax), other: (Item<'a>, Syntax)) -> Option<(Item<'a>, Syntax)> {
+    let disjoint = match (one.0, other.0) {
+        (Item::One(a), Item::One(b)) => !overlap_as(a, one.1, b, other.1),
+        (Item::One(single), Item::AllBut(excepted)) => {
+            excepted.iter().any(|pattern| covers_as(pattern, other.1, single, one.1))
+        }
+        (Item::AllBut(excepted), Item::One(single)) => {
+            excepted.iter().any(|pattern| covers_as(pattern, one.1, single, other.1))
+        }
+        (Item::AllBut(_), Item::AllBut(_)) => false,
+    };
+    if disjoint {
+        return None;
+    }
+    Some(if contains(one, other, covers_as) { other } else { one })
+}
