@@ -287,6 +287,11 @@ impl Configuration {
         }
     }
 
+    /// The first entry of `include` in the top file.
+    pub fn first_include(&self) -> Option<&Origin> {
+        self.raw.include.first().map(|glob| &glob.origin)
+    }
+
     /// Where entries of ServiceAccounts name their clusters: each key or glob, or None for an entry that names none and
     /// means the only cluster.
     pub fn cluster_references(&self) -> Vec<(Option<&str>, &Origin)> {

@@ -23,7 +23,6 @@ use crate::view::count;
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, Error> {
     output::no_json(run.global, "import")?;
@@ -53,7 +52,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
     };
     // the top file last: with it the result is complete
     files.finish(result.files.iter().rev().map(|(name, text)| (name.as_str(), text.as_str())))?;
-    report(run, &arguments.out, importer.inside.as_deref(), &seen, &result);
+    report(&importer, &seen, &result);
     let is_complete = seen.unseen.is_empty() || run.global.allow_incomplete;
     Ok(if is_complete { ExitStatus::Success } else { ExitStatus::Refused })
 }
@@ -73,7 +72,11 @@ fn owner(arguments: &Import, configuration: Option<&Configuration>) -> Result<Ke
 }
 
 /// Prints what was left out, what was written, and what to do next.
-fn report(run: Run<'_>, folder: &Path, inside: Option<&str>, seen: &Seen, imported: &Imported) {
+fn report(importer: &Importer<'_>, seen: &Seen, imported: &Imported) {
+    let Importer { run, arguments, configuration, inside } = importer;
+    let (folder, inside) = (&arguments.out, inside.as_deref());
+    let include = configuration.as_ref().and_then(Configuration::first_include);
+
     for text in &seen.unseen {
         run.ui.warning(&format!("not read: {text}"));
     }
@@ -97,8 +100,11 @@ fn report(run: Run<'_>, folder: &Path, inside: Option<&str>, seen: &Seen, import
             let below = |name: &str| if inside.is_empty() { name.to_owned() } else { format!("{inside}/{name}") };
             let names: BTreeSet<String> = names.map(below).collect();
             let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-            let file = run.global.config().display().to_string();
-            run.ui.message(&format!("add to `{file}`: include = [{}]", names.join(", ")));
+            let (names, file) = (names.join(", "), run.global.config().display().to_string());
+            run.ui.message(&match include {
+                Some(origin) => format!("add to `include` at {}:{}: {names}", origin.file, origin.line),
+                None => format!("add to `{file}`: include = [{names}]"),
+            });
             file
         }
     };

@@ -7,7 +7,7 @@ use super::keys::unique;
 use super::makers::{self, Maker, Release};
 use super::select::named_role;
 use super::text;
-use super::trust::{self, Providers, Subject};
+use super::trust::{self, Parts, Providers, Subject, SubjectPattern};
 use super::{Existing, Scope, Seen, SeenAccount};
 use crate::ids::{Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::Address;
@@ -43,6 +43,8 @@ pub(super) struct RoleDraft<'a> {
     pub account: &'a Key,
     pub live: &'a LiveRole,
     pub entries: Vec<Entry>,
+    /// With the audience of each.
+    pub patterns: BTreeMap<SubjectPattern, String>,
     pub verbatim: Vec<Statement>,
     /// As written in `attach`.
     pub attach: Vec<String>,
@@ -205,15 +207,15 @@ impl<'a> Drafter<'a> {
             let named = named.and_then(|arn| RoleArn::parse(arn).ok()).filter(|arn| self.arns.contains(arn));
             !self.claimed.contains(subject) && named.is_none_or(|arn| arn == live.arn)
         };
-        let parts = trust::split(&live.role.trust, &providers, is_free);
+        let Parts { bindings, patterns, verbatim } = trust::split(&live.role.trust, &providers, is_free);
         let name = &live.role.name;
-        if parts.verbatim.iter().any(|statement| text::statement(statement, PolicyKind::Trust).is_none()) {
+        if verbatim.iter().any(|statement| text::statement(statement, PolicyKind::Trust).is_none()) {
             let why = "its trust policy has a statement that TOML cannot express as it is: simplify it first";
             return self.leave_out(format_args!("role `{name}` in account `{account_key}`"), why);
         }
-        self.claimed.extend(parts.bindings.keys().cloned());
+        self.claimed.extend(bindings.keys().cloned());
         let mut entries = Vec::new();
-        for (subject, audience) in &parts.bindings {
+        for (subject, audience) in &bindings {
             let entry = self.entry(subject, audience, &live.arn);
             entries.push(entry);
         }
@@ -221,7 +223,7 @@ impl<'a> Drafter<'a> {
         let key = self.key(&role_names(live, &entries), account);
         let attach = live.role.attached.iter().map(|arn| self.attachment(account_key, account, arn)).collect();
         let comments = maker.map(|maker| self.made_by(maker)).into_iter().collect();
-        let role = RoleDraft { key, account: account_key, live, entries, verbatim: parts.verbatim, attach, comments };
+        let role = RoleDraft { key, account: account_key, live, entries, patterns, verbatim, attach, comments };
         self.draft.roles.push(role);
     }
 

@@ -124,13 +124,23 @@ fn only_statements_that_irsa_would_generate_become_bindings() {
     let parts = |statements: &[serde_json::Value]| {
         let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         let parts = split(&PolicyDocument::live(&text), &providers, taken);
-        (parts.bindings.len(), parts.verbatim.len())
+        (parts.bindings.len() + parts.patterns.len(), parts.verbatim.len())
     };
     let usual = statement("StringEquals", "sts.amazonaws.com", &["a", "b"]);
     assert_eq!(parts(std::slice::from_ref(&usual)), (2, 0));
     assert_eq!(parts(&[statement("StringLike", "sts.amazonaws.com", &["a"])]), (0, 1));
     assert_eq!(parts(&[statement("StringEquals", "other", &["a"])]), (0, 1), "the provider does not accept it");
     assert_eq!(parts(&[statement("StringEquals", "sts.amazonaws.com", &["a", "taken"])]), (0, 1));
+    let mut wild = statement("StringEquals", "sts.amazonaws.com", &["a*", "?"]);
+    let subjects = wild["Condition"]["StringEquals"]["oidc.example.com/a:sub"].take();
+    wild["Condition"] = json!({
+        "StringEquals": {"oidc.example.com/a:aud": "sts.amazonaws.com"}, "StringLike": {"oidc.example.com/a:sub": subjects},
+    });
+    assert_eq!(parts(&[usual.clone(), wild.clone()]), (4, 0));
+    wild["Condition"]["StringLike"]["oidc.example.com/a:sub"] = json!("system:serviceaccount:apps:A*");
+    assert_eq!(parts(&[wild.clone()]), (0, 1), "no ServiceAccount has such a name");
+    wild["Condition"]["StringLike"]["oidc.example.com/a:sub"] = json!("system:serviceaccount:*");
+    assert_eq!(parts(&[wild]), (0, 1));
     // irsa would merge these two into one statement
     assert_eq!(parts(&[usual, statement("StringEquals", "sts.amazonaws.com", &["c"])]), (2, 1));
 }

@@ -9,7 +9,7 @@ use super::keys::unique;
 use super::text::{self, comments};
 use super::{Existing, Imported, Scope, Seen, top_file};
 use crate::config::durations;
-use crate::ids::{ClusterName, Key, Namespace, Region};
+use crate::ids::{ClusterName, Key, Region};
 use crate::model::marks::{default_path, is_protected};
 use crate::policy::PolicyDocument;
 use crate::policy::document::PolicyKind;
@@ -111,10 +111,11 @@ fn is_managed(entry: &Entry) -> bool {
 
 /// The file of a role: its namespace.
 fn file_of(role: &RoleDraft<'_>) -> String {
-    let namespaces: BTreeSet<&Namespace> =
-        role.entries.iter().map(|Entry { subject: (_, name, _), .. }| name).collect();
+    let exact = role.entries.iter().map(|Entry { subject: (_, namespace, _), .. }| namespace.as_str());
+    let patterns = role.patterns.keys().map(|(_, namespace, _)| namespace.as_str());
+    let namespaces: BTreeSet<&str> = exact.chain(patterns).collect();
     match (namespaces.len(), namespaces.first()) {
-        (1, Some(only)) => only.to_string(),
+        (1, Some(only)) if !only.contains(['*', '?']) => (*only).to_owned(),
         (0, _) => NONE.to_owned(),
         _ => SEVERAL.to_owned(),
     }
@@ -255,7 +256,7 @@ impl Writer<'_> {
         }
         let lines = draft.comments.iter().cloned().chain(entry_comments(draft));
         let text = chunk(&["roles", draft.key.as_str()], table, &comments(lines));
-        long.into_iter().fold(text, |text, entry| format!("{text}\n{entry}"))
+        long.into_iter().chain(self.patterns(draft)).fold(text, |text, entry| format!("{text}\n{entry}"))
     }
 
     /// The value of `ignore`, so that findings on what was imported do not make `irsa validate` fail.

@@ -243,6 +243,12 @@ fn odd_world() -> Scene {
     like["Condition"] = json!({"StringLike": {format!("{host}:sub"): "system:serviceaccount:apps:*"}});
     scene.create_role("wild", &trust(&[like, usual(&["apps:wild"])]));
     scene.annotate("apps", "wild", &[(ROLE_ARN, &arn("role", "wild"))]);
+    // a wildcard as irsa writes it
+    let mut like = usual(&["apps:wild-1"]);
+    like["Condition"] = json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com"},
+        "StringLike": {format!("{host}:sub"): "system:serviceaccount:apps:wild-*"}});
+    scene.create_role("pattern", &trust(&[like]));
+    scene.annotate("apps", "wild-1", &[(ROLE_ARN, &arn("role", "pattern"))]);
     // principals beside the cluster
     let person = json!({"Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": arn("role", "plain"), "Service": "ec2.amazonaws.com"},
@@ -347,6 +353,7 @@ fn odd_roles_keep_everything_they_have() {
         "attach = [\"shared.policy\", \"aws:ReadOnlyAccess\"]",
         "imported as it was",
         "name = \"=odd,name@x\"",
+        "name = \"wild-*\"\nallow-wildcard = \"imported as it was\"",
     ];
     for part in declared {
         assert!(text.contains(part), "`{part}` is not in\n{text}");

@@ -1,10 +1,11 @@
 //! Writes who may assume a role: the short form where it suffices, and entries of `[[service-accounts]]`.
 
-use super::{Writer, put};
+use super::{REASON, Writer, put};
 use crate::config::durations;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::import::draft::{Entry, RoleDraft, Settings};
 use crate::import::text;
+use crate::model::marks::DEFAULT_AUDIENCE;
 use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::{DocumentMut, Item, Table};
 
@@ -42,6 +43,25 @@ impl Writer<'_> {
         (short, long)
     }
 
+    /// The entries with wildcards, which are trust only.
+    pub(super) fn patterns(&self, draft: &RoleDraft<'_>) -> Vec<String> {
+        let mut clusters: BTreeMap<(&str, &str, &str), BTreeSet<&Key>> = BTreeMap::new();
+        for ((cluster, namespace, name), audience) in &draft.patterns {
+            clusters.entry((namespace, name, audience)).or_default().insert(cluster);
+        }
+        let entries = clusters.into_iter().map(|((namespace, name, audience), clusters)| {
+            let mut table = Table::new();
+            put(&mut table, "role", Some(draft.key.as_str()));
+            put(&mut table, "cluster", self.several_clusters.then(|| text::one_or_list(clusters)));
+            put(&mut table, "namespace", Some(namespace));
+            put(&mut table, "name", Some(name));
+            put(&mut table, "audience", (audience != DEFAULT_AUDIENCE).then_some(audience));
+            put(&mut table, "allow-wildcard", Some(REASON));
+            entry(table)
+        });
+        entries.collect()
+    }
+
     fn long_entry(
         &self,
         draft: &RoleDraft<'_>,
@@ -60,10 +80,15 @@ impl Writer<'_> {
         put(&mut table, "audience", audience.as_deref());
         put(&mut table, "token-expiration", token_expiration.map(durations::text));
         put(&mut table, "sts-regional-endpoints", *sts_regional_endpoints);
-        let mut document = DocumentMut::new();
-        document.insert("service-accounts", Item::ArrayOfTables(std::iter::once(table).collect()));
-        document.to_string()
+        entry(table)
     }
+}
+
+/// An entry of `[[service-accounts]]`.
+fn entry(table: Table) -> String {
+    let mut document = DocumentMut::new();
+    document.insert("service-accounts", Item::ArrayOfTables(std::iter::once(table).collect()));
+    document.to_string()
 }
 
 /// The comments on the ServiceAccounts of a role: each text once, with the names.

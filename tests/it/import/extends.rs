@@ -45,14 +45,14 @@ fn declared(text: &str) -> Scene {
 #[track_caller]
 fn adds(scene: &Scene, expected: &[&str]) -> String {
     let run = scene.bench.ends(0, &["import", "-c", "irsa.toml", "-o", "more"]);
-    let include = run.stderr.lines().find_map(|line| line.split_once("add to `irsa.toml`: "));
-    let (_, include) = include.unwrap_or_else(|| panic!("{run}"));
+    let line = run.stderr.lines().find_map(|line| Some(line.strip_prefix("add to ")?.split_once(": ")?.1));
+    let line = line.unwrap_or_else(|| panic!("{run}"));
     let text = scene.bench.read("irsa.toml");
-    let text = match text.split_once("include = [") {
-        Some((before, after)) => {
-            format!("{before}{}, {after}", include.trim_end_matches(']'))
-        }
-        None => format!("{include}\n{text}"),
+    let text = if text.contains("include = [") {
+        run.says("add to `include` at irsa.toml:1");
+        text.replacen("include = [", &format!("include = [{line}, "), 1)
+    } else {
+        format!("{line}\n{text}")
     };
     scene.bench.write("irsa.toml", &text);
     let run = scene.bench.irsa(&["plan", "--adopt", "--format", "json"]);
