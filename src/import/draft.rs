@@ -214,12 +214,12 @@ impl<'a> Drafter<'a> {
             return self.leave_out(format_args!("role `{name}` in account `{account_key}`"), why);
         }
         self.claimed.extend(bindings.keys().cloned());
+        let maker = makers::of_tags(&live.role.tags);
         let mut entries = Vec::new();
         for (subject, audience) in &bindings {
-            let entry = self.entry(subject, audience, &live.arn);
+            let entry = self.entry(subject, audience, &live.arn, maker.as_ref());
             entries.push(entry);
         }
-        let maker = makers::of_tags(&live.role.tags);
         let key = self.key(&role_names(live, &entries), account);
         let attach = live.role.attached.iter().map(|arn| self.attachment(account_key, account, arn)).collect();
         let comments = maker.map(|maker| self.made_by(maker)).into_iter().collect();
@@ -244,7 +244,7 @@ impl<'a> Drafter<'a> {
 
     /// A ServiceAccount that the role trusts. irsa manages it only if its annotations already name this role and
     /// audience: otherwise it would give the ServiceAccount a role that it does not have.
-    fn entry(&mut self, subject: &Subject, audience: &str, role: &RoleArn) -> Entry {
+    fn entry(&mut self, subject: &Subject, audience: &str, role: &RoleArn, of_role: Option<&Maker>) -> Entry {
         let own = |value: &str| Some(value.to_owned()).filter(|value| value != DEFAULT_AUDIENCE);
         let unmanaged = |comment: &str| Entry {
             subject: subject.clone(),
@@ -281,7 +281,9 @@ impl<'a> Drafter<'a> {
             token_expiration: live.annotations.get(TOKEN_EXPIRATION).and_then(|text| token_expiration(text)),
             sts_regional_endpoints: live.annotations.get(STS_REGIONAL_ENDPOINTS).and_then(|text| flag(text)),
         };
-        Entry { subject: subject.clone(), settings, comment: maker.map(|maker| self.made_by(maker)) }
+        let is_of_role = maker.as_ref().map(|maker| maker.release) == of_role.map(|maker| maker.release);
+        let comment = maker.map(|maker| self.made_by(maker)).filter(|_| !is_of_role);
+        Entry { subject: subject.clone(), settings, comment }
     }
 
     /// An attached policy as written in `attach`. Drafts a customer managed policy when it is first met.
@@ -310,7 +312,8 @@ impl<'a> Drafter<'a> {
         let here = account.roles.iter().filter(|role| role.role.attached.contains(arn)).count();
         let elsewhere = usize::try_from(live.attachments).unwrap_or(usize::MAX).saturating_sub(here);
         if elsewhere > 0 {
-            comments.push(format!("also attached to {elsewhere} roles, users or groups that were not imported"));
+            let what = if elsewhere == 1 { "role, user or group that was" } else { "roles, users or groups that were" };
+            comments.push(format!("also attached to {elsewhere} {what} not imported"));
         }
         self.draft.policies.push(PolicyDraft { key: key.clone(), account: account_key.clone(), arn, live, comments });
         key.to_string()

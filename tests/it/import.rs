@@ -16,6 +16,7 @@ mod extends;
 mod folder;
 mod hostile;
 mod law;
+mod makers;
 
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 
