@@ -72,7 +72,7 @@ fn owner(arguments: &Import, configuration: Option<&Configuration>) -> Result<Ke
 }
 
 /// Prints what was left out, what was written, and what to do next.
-fn report(importer: &Importer<'_>, seen: &Seen, imported: &Imported) {
+fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
     let Importer { run, arguments, configuration, inside } = importer;
     let (folder, inside) = (&arguments.out, inside.as_deref());
     let include = configuration.as_ref().and_then(Configuration::first_include);
@@ -80,19 +80,19 @@ fn report(importer: &Importer<'_>, seen: &Seen, imported: &Imported) {
     for text in &seen.unseen {
         run.ui.warning(&format!("not read: {text}"));
     }
-    for text in &imported.left_out {
+    for text in &result.left_out {
         run.ui.warning(&format!("not declared: {text}"));
     }
     let words =
         [("cluster", "clusters"), ("role", "roles"), ("ServiceAccount", "ServiceAccounts"), ("policy", "policies")];
-    let counts = imported.counts.iter().zip(words);
+    let counts = result.counts.iter().zip(words);
     let counts: Vec<String> = counts.map(|(number, (one, many))| count(*number, one, many)).collect();
     let top = folder.join(import::top_file(inside.is_some()));
     run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
     let config = match inside {
         None => top.display().to_string(),
         Some(inside) => {
-            let names = imported.files.iter().filter_map(|(name, _)| match name.split_once('/') {
+            let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
                 Some(("roles", _)) => Some("roles/*.toml"),
                 Some(_) => None,
                 None => Some(name.as_str()),

@@ -222,7 +222,7 @@ impl<'a> Drafter<'a> {
         }
         let key = self.key(&role_names(live, &entries), account);
         let attach = live.role.attached.iter().map(|arn| self.attachment(account_key, account, arn)).collect();
-        let comments = maker.map(|maker| self.made_by(maker)).into_iter().collect();
+        let comments = maker.map(|maker| self.made_by(&maker)).into_iter().collect();
         let role = RoleDraft { key, account: account_key, live, entries, patterns, verbatim, attach, comments };
         self.draft.roles.push(role);
     }
@@ -237,7 +237,7 @@ impl<'a> Drafter<'a> {
     }
 
     /// Counts an object of this program. Returns the comment.
-    fn made_by(&mut self, maker: Maker) -> String {
+    fn made_by(&mut self, maker: &Maker) -> String {
         *self.draft.releases.entry(maker.release).or_default() += 1;
         format!("made by {}", maker.who)
     }
@@ -282,7 +282,7 @@ impl<'a> Drafter<'a> {
             sts_regional_endpoints: live.annotations.get(STS_REGIONAL_ENDPOINTS).and_then(|text| flag(text)),
         };
         let is_of_role = maker.as_ref().map(|maker| maker.release) == of_role.map(|maker| maker.release);
-        let comment = maker.map(|maker| self.made_by(maker)).filter(|_| !is_of_role);
+        let comment = maker.map(|maker| self.made_by(&maker)).filter(|_| !is_of_role);
         Entry { subject: subject.clone(), settings, comment }
     }
 
@@ -307,7 +307,7 @@ impl<'a> Drafter<'a> {
         }
         let key = self.key(&[live.policy.name.to_string()], account);
         self.policies.insert(arn, key.clone());
-        let maker = makers::of_tags(&live.policy.tags).map(|maker| self.made_by(maker));
+        let maker = makers::of_tags(&live.policy.tags).map(|maker| self.made_by(&maker));
         let mut comments: Vec<String> = maker.into_iter().collect();
         let here = account.roles.iter().filter(|role| role.role.attached.contains(arn)).count();
         let elsewhere = usize::try_from(live.attachments).unwrap_or(usize::MAX).saturating_sub(here);

@@ -64,9 +64,9 @@ const ARGO_CD: Release = Release { recreates: true, ..release("Argo CD", "take `
 const HELM: Release =
     Release { recreates: true, ..release("Helm", "take `role-arn` out of the values of the release") };
 
-fn by(release: Release, kind: &str, name: Option<&str>) -> Option<Maker> {
+fn by(release: Release, kind: &str, name: Option<&str>) -> Maker {
     let name = name.map(|name| format!(", {kind} `{name}`")).unwrap_or_default();
-    Some(Maker { who: format!("{}{name}", release.program), release })
+    Maker { who: format!("{}{name}", release.program), release }
 }
 
 fn with_prefix<'a>(map: &'a StringMap, prefix: &str) -> Option<&'a str> {
@@ -107,16 +107,16 @@ pub(super) fn of_tags(tags: &StringMap) -> Option<Maker> {
         } else {
             CLOUDFORMATION
         };
-        return by(release, "stack", Some(stack));
+        return Some(by(release, "stack", Some(stack)));
     }
     if with_prefix(tags, "services.k8s.aws/").is_some() {
-        return by(ACK, "namespace", tags.get("services.k8s.aws/namespace").map(String::as_str));
+        return Some(by(ACK, "namespace", tags.get("services.k8s.aws/namespace").map(String::as_str)));
     }
     if let Some(name) = tags.get("crossplane-name") {
-        return by(CROSSPLANE, "object", Some(name));
+        return Some(by(CROSSPLANE, "object", Some(name)));
     }
     if with_prefix(tags, "service-account.kops.k8s.io/").is_some() {
-        return by(KOPS, "cluster", tags.get("KubernetesCluster").map(String::as_str));
+        return Some(by(KOPS, "cluster", tags.get("KubernetesCluster").map(String::as_str)));
     }
     let named = tags.iter().any(|(key, value)| {
         let denied = || ["false", "no", "0"].contains(&value.to_ascii_lowercase().as_str());
@@ -141,18 +141,18 @@ pub(super) fn of_service_account(item: &LiveServiceAccount) -> Option<Maker> {
     let any = |prefix: &str| with_prefix(&item.labels, prefix).or_else(|| with_prefix(&item.annotations, prefix));
     let managed_by = item.labels.get("app.kubernetes.io/managed-by").map(String::as_str);
     if let Some(name) = any("helm.toolkit.fluxcd.io/name").or_else(|| any("kustomize.toolkit.fluxcd.io/name")) {
-        return by(FLUX, "object", Some(name));
+        return Some(by(FLUX, "object", Some(name)));
     }
     if let Some(name) = any("argocd.argoproj.io/") {
-        return by(ARGO_CD, "object", Some(name));
+        return Some(by(ARGO_CD, "object", Some(name)));
     }
     if let Some(name) = item.annotations.get("meta.helm.sh/release-name") {
-        return by(HELM, "release", Some(name));
+        return Some(by(HELM, "release", Some(name)));
     }
     match managed_by {
-        Some("Helm") => by(HELM, "", None),
-        Some("eksctl") => by(EKSCTL, "", None),
-        _ if item.managers.iter().any(|manager| is_terraform(&manager.name)) => by(TERRAFORM, "", None),
+        Some("Helm") => Some(by(HELM, "", None)),
+        Some("eksctl") => Some(by(EKSCTL, "", None)),
+        _ if item.managers.iter().any(|manager| is_terraform(&manager.name)) => Some(by(TERRAFORM, "", None)),
         _ => None,
     }
 }

@@ -35,9 +35,10 @@ impl Drafter<'_> {
         }
         if !role.trust.is_current() {
             let why = "its trust policy is of version 2008-10-17, and irsa writes 2012-10-17: change the version first";
-            let more = match role.trust.carries_over() {
-                true => "which changes nothing else, since the policy has no `${…}`",
-                false => "and see that `${…}` in it is a variable from then on",
+            let more = if role.trust.carries_over() {
+                "which changes nothing else, since the policy has no `${…}`"
+            } else {
+                "and see that `${…}` in it is a variable from then on"
             };
             return Some(format!("{why}, {more}"));
         }
