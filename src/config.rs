@@ -14,11 +14,11 @@ pub mod json_schema;
 mod partitions;
 mod reader;
 mod resolve;
-mod schema;
+pub(crate) mod schema;
 mod source;
 pub(crate) mod suggest;
 mod syntax_errors;
-mod templates;
+pub(crate) mod templates;
 #[cfg(test)]
 mod tests;
 mod wrong_document;
@@ -285,6 +285,33 @@ impl Configuration {
             role_tags: tags.map(|(key, value)| (key.clone(), value.value.clone())).collect(),
             has_default_boundary: defaults.is_some_and(|defaults| defaults.permissions_boundary.is_some()),
         }
+    }
+
+    /// The first entry of `include` in the top file.
+    pub fn first_include(&self) -> Option<&Origin> {
+        self.raw.include.first().map(|glob| &glob.origin)
+    }
+
+    /// Where entries of ServiceAccounts name their clusters: each key or glob, or None for an entry that names none and
+    /// means the only cluster.
+    pub fn cluster_references(&self) -> Vec<(Option<&str>, &Origin)> {
+        let Raw { roles, service_accounts, .. } = &self.raw;
+        let mut found = Vec::new();
+        for role in roles.values() {
+            match &role.cluster {
+                Some(named) => found.extend(named.iter().map(|text| (Some(text.value.as_str()), &text.origin))),
+                None => found.extend(role.service_accounts.first().map(|entry| (None, &entry.origin))),
+            }
+        }
+        for entry in service_accounts {
+            let role = || roles.get(&Key::parse(&entry.role.as_ref()?.value).ok()?);
+            match &entry.cluster {
+                Some(named) => found.extend(named.iter().map(|text| (Some(text.value.as_str()), &text.origin))),
+                None if role().is_some_and(|role| role.cluster.is_some()) => {}
+                None => found.push((None, &entry.origin)),
+            }
+        }
+        found
     }
 
     /// `sha256:…` over every file that was read.

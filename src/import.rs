@@ -5,6 +5,8 @@
 //! listed with the reason. Only `read` uses the ports; the rest is pure.
 
 mod draft;
+pub mod extend;
+mod feedback;
 mod keys;
 mod makers;
 pub mod read;
@@ -13,13 +15,14 @@ mod text;
 mod trust;
 mod write;
 
+pub use extend::Existing;
+pub use feedback::Feedback;
 pub use keys::{ClusterKeys, account_key};
 
 use crate::ids::{IssuerUrl, Key, PolicyArn, ProviderArn};
-use crate::model::desired::{Account, Cluster, Desired};
+use crate::model::desired::{Account, Cluster};
 use crate::model::live::{Identity, LivePolicy, LiveRole, LiveServiceAccount};
 use crate::model::pattern::{Pattern, any_matches};
-use crate::model::resource::StringMap;
 use crate::world::AssociationSummary;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,19 +45,6 @@ impl Scope {
     fn has_role(&self, name: &str) -> bool {
         self.roles.is_empty() || any_matches(&self.roles, name)
     }
-}
-
-/// A configuration to which the result is added.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Existing {
-    /// It, resolved for the accounts that STS named.
-    pub desired: Desired,
-    /// The keys that it uses.
-    pub keys: BTreeSet<Key>,
-    /// The tags that it gives every role.
-    pub role_tags: StringMap,
-    /// Whether it gives every role a permissions boundary.
-    pub has_default_boundary: bool,
 }
 
 /// The live objects that were read.
@@ -107,14 +97,14 @@ pub struct Imported {
     pub left_out: Vec<String>,
     /// How many clusters, roles, ServiceAccounts and policies the files declare.
     pub counts: [usize; 4],
+    /// Where each role and policy is declared.
+    places: Vec<feedback::Place>,
 }
 
-/// The lint rules to ignore, by the address of the object: `role/KEY`, `policy/ACCOUNT/KEY`.
-pub type Ignores = BTreeMap<String, BTreeSet<String>>;
-
 /// The configuration of what was seen. `existing` is the configuration that it extends.
-pub fn import(seen: &Seen, scope: &Scope, existing: Option<&Existing>, ignores: &Ignores) -> Imported {
-    write::files(&draft::draft(seen, scope, existing), seen, scope, existing, ignores)
+pub fn import(seen: &Seen, scope: &Scope, existing: Option<&Existing>, feedback: &Feedback) -> Imported {
+    let draft = draft::draft(seen, scope, existing, &feedback.refused);
+    write::files(&draft, seen, scope, existing, &feedback.ignores)
 }
 
 /// The name of the top file: of a new configuration, or of the part that extends an existing one.

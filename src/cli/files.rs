@@ -224,24 +224,90 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), Error> {
     })
 }
 
-/// Refuses a folder that already has one of these files or folders.
-pub(super) fn check_new(folder: &Path, names: &[&str]) -> Result<(), Error> {
-    let is_there = |name: &&&str| fs::symlink_metadata(folder.join(name)).is_ok();
-    if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
-        return Err(Error::failure(format!("`{}` is not a folder", folder.display())).hint("name another folder"));
+/// New files for a folder. They are written to a hidden folder in it, and moved to their places when all are complete: a
+/// run that ends early leaves none of them. Dropping it removes what it made and did not move.
+#[derive(Debug)]
+pub(super) struct NewFiles<'a> {
+    folder: &'a Path,
+    hidden: PathBuf,
+    /// The folders that did not exist, the innermost first.
+    made: Vec<PathBuf>,
+    is_complete: bool,
+}
+
+impl<'a> NewFiles<'a> {
+    /// Creates `folder`.
+    ///
+    /// # Errors
+    /// If it has one of these files or folders, or nothing can be written there.
+    pub(super) fn begin(folder: &'a Path, names: &[&str]) -> Result<Self, Error> {
+        if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
+            return Err(Error::failure(format!("`{}` is not a folder", folder.display())).hint("name another folder"));
+        }
+        for name in names {
+            refuse_existing(folder, name)?;
+        }
+        let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+        let made: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+        let hidden = folder.join(format!(".irsa-{:016x}.new", RandomState::new().build_hasher().finish()));
+        let files = Self { folder, hidden, made, is_complete: false };
+        fs::create_dir_all(&files.hidden).map_err(|error| unwritable(folder, &error))?;
+        Ok(files)
     }
-    match names.iter().find(is_there) {
-        Some(name) => Err(Error::failure(format!("`{}` already exists", folder.join(name).display()))
-            .hint("name another folder with `-o`: existing files are never overwritten")),
-        None => Ok(()),
+
+    /// Writes the files, by path below the folder; the last one is moved last.
+    ///
+    /// # Errors
+    /// If one exists, or writing fails. Then none of them is left.
+    pub(super) fn finish<'t>(mut self, files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Result<(), Error> {
+        let mut entries: Vec<&str> = Vec::new();
+        for (name, text) in files {
+            let path = self.hidden.join(name);
+            fs::create_dir_all(folder_of(&path)).map_err(|error| unwritable(&path, &error))?;
+            create(&path, text)?;
+            let entry = name.split_once('/').map_or(name, |(folder, _)| folder);
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        let mut moved = Vec::new();
+        for entry in entries {
+            let target = self.folder.join(entry);
+            let done = refuse_existing(self.folder, entry).and_then(|()| {
+                fs::rename(self.hidden.join(entry), &target).map_err(|error| unwritable(&target, &error))
+            });
+            if let Err(error) = done {
+                // back into the hidden folder, which is removed
+                for entry in moved {
+                    let _ = fs::rename(self.folder.join(entry), self.hidden.join(entry));
+                }
+                return Err(error);
+            }
+            moved.push(entry);
+        }
+        self.is_complete = true;
+        Ok(())
     }
 }
 
-/// Writes a file below a folder, and creates the folders that it needs. The file must not exist yet.
-pub(super) fn create_below(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+impl Drop for NewFiles<'_> {
+    fn drop(&mut self) {
+        // nothing else can be done if this fails: the name says what it is
+        let _ = fs::remove_dir_all(&self.hidden);
+        if !self.is_complete {
+            // only folders that are still empty
+            let _ = self.made.iter().try_for_each(fs::remove_dir);
+        }
+    }
+}
+
+fn refuse_existing(folder: &Path, name: &str) -> Result<(), Error> {
     let path = folder.join(name);
-    fs::create_dir_all(folder_of(&path)).map_err(|error| unwritable(&path, &error))?;
-    create(&path, text)
+    match fs::symlink_metadata(&path) {
+        Ok(_) => Err(Error::failure(format!("`{}` already exists", path.display()))
+            .hint("name another folder with `-o`: existing files are never overwritten")),
+        Err(_) => Ok(()),
+    }
 }
 
 /// The path of `folder`, which need not exist, from the folder of the file `top`: empty if it is that folder.

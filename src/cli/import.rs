@@ -1,6 +1,7 @@
 //! `irsa import`: writes a configuration for what is live. Reads only, and never overwrites a file.
 
 use super::arguments::Import;
+use super::files::NewFiles;
 use super::session::{self, offline};
 use super::{Run, files, output, signals};
 use crate::apply::wait;
@@ -8,7 +9,7 @@ use crate::config::{self, Configuration};
 use crate::error::{Error, ExitStatus};
 use crate::ids::{AccountId, ClusterName, Key, Partition, Region};
 use crate::import::{
-    self, ClusterKeys, Existing, Ignores, Imported, Scope, Seen, SeenAccount, SeenCluster, account_key, read,
+    self, ClusterKeys, Existing, Feedback, Imported, Scope, Seen, SeenAccount, SeenCluster, account_key, extend, read,
 };
 use crate::lint;
 use crate::model::desired::{Account, Cluster, ClusterState, Desired, KubernetesAccess, PLACEHOLDER_ID};
@@ -23,7 +24,6 @@ use crate::view::count;
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, Error> {
     output::no_json(run.global, "import")?;
@@ -38,10 +38,10 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
         return Err(Error::usage("`--account-profile` does not go with `--config`")
             .hint("the configuration says how to reach its accounts: declare further ones there"));
     }
-    files::check_new(&arguments.out, &import::entries(extended.is_some()))?;
     let configuration = extended.map(|_| session::load(run.global)).transpose()?;
     let owner = owner(arguments, configuration.as_ref())?;
     let inside = extended.map(|top| files::path_below(top, &arguments.out)).transpose()?;
+    let files = NewFiles::begin(&arguments.out, &import::entries(extended.is_some()))?;
     let signals = signals::listen()?;
     let importer = Importer { run, arguments, configuration, inside };
     // on the heap: the futures of the SDKs are large
@@ -51,10 +51,9 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
             return Err(Error::new(ExitStatus::Interrupted(interrupt), "interrupted; nothing was written"));
         }
     };
-    for (name, text) in &result.files {
-        files::create_below(&arguments.out, name, text)?;
-    }
-    report(run, &arguments.out, importer.inside.as_deref(), &seen, &result);
+    // the top file last: with it the result is complete
+    files.finish(result.files.iter().rev().map(|(name, text)| (name.as_str(), text.as_str())))?;
+    report(&importer, &seen, &result);
     let is_complete = seen.unseen.is_empty() || run.global.allow_incomplete;
     Ok(if is_complete { ExitStatus::Success } else { ExitStatus::Refused })
 }
@@ -74,23 +73,27 @@ fn owner(arguments: &Import, configuration: Option<&Configuration>) -> Result<Ke
 }
 
 /// Prints what was left out, what was written, and what to do next.
-fn report(run: Run<'_>, folder: &Path, inside: Option<&str>, seen: &Seen, imported: &Imported) {
+fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
+    let Importer { run, arguments, configuration, inside } = importer;
+    let (folder, inside) = (&arguments.out, inside.as_deref());
+    let include = configuration.as_ref().and_then(Configuration::first_include);
+
     for text in &seen.unseen {
         run.ui.warning(&format!("not read: {text}"));
     }
-    for text in &imported.left_out {
+    for text in &result.left_out {
         run.ui.warning(&format!("not declared: {text}"));
     }
     let words =
         [("cluster", "clusters"), ("role", "roles"), ("ServiceAccount", "ServiceAccounts"), ("policy", "policies")];
-    let counts = imported.counts.iter().zip(words);
+    let counts = result.counts.iter().zip(words);
     let counts: Vec<String> = counts.map(|(number, (one, many))| count(*number, one, many)).collect();
     let top = folder.join(import::top_file(inside.is_some()));
     run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
     let config = match inside {
         None => top.display().to_string(),
         Some(inside) => {
-            let names = imported.files.iter().filter_map(|(name, _)| match name.split_once('/') {
+            let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
                 Some(("roles", _)) => Some("roles/*.toml"),
                 Some(_) => None,
                 None => Some(name.as_str()),
@@ -98,8 +101,11 @@ fn report(run: Run<'_>, folder: &Path, inside: Option<&str>, seen: &Seen, import
             let below = |name: &str| if inside.is_empty() { name.to_owned() } else { format!("{inside}/{name}") };
             let names: BTreeSet<String> = names.map(below).collect();
             let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-            let file = run.global.config().display().to_string();
-            run.ui.message(&format!("add to `{file}`: include = [{}]", names.join(", ")));
+            let (names, file) = (names.join(", "), run.global.config().display().to_string());
+            run.ui.message(&match include {
+                Some(origin) => format!("add to `include` at {}:{}: {names}", origin.file, origin.line),
+                None => format!("add to `{file}`: include = [{names}]"),
+            });
             file
         }
     };
@@ -128,7 +134,10 @@ impl Importer<'_> {
         let transports = Transports { ask: Some(ui.ask()), ..transports.clone() };
         let hints = self.region_hints(&accounts, declared.as_ref());
         let aws = AwsReader::connect(context, &transports, &accounts, &hints, settings, ui.listener()).await;
-        let identities = observe::identify(&accounts, &aws).await;
+        let mut identities = observe::identify(&accounts, &aws).await;
+        if declared.is_none() {
+            self.leave_out_repeated(&mut identities);
+        }
         let existing = self.configuration.as_ref().map(|file| existing(file, &aws, &identities)).transpose()?;
         if !identities.values().any(|identity| matches!(identity, Access::Granted(_))) {
             let why = identities.values().filter_map(|identity| match identity {
@@ -147,6 +156,9 @@ impl Importer<'_> {
             (named.collect(), Vec::new())
         };
         let clusters = self.clusters(found, &identities, existing.as_ref());
+        if let Some(existing) = &existing {
+            self.check_references(existing, &clusters)?;
+        }
         let aws = aws.with_clusters(&clusters);
         let kubernetes = session::kubernetes(self.run, &aws, &scope.owner, &clusters);
         let targets = read::Targets { accounts: &accounts, identities: &identities, clusters: &clusters, parallelism };
@@ -156,39 +168,54 @@ impl Importer<'_> {
             ui.warning(&text);
         }
         self.check_named(&seen, &clusters, &missing)?;
+        if let Some(existing) = &existing {
+            extend::leave_out_declared(&mut seen, existing);
+        }
         seen.unseen.splice(0..0, unlisted);
-        let without = import::import(&seen, &scope, existing.as_ref(), &Ignores::new());
-        let ignores = self.ignores(&seen, &without, &aws, &identities)?;
-        let imported =
-            if ignores.is_empty() { without } else { import::import(&seen, &scope, existing.as_ref(), &ignores) };
-        Ok((seen, imported))
+        let mut feedback = Feedback::default();
+        loop {
+            let imported = import::import(&seen, &scope, existing.as_ref(), &feedback);
+            let is_final = match self.findings(&seen, &imported, &aws, &identities) {
+                Ok(findings) => !feedback.ignore(findings),
+                Err(Error { diagnostics: Some(errors), .. })
+                    if feedback.refuse(&imported, |name| self.name(name), &errors) =>
+                {
+                    false
+                }
+                Err(error) => return Err(error),
+            };
+            if is_final {
+                return Ok((seen, imported));
+            }
+        }
     }
 
-    /// The lint rules whose findings on the result would make `irsa validate` or `irsa plan` fail.
+    /// The name of a file of the result in the configuration.
+    fn name(&self, file: &str) -> String {
+        let below = self.inside.as_deref().filter(|inside| !inside.is_empty());
+        below.map_or_else(|| file.to_owned(), |below| format!("{below}/{file}"))
+    }
+
+    /// The findings on the result, address and rule, that would make `irsa validate` or `irsa plan` fail.
     ///
     /// # Errors
-    /// The mistakes in the result, which are mistakes of this program. Nothing is written then.
-    fn ignores(
+    /// The mistakes in the result.
+    fn findings(
         &self,
         seen: &Seen,
         imported: &Imported,
         aws: &AwsReader,
         identities: &BTreeMap<Key, Access<Identity>>,
-    ) -> Result<Ignores, Error> {
-        let below = self.inside.as_deref().filter(|inside| !inside.is_empty());
-        let name = |name: &str| below.map_or_else(|| name.to_owned(), |below| format!("{below}/{name}"));
-        let texts = imported.files.iter().map(|(path, text)| (name(path), text.as_str()));
+    ) -> Result<Vec<(String, String)>, Error> {
+        let texts = imported.files.iter().map(|(path, text)| (self.name(path), text.as_str()));
         let configuration = config::of_texts(self.configuration.as_ref(), texts)?;
         let live = live(seen);
-        let mut ignores = Ignores::new();
         let offline = configuration.resolve(&offline(self.run.context))?;
         let online = session::resolve(&configuration, aws, identities)?;
         let findings = lint::declared(&offline).into_iter().chain(lint::declared(&online));
         let findings = findings.chain(lint::declared_against(&online, &live));
-        for finding in findings.filter(|finding| finding.severity >= Severity::High && finding.ignored.is_none()) {
-            ignores.entry(finding.address).or_default().insert(finding.rule);
-        }
-        Ok(ignores)
+        let denied = findings.filter(|finding| finding.severity >= Severity::High && finding.ignored.is_none());
+        Ok(denied.map(|finding| (finding.address, finding.rule)).collect())
     }
 
     /// The accounts of the profiles, or that of the ambient credentials.
@@ -205,6 +232,37 @@ impl Importer<'_> {
             accounts.insert(key, ambient(profile.cloned()));
         }
         accounts
+    }
+
+    /// Drops the accounts that an earlier profile has too. A configuration declares each once.
+    fn leave_out_repeated(&self, identities: &mut BTreeMap<Key, Access<Identity>>) {
+        let mut first: BTreeMap<AccountId, &str> = BTreeMap::new();
+        let mut taken = BTreeSet::new();
+        for profile in &self.arguments.account_profile {
+            let key = account_key(Some(profile), &taken);
+            taken.insert(key.clone());
+            let Some(Access::Granted(identity)) = identities.get(&key) else { continue };
+            if let Some(earlier) = first.get(&identity.account) {
+                self.run.ui.warning(&format!("profile `{profile}` is of the same account as `{earlier}`"));
+                identities.remove(&key);
+            } else {
+                first.insert(identity.account.clone(), profile);
+            }
+        }
+    }
+
+    /// Fails if entries of the configuration would also hold for a cluster that it does not declare yet.
+    fn check_references(&self, existing: &Existing, clusters: &BTreeMap<Key, Cluster>) -> Result<(), Error> {
+        let Some(file) = &self.configuration else { return Ok(()) };
+        let declared = &existing.desired.clusters;
+        let new: Vec<&Key> = clusters.keys().filter(|key| !declared.contains_key(*key)).collect();
+        let lines = extend::lines_to_change(file, declared, &new);
+        let (Some(first), false) = (new.first(), lines.is_empty()) else { return Ok(()) };
+        let message = format!("cluster `{first}` is not declared yet, and these entries would hold for it too");
+        let error = Error::new(ExitStatus::Invalid, message).details(lines);
+        let error = error.hint("change these lines, and run the same command again; nothing was written");
+        let names: Vec<String> = extend::names(declared).map(|name| format!("`--cluster {name}`")).collect();
+        Err(if names.is_empty() { error } else { error.hint(format!("or leave it out: {}", names.join(" "))) })
     }
 
     /// Clusters that tell the reader a region of each account before the real ones are known.

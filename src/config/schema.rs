@@ -6,7 +6,7 @@ pub(crate) mod property;
 mod statements;
 mod table;
 
-pub(crate) use statements::{Json, STATEMENT_KEYS};
+pub(crate) use statements::{Json, PRINCIPAL_KEYS, STATEMENT_KEYS};
 pub(crate) use table::Table;
 
 use super::diagnostics::Diagnostic;

@@ -11,6 +11,9 @@ use std::ops::Range;
 /// The most errors reported for one template.
 const ERROR_LIMIT: usize = 20;
 
+/// A literal brace, for texts that have two of them: in Jinja an expression of a text. It is the only one here.
+pub(crate) const BRACE: &str = "{{ '{' }}";
+
 /// The values of the names that a document may use.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Variables {
@@ -44,6 +47,18 @@ pub(crate) struct TemplateError {
     pub span: Range<usize>,
 }
 
+/// The text as a template that renders to it. `brace` is a literal brace: [`BRACE`], or an escape of the language.
+pub(crate) fn escape(text: &str, brace: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for (at, character) in text.char_indices() {
+        match character {
+            '{' if is_template(text.get(at..at + 2).unwrap_or_default()) => escaped.push_str(brace),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
 /// Whether a text contains a delimiter.
 pub(crate) fn is_template(text: &str) -> bool {
     text.as_bytes().windows(2).any(|pair| pair[0] == b'{' && matches!(pair[1], b'{' | b'%' | b'#'))
@@ -71,7 +86,7 @@ impl Variables {
             let inside = start + 2;
             let Some(length) = text[inside..].find(close) else {
                 let message = format!("`{open}` is not closed with `{close}`");
-                let hint = "to write a literal brace, use `\\u007b` in JSON".to_owned();
+                let hint = format!("to write a literal brace, use `{BRACE}`, or `\\u007b` in JSON");
                 errors.push(TemplateError { message, hint, span: start..inside });
                 break;
             };
@@ -85,6 +100,7 @@ impl Variables {
                 let (start, name) = (end - name.len(), name.trim_ascii_end());
                 match known.iter().find(|(known, _)| *known == name) {
                     Some((_, Some(value))) => rendered.push_str(value),
+                    None if name == "'{'" => rendered.push('{'),
                     _ => errors.push(self.unknown(name, start..start + name.len())),
                 }
             }

@@ -1,25 +1,24 @@
 //! Decides how each live role, policy and ServiceAccount is declared, or why it is not.
 
+mod left_out;
+mod problems;
+
 use super::keys::unique;
-use super::makers;
+use super::makers::{self, Maker, Release};
 use super::select::named_role;
 use super::text;
-use super::trust::{self, Providers, ServiceAccountId};
-use super::{Existing, Scope, Seen, SeenAccount, SeenCluster};
-use crate::ids::{Key, PolicyArn, ProviderArn, RoleArn};
+use super::trust::{self, Parts, Providers, ServiceAccountId, SubjectPattern};
+use super::{Existing, Scope, Seen, SeenAccount};
+use crate::ids::{Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
+use crate::model::address::Address;
 use crate::model::desired::{Desired, Subject};
 use crate::model::live::{LivePolicy, LiveRole, LiveServiceAccount};
-use crate::model::marks::{
-    AUDIENCE, CHAIN, DEFAULT_AUDIENCE, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, TRANSITION, is_mark,
-    is_protected,
-};
+use crate::model::marks::{AUDIENCE, DEFAULT_AUDIENCE, OWNER, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, is_mark};
+use crate::model::pattern::{Pattern, any_matches};
 use crate::model::resource::StringMap;
 use crate::policy::Statement;
 use crate::policy::document::PolicyKind;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The most tags of an object (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-const TAG_LIMIT: usize = 50;
 
 /// The settings of an entry of `service-accounts`, as they are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +43,8 @@ pub(super) struct RoleDraft<'a> {
     pub account: &'a Key,
     pub live: &'a LiveRole,
     pub entries: Vec<Entry>,
+    /// With the audience of each.
+    pub patterns: BTreeMap<SubjectPattern, String>,
     pub verbatim: Vec<Statement>,
     /// As written in `attach`.
     pub attach: Vec<String>,
@@ -53,6 +54,7 @@ pub(super) struct RoleDraft<'a> {
 pub(super) struct PolicyDraft<'a> {
     pub key: Key,
     pub account: Key,
+    pub arn: &'a PolicyArn,
     pub live: &'a LivePolicy,
     pub comments: Vec<String>,
 }
@@ -61,6 +63,8 @@ pub(super) struct PolicyDraft<'a> {
 pub(super) struct Draft<'a> {
     pub roles: Vec<RoleDraft<'a>>,
     pub policies: Vec<PolicyDraft<'a>>,
+    /// How many of these objects each program makes.
+    pub releases: BTreeMap<Release, usize>,
     pub left_out: Vec<String>,
 }
 
@@ -69,6 +73,8 @@ struct Drafter<'a> {
     seen: &'a Seen,
     scope: &'a Scope,
     existing: Option<&'a Existing>,
+    /// Why an object cannot be declared, by its ARN.
+    refused: &'a BTreeMap<String, String>,
     taken: BTreeSet<Key>,
     /// The ServiceAccounts that were read, by cluster and name.
     service_accounts: BTreeMap<ServiceAccountId, &'a LiveServiceAccount>,
@@ -81,7 +87,12 @@ struct Drafter<'a> {
     draft: Draft<'a>,
 }
 
-pub(super) fn draft<'a>(seen: &'a Seen, scope: &'a Scope, existing: Option<&'a Existing>) -> Draft<'a> {
+pub(super) fn draft<'a>(
+    seen: &'a Seen,
+    scope: &'a Scope,
+    existing: Option<&'a Existing>,
+    refused: &'a BTreeMap<String, String>,
+) -> Draft<'a> {
     let all = seen.clusters.iter().flat_map(|(key, cluster)| {
         let items = cluster.service_accounts.iter().flatten();
         items.map(|item| ((key.clone(), item.namespace.clone(), item.name.clone()), item))
@@ -90,7 +101,8 @@ pub(super) fn draft<'a>(seen: &'a Seen, scope: &'a Scope, existing: Option<&'a E
         seen,
         scope,
         existing,
-        taken: existing.map(|existing| existing.keys.clone()).unwrap_or_default(),
+        refused,
+        taken: existing.map(taken).unwrap_or_default(),
         service_accounts: all.collect(),
         arns: BTreeSet::new(),
         claimed: existing.map(|existing| bound(&existing.desired)).unwrap_or_default(),
@@ -105,6 +117,15 @@ pub(super) fn draft<'a>(seen: &'a Seen, scope: &'a Scope, existing: Option<&'a E
     drafter.unmanaged();
     drafter.associations();
     drafter.draft
+}
+
+/// The keys that a configuration declares or forgets.
+fn taken(existing: &Existing) -> BTreeSet<Key> {
+    let forgotten = existing.desired.forget.iter().filter_map(|(address, _)| match address {
+        Address::Role { key } | Address::Policy { key, .. } => Some(key.clone()),
+        _ => None,
+    });
+    existing.keys.iter().cloned().chain(forgotten).collect()
 }
 
 /// The ServiceAccounts that a configuration binds.
@@ -122,9 +143,19 @@ fn owner(tags: &StringMap) -> Option<&str> {
     tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(OWNER)).map(|(_, value)| value.as_str())
 }
 
-/// Tags to declare: without those of AWS and of irsa.
-pub(super) fn own_tags(tags: &StringMap) -> impl Iterator<Item = (&String, &String)> {
-    tags.iter().filter(|(key, _)| !is_mark(key) && !key.to_ascii_lowercase().starts_with("aws:"))
+/// Tags to declare: without those of AWS, of irsa, and of `ignore-tags`.
+pub(super) fn own_tags<'t>(
+    tags: &'t StringMap,
+    existing: Option<&'t Existing>,
+) -> impl Iterator<Item = (&'t String, &'t String)> {
+    let ignored: Vec<_> = existing
+        .into_iter()
+        .flat_map(|existing| existing.desired.ignore_tags.iter().map(Pattern::lower_case))
+        .collect();
+    tags.iter().filter(move |(key, _)| {
+        let key = key.to_lowercase();
+        !is_mark(&key) && !key.starts_with("aws:") && !any_matches(&ignored, &key)
+    })
 }
 
 impl<'a> Drafter<'a> {
@@ -142,7 +173,7 @@ impl<'a> Drafter<'a> {
                 if self.is_declared(key, role) {
                     continue;
                 }
-                match self.problem(role) {
+                match self.problem(key, role) {
                     Some(why) => self.leave_out(format_args!("role `{}` in account `{key}`", role.role.name), why),
                     None => selected.push((key, account, role)),
                 }
@@ -155,61 +186,6 @@ impl<'a> Drafter<'a> {
         let name = role.role.name.lower_case();
         let mut declared = self.existing.into_iter().flat_map(|existing| existing.desired.roles.values());
         declared.any(|declared| declared.account == *account && declared.name.lower_case() == name)
-    }
-
-    /// Why a role cannot be declared so that it stays as it is.
-    fn problem(&self, live: &LiveRole) -> Option<String> {
-        let role = &live.role;
-        if role.path.as_str().starts_with("/aws-service-role/") {
-            return Some("it is a service-linked role, which only AWS changes".to_owned());
-        }
-        if let Some(problem) = self.ownership(&role.tags) {
-            return Some(problem);
-        }
-        if let Some(problem) = role.trust.problem() {
-            return Some(format!("its trust policy cannot be parsed: {problem}"));
-        }
-        if !role.trust.is_current() {
-            return Some(
-                "its trust policy has no `\"Version\": \"2012-10-17\"`, which irsa always writes: set it first"
-                    .to_owned(),
-            );
-        }
-        if role.trust.statements().is_empty() {
-            return Some("its trust policy has no statement".to_owned());
-        }
-        if role.inline.keys().any(|name| name.as_str() == TRANSITION) {
-            return Some(format!("irsa reserves the name of its inline policy `{TRANSITION}`"));
-        }
-        let unreadable = role.inline.iter().find(|(_, document)| text::json(document).is_none());
-        if let Some((name, _)) = unreadable {
-            return Some(format!("its inline policy `{name}` is not a valid policy for irsa: correct it first"));
-        }
-        let tags: BTreeMap<String, &String> =
-            own_tags(&role.tags).map(|(key, value)| (key.to_lowercase(), value)).collect();
-        let default_tags = self.existing.into_iter().flat_map(|existing| existing.role_tags.iter());
-        let missing = default_tags.map(|(key, _)| key).find(|key| !tags.contains_key(&key.to_lowercase()));
-        missing.map(|tag| format!("`[defaults.role]` would give it the tag `{tag}`: set that tag first"))
-    }
-
-    /// Why the marks on an object keep it from being imported.
-    fn ownership(&self, tags: &StringMap) -> Option<String> {
-        let added = 2 + usize::from(is_protected(tags));
-        if own_tags(tags).count() > TAG_LIMIT - added {
-            return Some(format!(
-                "it has more than {} tags, and irsa needs {added} of at most {TAG_LIMIT}: remove some first",
-                TAG_LIMIT - added
-            ));
-        }
-        match owner(tags) {
-            Some(other) if other != self.scope.owner.as_str() => {
-                Some(format!("it belongs to owner `{other}`: release it there first (`forget`)"))
-            }
-            Some(_) if self.existing.is_some() => {
-                Some("it has this owner's tag and is not declared: `irsa plan` shows what happens to it".to_owned())
-            }
-            _ => None,
-        }
     }
 
     fn providers(&self, account: &'a SeenAccount) -> Vec<(ProviderArn, &'a Key, &'a BTreeSet<String>)> {
@@ -231,27 +207,44 @@ impl<'a> Drafter<'a> {
             let named = named.and_then(|arn| RoleArn::parse(arn).ok()).filter(|arn| self.arns.contains(arn));
             !self.claimed.contains(subject) && named.is_none_or(|arn| arn == live.arn)
         };
-        let parts = trust::split(&live.role.trust, &providers, is_free);
+        let Parts { bindings, patterns, verbatim } = trust::split(&live.role.trust, &providers, is_free);
         let name = &live.role.name;
-        if parts.verbatim.iter().any(|statement| text::statement(statement, PolicyKind::Trust).is_none()) {
-            let why = "its trust policy has a statement that irsa cannot declare as it is: simplify it first";
+        if verbatim.iter().any(|statement| text::statement(statement, PolicyKind::Trust).is_none()) {
+            let why = "its trust policy has a statement that TOML cannot express as it is: simplify it first";
             return self.leave_out(format_args!("role `{name}` in account `{account_key}`"), why);
         }
-        self.claimed.extend(parts.bindings.keys().cloned());
-        let entries =
-            parts.bindings.iter().map(|(subject, audience)| self.entry(subject, audience, &live.arn)).collect();
-        let texts = [name.to_string(), format!("{name}-{}", account.identity.account)];
+        self.claimed.extend(bindings.keys().cloned());
+        let maker = makers::of_tags(&live.role.tags);
+        let mut entries = Vec::new();
+        for (subject, audience) in &bindings {
+            let entry = self.entry(subject, audience, &live.arn, maker.as_ref());
+            entries.push(entry);
+        }
+        let key = self.key(&role_names(live, &entries), account);
+        let attach = live.role.attached.iter().map(|arn| self.attachment(account_key, account, arn)).collect();
+        let comments = maker.map(|maker| self.made_by(&maker)).into_iter().collect();
+        let role = RoleDraft { key, account: account_key, live, entries, patterns, verbatim, attach, comments };
+        self.draft.roles.push(role);
+    }
+
+    /// A key for an object, from the first of these names that is free.
+    fn key(&mut self, names: &[String], account: &SeenAccount) -> Key {
+        let last = names.last().map(|name| format!("{name}-{}", account.identity.account));
+        let texts: Vec<String> = names.iter().cloned().chain(last).collect();
         let key = unique(&texts, |key| self.taken.contains(key));
         self.taken.insert(key.clone());
-        let attach = live.role.attached.iter().map(|arn| self.attachment(account_key, account, arn)).collect();
-        let comments = makers::of_tags(&live.role.tags).into_iter().collect();
-        let role = RoleDraft { key, account: account_key, live, entries, verbatim: parts.verbatim, attach, comments };
-        self.draft.roles.push(role);
+        key
+    }
+
+    /// Counts an object of this program. Returns the comment.
+    fn made_by(&mut self, maker: &Maker) -> String {
+        *self.draft.releases.entry(maker.release).or_default() += 1;
+        format!("made by {}", maker.who)
     }
 
     /// A ServiceAccount that the role trusts. irsa manages it only if its annotations already name this role and
     /// audience: otherwise it would give the ServiceAccount a role that it does not have.
-    fn entry(&self, subject: &ServiceAccountId, audience: &str, role: &RoleArn) -> Entry {
+    fn entry(&mut self, subject: &ServiceAccountId, audience: &str, role: &RoleArn, of_role: Option<&Maker>) -> Entry {
         let own = |value: &str| Some(value.to_owned()).filter(|value| value != DEFAULT_AUDIENCE);
         let unmanaged = |comment: &str| Entry {
             subject: subject.clone(),
@@ -283,12 +276,14 @@ impl<'a> Drafter<'a> {
         }
         let maker = makers::of_service_account(live);
         let settings = Settings {
-            manage: maker.as_ref().is_some_and(|maker| maker.recreates).then_some("annotate"),
+            manage: maker.as_ref().is_some_and(|maker| maker.release.recreates).then_some("annotate"),
             audience: declared.map(str::to_owned),
             token_expiration: live.annotations.get(TOKEN_EXPIRATION).and_then(|text| token_expiration(text)),
             sts_regional_endpoints: live.annotations.get(STS_REGIONAL_ENDPOINTS).and_then(|text| flag(text)),
         };
-        Entry { subject: subject.clone(), settings, comment: maker.map(|maker| maker.text) }
+        let is_of_role = maker.as_ref().map(|maker| maker.release) == of_role.map(|maker| maker.release);
+        let comment = maker.map(|maker| self.made_by(&maker)).filter(|_| !is_of_role);
+        Entry { subject: subject.clone(), settings, comment }
     }
 
     /// An attached policy as written in `attach`. Drafts a customer managed policy when it is first met.
@@ -301,7 +296,7 @@ impl<'a> Drafter<'a> {
             return key.to_string();
         }
         let Some((arn, live)) = account.policies.get_key_value(arn) else { return arn.to_string() };
-        let problem = self.ownership(&live.policy.tags);
+        let problem = self.ownership(&live.policy.tags).or_else(|| self.refusal(arn.as_str()));
         let problem = problem.or_else(|| {
             let bad = text::json(&live.policy.document).is_none();
             bad.then(|| "its document is not a valid policy for irsa".to_owned())
@@ -310,18 +305,17 @@ impl<'a> Drafter<'a> {
             self.leave_out(format_args!("policy `{arn}`"), format_args!("{why}; roles attach it by its ARN"));
             return arn.to_string();
         }
-        let name = &live.policy.name;
-        let texts = [name.to_string(), format!("{name}-{}", account.identity.account)];
-        let key = unique(&texts, |key| self.taken.contains(key));
-        self.taken.insert(key.clone());
+        let key = self.key(&[live.policy.name.to_string()], account);
         self.policies.insert(arn, key.clone());
-        let mut comments: Vec<String> = makers::of_tags(&live.policy.tags).into_iter().collect();
+        let maker = makers::of_tags(&live.policy.tags).map(|maker| self.made_by(&maker));
+        let mut comments: Vec<String> = maker.into_iter().collect();
         let here = account.roles.iter().filter(|role| role.role.attached.contains(arn)).count();
         let elsewhere = usize::try_from(live.attachments).unwrap_or(usize::MAX).saturating_sub(here);
         if elsewhere > 0 {
-            comments.push(format!("also attached to {elsewhere} roles, users or groups that were not imported"));
+            let what = if elsewhere == 1 { "role, user or group that was" } else { "roles, users or groups that were" };
+            comments.push(format!("also attached to {elsewhere} {what} not imported"));
         }
-        self.draft.policies.push(PolicyDraft { key: key.clone(), account: account_key.clone(), live, comments });
+        self.draft.policies.push(PolicyDraft { key: key.clone(), account: account_key.clone(), arn, live, comments });
         key.to_string()
     }
 
@@ -331,73 +325,22 @@ impl<'a> Drafter<'a> {
         let mut declared = self.existing?.desired.policies.iter();
         declared.find(|((of, _), policy)| of == account && policy.name.lower_case() == name).map(|((_, key), _)| key)
     }
+}
 
-    /// Lists the annotated ServiceAccounts that the result does not manage, and annotations that it does not declare.
-    fn unmanaged(&mut self) {
-        let managed: BTreeSet<&ServiceAccountId> = self
-            .draft
-            .roles
-            .iter()
-            .flat_map(|role| &role.entries)
-            .filter(|entry| entry.settings.manage != Some("none"))
-            .map(|entry| &entry.subject)
-            .collect();
-        let declared = self.existing.map(|existing| bound(&existing.desired)).unwrap_or_default();
-        let mut left = Vec::new();
-        for (subject, item) in &self.service_accounts {
-            let (cluster, namespace, name) = subject;
-            let is_annotated = item.annotations.keys().any(|key| key.starts_with(CHAIN));
-            if !is_annotated || declared.contains(subject) || !self.scope.has_namespace(namespace.as_str()) {
-                continue;
-            }
-            let what = format!("ServiceAccount `{namespace}/{name}` in cluster `{cluster}`");
-            if managed.contains(subject) {
-                let odd = item.annotations.iter().filter(|(key, value)| is_undeclared(key, value));
-                left.extend(odd.map(|(key, value)| {
-                    format!(
-                        "{what}: its annotation `{key}` has the value `{value}`, which irsa does not write; it stays"
-                    )
-                }));
-            } else if let Some(why) = self.why_unmanaged(item) {
-                left.push(format!("{what}: {why}; its annotations stay as they are"));
-            }
+/// Names for the key of a role. A name that CloudFormation made up, from the stack and random characters, is the last
+/// choice if the role has one ServiceAccount.
+fn role_names(live: &LiveRole, entries: &[Entry]) -> Vec<String> {
+    let name = live.role.name.to_string();
+    let stack = live.role.tags.get(makers::STACK);
+    // it is cut to 64 characters, with a part of the stack's name
+    let is_made_up = stack.is_some_and(|stack| name.starts_with(&stack.chars().take(16).collect::<String>()));
+    let subjects: BTreeSet<(&Namespace, &ServiceAccountName)> =
+        entries.iter().map(|Entry { subject: (_, namespace, name), .. }| (namespace, name)).collect();
+    match subjects.first() {
+        Some((namespace, account)) if is_made_up && subjects.len() == 1 => {
+            vec![account.to_string(), format!("{namespace}-{account}"), name]
         }
-        self.draft.left_out.extend(left);
-    }
-
-    /// Why irsa does not manage an annotated ServiceAccount. None if `--role` left its role out.
-    fn why_unmanaged(&self, item: &LiveServiceAccount) -> Option<String> {
-        let Some(arn) = named_role(item) else { return Some(format!("it has no annotation `{ROLE_ARN}`")) };
-        let Ok(parsed) = RoleArn::parse(arn) else { return Some(format!("`{arn}` is not the ARN of a role")) };
-        if !self.scope.has_role(parsed.name()) {
-            return None;
-        }
-        let account = self.seen.accounts.values().find(|account| account.identity.account.as_str() == parsed.account());
-        let Some(account) = account else {
-            return Some(format!("its role `{arn}` is in an account that was not read"));
-        };
-        let mut roles = account.roles.iter();
-        let live = roles.find(|role| role.role.name.as_str().eq_ignore_ascii_case(parsed.name()));
-        Some(match live {
-            None => format!("there is no role `{arn}`"),
-            Some(live) if live.arn != parsed => format!("it names `{arn}`, and that role's ARN is `{}`", live.arn),
-            Some(_) if !self.draft.roles.iter().any(|role| role.live.arn == parsed) => {
-                format!("its role `{arn}` is not imported")
-            }
-            Some(_) => format!("irsa cannot declare how `{arn}` trusts it, if it does, together with its annotations"),
-        })
-    }
-
-    fn associations(&mut self) {
-        for (key, SeenCluster { associations, .. }) in &self.seen.clusters {
-            for item in associations.iter().filter(|item| self.scope.has_namespace(&item.namespace)) {
-                let what = format!(
-                    "pod identity association `{}` of `{}/{}` in cluster `{key}`",
-                    item.id, item.namespace, item.service_account
-                );
-                self.draft.left_out.push(format!("{what}: irsa does not manage associations yet; it stays as it is"));
-            }
-        }
+        _ => vec![name],
     }
 }
 
@@ -408,14 +351,4 @@ fn token_expiration(text: &str) -> Option<u32> {
 
 fn flag(text: &str) -> Option<bool> {
     text.parse().ok()
-}
-
-/// Whether the annotation is one of the webhook's, and irsa cannot declare it.
-fn is_undeclared(key: &str, value: &str) -> bool {
-    match key {
-        ROLE_ARN | AUDIENCE => false,
-        TOKEN_EXPIRATION => token_expiration(value).is_none(),
-        STS_REGIONAL_ENDPOINTS => flag(value).is_none(),
-        _ => key.starts_with(CHAIN),
-    }
 }

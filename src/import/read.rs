@@ -196,6 +196,9 @@ async fn service_accounts(
     scope: &Scope,
     kubernetes: &impl ReadKubernetes,
 ) -> (Option<Vec<LiveServiceAccount>>, Vec<String>) {
+    if cluster.unmanaged {
+        return (None, Vec::new());
+    }
     if !cluster.has_api() {
         return (None, vec!["nothing says how to reach its API".to_owned()]);
     }

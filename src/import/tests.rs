@@ -17,24 +17,32 @@ fn map(pairs: &[(&str, &str)]) -> StringMap {
 
 #[test]
 fn maker_is_named_by_the_tags_that_it_documents() {
+    let stack = |name: &'static str| ("aws:cloudformation:stack-name", name);
     let cases = [
+        (&[("alpha.eksctl.io/cluster-name", "prod"), stack("s1")][..], "eksctl, stack `s1`"),
+        (&[stack("s2"), ("aws:cloudformation:logical-id", "WorkerRole")], "CloudFormation, stack `s2`"),
+        (&[stack("s3"), ("aws:cloudformation:logical-id", "WorkerRole0A1B2C3D")], "CDK, stack `s3`"),
         (
-            &[("alpha.eksctl.io/cluster-name", "prod"), ("aws:cloudformation:stack-name", "s1")][..],
-            "made by eksctl, stack `s1`",
+            &[("services.k8s.aws/controller-version", "iam-1"), ("services.k8s.aws/namespace", "a")],
+            "ACK, namespace `a`",
         ),
-        (&[("aws:cloudformation:stack-name", "s2")], "made by CloudFormation, stack `s2`"),
-        (&[("aws-cdk:id", "x"), ("aws:cloudformation:stack-name", "s3")], "made by CDK, stack `s3`"),
-        (&[("services.k8s.aws/controller-version", "iam-1")], "made by ACK"),
-        (&[("crossplane-name", "x")], "made by Crossplane, object `x`"),
-        (&[("KubernetesCluster", "k.example.com")], "made by kOps"),
-        (&[("ManagedBy", "Terraform")], "made by Terraform"),
-        (&[("terraform", "true")], "made by Terraform"),
+        (&[("crossplane-name", "x"), ("crossplane-kind", "role.iam.aws.upbound.io")], "Crossplane, object `x`"),
+        (
+            &[("service-account.kops.k8s.io/name", "web"), ("KubernetesCluster", "k.example.com")],
+            "kOps, cluster `k.example.com`",
+        ),
+        (&[("ManagedBy", "Terraform")], "Terraform, as its tags say"),
+        (&[("terraform", "true")], "Terraform, as its tags say"),
+        (&[("alpha.eksctl.io/cluster-name", "prod")], "eksctl, as its tags say"),
+        // Terraform code copies the tags of eksctl
+        (&[("alpha.eksctl.io/cluster-name", "prod"), ("by", "terraform")], "Terraform, as its tags say"),
     ];
     for (tags, text) in cases {
-        let found = makers::of_tags(&map(tags)).unwrap_or_default();
-        assert!(found.starts_with(text), "{tags:?}: {found}");
+        let found = makers::of_tags(&map(tags)).expect(text);
+        assert_eq!(found.who, text, "{tags:?}");
+        assert!(text.starts_with(found.release.program) && !found.release.recreates, "{found:?}");
     }
-    for tags in [&[("team", "a")][..], &[("terraform", "false")]] {
+    for tags in [&[("team", "a")][..], &[("terraform", "false")], &[("KubernetesCluster", "a")]] {
         assert_eq!(makers::of_tags(&map(tags)), None, "{tags:?}");
     }
 }
@@ -57,7 +65,7 @@ fn service_account(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Liv
 #[test]
 fn only_tools_that_would_create_a_service_account_again_are_left_to_it() {
     let recreates = |labels: &[(&str, &str)], annotations: &[(&str, &str)]| {
-        makers::of_service_account(&service_account(labels, annotations)).map(|maker| maker.recreates)
+        makers::of_service_account(&service_account(labels, annotations)).map(|maker| maker.release.recreates)
     };
     assert_eq!(recreates(&[("app.kubernetes.io/managed-by", "Helm")], &[]), Some(true));
     assert_eq!(recreates(&[], &[("argocd.argoproj.io/tracking-id", "a")]), Some(true));
@@ -91,11 +99,10 @@ fn long_documents_and_braces_are_read_back_as_they_were() {
     );
     let text = text::json(&document).expect("a file");
     assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
-    assert_eq!(
-        text::statements(&document, 1_000).map(|value| value.to_string()),
-        None,
-        "TOML would fill in a template"
-    );
+    let order = ["Version", "Statement", "Effect", "Action", "Resource"].map(|element| text.find(element));
+    assert!(order.is_sorted(), "{text}");
+    let statements = text::statements(&document, 1_000).map(|value| value.to_string()).expect("TOML");
+    assert!(statements.contains(r#""arn:aws:s3:::b/x{{ '{' }}{{ '{' }}{{ '{' }}% y""#), "{statements}");
     assert_eq!(text::json(&PolicyDocument::live("{\"Statement\": 1}")), None);
 }
 
@@ -117,13 +124,23 @@ fn only_statements_that_irsa_would_generate_become_bindings() {
     let parts = |statements: &[serde_json::Value]| {
         let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
         let parts = split(&PolicyDocument::live(&text), &providers, taken);
-        (parts.bindings.len(), parts.verbatim.len())
+        (parts.bindings.len() + parts.patterns.len(), parts.verbatim.len())
     };
     let usual = statement("StringEquals", "sts.amazonaws.com", &["a", "b"]);
     assert_eq!(parts(std::slice::from_ref(&usual)), (2, 0));
     assert_eq!(parts(&[statement("StringLike", "sts.amazonaws.com", &["a"])]), (0, 1));
     assert_eq!(parts(&[statement("StringEquals", "other", &["a"])]), (0, 1), "the provider does not accept it");
     assert_eq!(parts(&[statement("StringEquals", "sts.amazonaws.com", &["a", "taken"])]), (0, 1));
+    let mut wild = statement("StringEquals", "sts.amazonaws.com", &["a*", "?"]);
+    let subjects = wild["Condition"]["StringEquals"]["oidc.example.com/a:sub"].take();
+    wild["Condition"] = json!({
+        "StringEquals": {"oidc.example.com/a:aud": "sts.amazonaws.com"}, "StringLike": {"oidc.example.com/a:sub": subjects},
+    });
+    assert_eq!(parts(&[usual.clone(), wild.clone()]), (4, 0));
+    wild["Condition"]["StringLike"]["oidc.example.com/a:sub"] = json!("system:serviceaccount:apps:A*");
+    assert_eq!(parts(&[wild.clone()]), (0, 1), "no ServiceAccount has such a name");
+    wild["Condition"]["StringLike"]["oidc.example.com/a:sub"] = json!("system:serviceaccount:*");
+    assert_eq!(parts(&[wild]), (0, 1));
     // irsa would merge these two into one statement
     assert_eq!(parts(&[usual, statement("StringEquals", "sts.amazonaws.com", &["c"])]), (2, 1));
 }

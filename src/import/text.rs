@@ -1,5 +1,7 @@
 //! TOML and JSON of values and policy documents, such that irsa reads exactly the same back.
 
+use crate::config::schema::{PRINCIPAL_KEYS, STATEMENT_KEYS};
+use crate::config::templates::{BRACE, escape};
 use crate::model::sanitize::scrub;
 use crate::policy::document::PolicyKind;
 use crate::policy::{PolicyDocument, Statement};
@@ -9,21 +11,6 @@ use toml_edit::{Array, InlineTable, Value};
 
 /// The longest list on one line, in characters.
 const LINE: usize = 100;
-
-/// The elements of a statement in IAM and in TOML, in the order in which they are written.
-const ELEMENTS: [(&str, &str); 9] = [
-    ("Sid", "sid"),
-    ("Effect", "effect"),
-    ("Principal", "principals"),
-    ("NotPrincipal", "not-principals"),
-    ("Action", "actions"),
-    ("NotAction", "not-actions"),
-    ("Resource", "resources"),
-    ("NotResource", "not-resources"),
-    ("Condition", "conditions"),
-];
-const PRINCIPALS: [(&str, &str); 4] =
-    [("AWS", "aws"), ("Federated", "federated"), ("Service", "service"), ("CanonicalUser", "canonical-user")];
 
 /// Lines of comments, one for each text.
 pub(super) fn comments<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
@@ -60,27 +47,22 @@ pub(super) fn table<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)
     table.into()
 }
 
-/// Whether the text has a delimiter of irsa's templates.
-fn has_template(text: &str) -> bool {
-    ["{{", "{%", "{#"].iter().any(|open| text.contains(open))
-}
-
 /// A statement in TOML. None if it cannot be written so that irsa reads the same.
 pub(super) fn statement(statement: &Statement, kind: PolicyKind) -> Option<InlineTable> {
     let plain = strings(&statement.to_value())?;
-    if has_template(&plain.to_string()) || Statement::parse(&plain, Some(kind)).ok()? != *statement {
+    if Statement::parse(&plain, Some(kind)).ok()? != *statement {
         return None;
     }
     let elements = plain.as_object()?;
     let mut table = InlineTable::new();
-    for (element, key) in ELEMENTS {
+    for (key, element) in STATEMENT_KEYS {
         let Some(value) = elements.get(element) else { continue };
         if (element, value.as_str()) != ("Effect", Some("Allow")) {
             let is_principal = matches!(element, "Principal" | "NotPrincipal");
             table.insert(key, if is_principal { principals(value)? } else { listed(element, value) });
         }
     }
-    let known = elements.keys().all(|element| ELEMENTS.iter().any(|(known, _)| known == element));
+    let known = elements.keys().all(|element| STATEMENT_KEYS.iter().any(|(_, known)| known == element));
     table.fmt();
     known.then_some(table)
 }
@@ -88,7 +70,7 @@ pub(super) fn statement(statement: &Statement, kind: PolicyKind) -> Option<Inlin
 /// Actions and resources are lists, also one alone.
 fn listed(element: &str, value: &Json) -> Value {
     match value {
-        Json::String(text) if element.ends_with("Action") || element.ends_with("Resource") => list([text.into()]),
+        Json::String(_) if element.ends_with("Action") || element.ends_with("Resource") => list([toml(value)]),
         _ => toml(value),
     }
 }
@@ -97,20 +79,21 @@ fn principals(value: &Json) -> Option<Value> {
     let Some(kinds) = value.as_object() else { return Some(toml(value)) };
     let mut table = InlineTable::new();
     for (kind, value) in kinds {
-        let (_, key) = PRINCIPALS.iter().find(|(known, _)| known == kind)?;
+        let (key, _) = PRINCIPAL_KEYS.iter().find(|(_, known)| known == kind)?;
         table.insert(*key, toml(value));
     }
     table.fmt();
     Some(table.into())
 }
 
+/// The value in TOML, with its texts as templates.
 fn toml(value: &Json) -> Value {
     match value {
         Json::Array(items) => items.iter().map(toml).collect::<Array>().into(),
         Json::Object(entries) => {
-            entries.iter().map(|(key, value)| (key.as_str(), toml(value))).collect::<InlineTable>().into()
+            entries.iter().map(|(key, value)| (escape(key, BRACE), toml(value))).collect::<InlineTable>().into()
         }
-        Json::String(text) => text.as_str().into(),
+        Json::String(text) => escape(text, BRACE).into(),
         Json::Null | Json::Bool(_) | Json::Number(_) => value.to_string().into(),
     }
 }
@@ -142,16 +125,45 @@ pub(super) fn statements(document: &PolicyDocument, limit: usize) -> Option<Valu
 
 /// A permissions policy as a JSON file. None if irsa would not read the same back.
 pub(super) fn json(document: &PolicyDocument) -> Option<String> {
-    let pretty = format!("{:#}\n", document.to_value());
-    // braces in a JSON text outside of strings never stand side by side, so these are in strings
-    let mut text = String::with_capacity(pretty.len());
-    let mut characters = pretty.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character == '{' && characters.peek().is_some_and(|next| ['{', '%', '#'].contains(next)) {
-            text.push_str("\\u007b");
-        } else {
-            text.push(character);
-        }
-    }
+    let mut pretty = String::new();
+    ordered(&document.to_value(), 0, &mut pretty);
+    pretty.push('\n');
+    // braces in this text outside of strings never stand side by side, so these are in strings
+    let text = escape(&pretty, "\\u007b");
     PolicyDocument::parse(&text, PolicyKind::Permissions).is_ok_and(|read| read == *document).then_some(text)
+}
+
+/// Writes JSON with the elements of a policy in the order in which people write them.
+fn ordered(value: &Json, depth: usize, out: &mut String) {
+    let rank = |key: &String| match key.as_str() {
+        "Version" => 0,
+        "Id" => 1,
+        _ => 2 + STATEMENT_KEYS.iter().take_while(|(_, element)| element != key).count(),
+    };
+    let line =
+        |out: &mut String, depth: usize| out.extend(std::iter::once("\n").chain(std::iter::repeat_n("  ", depth)));
+    match value {
+        Json::Object(entries) if !entries.is_empty() => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_by_key(|(key, _)| rank(key));
+            for (at, (key, value)) in entries.into_iter().enumerate() {
+                out.push_str(if at == 0 { "{" } else { "," });
+                line(out, depth + 1);
+                let _ = write!(out, "{}: ", Json::from(key.as_str()));
+                ordered(value, depth + 1, out);
+            }
+            line(out, depth);
+            out.push('}');
+        }
+        Json::Array(items) if items.len() > 1 || items.first().is_some_and(Json::is_object) => {
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at == 0 { "[" } else { "," });
+                line(out, depth + 1);
+                ordered(item, depth + 1, out);
+            }
+            line(out, depth);
+            out.push(']');
+        }
+        other => out.push_str(&other.to_string()),
+    }
 }

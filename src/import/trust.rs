@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A ServiceAccount of a cluster.
 pub(super) type ServiceAccountId = (Key, Namespace, ServiceAccountName);
 
+/// A pattern of ServiceAccounts of a cluster: namespace and name, at least one of them with a wildcard.
+pub(super) type SubjectPattern = (Key, String, String);
+
 /// The OIDC providers of an account for which bindings are possible: the cluster of each, and its audiences.
 pub(super) type Providers<'a> = BTreeMap<&'a ProviderArn, (&'a Key, &'a BTreeSet<String>)>;
 
@@ -17,6 +20,8 @@ pub(super) type Providers<'a> = BTreeMap<&'a ProviderArn, (&'a Key, &'a BTreeSet
 pub(super) struct Parts {
     /// The ServiceAccounts to bind, with the audience of their tokens.
     pub bindings: BTreeMap<ServiceAccountId, String>,
+    /// The patterns to trust, with the audience.
+    pub patterns: BTreeMap<SubjectPattern, String>,
     /// The statements to declare as they are.
     pub verbatim: Vec<Statement>,
 }
@@ -33,40 +38,66 @@ pub(super) fn split(
     let mut parts = Parts::default();
     let mut grants = BTreeSet::new();
     // irsa merges the subjects of one provider and audience into one statement
-    let mut used: BTreeSet<(ProviderArn, String)> = BTreeSet::new();
+    let mut used: BTreeSet<(ProviderArn, String, bool)> = BTreeSet::new();
     for statement in live.statements() {
         let bound = generated(statement, providers).filter(|found| {
-            let key = found.first().map(|(grant, _)| (grant.provider.clone(), grant.audience.clone()));
-            key.is_some_and(|key| !used.contains(&key))
-                && found.iter().all(|(_, subject)| is_free(subject) && !parts.bindings.contains_key(subject))
+            let is_new = found.first().is_some_and(|(grant, trusted)| {
+                used.insert((grant.provider.clone(), grant.audience.clone(), matches!(trusted, Trusted::Pattern(_))))
+            });
+            is_new
+                && found.iter().all(|(_, trusted)| match trusted {
+                    Trusted::One(subject) => is_free(subject) && !parts.bindings.contains_key(subject),
+                    Trusted::Pattern(pattern) => !parts.patterns.contains_key(pattern),
+                })
         });
-        match bound {
-            Some(found) => {
-                for (grant, subject) in found {
-                    used.insert((grant.provider.clone(), grant.audience.clone()));
-                    parts.bindings.insert(subject, grant.audience.clone());
-                    grants.insert(grant);
-                }
+        let Some(found) = bound else {
+            parts.verbatim.push(statement.clone());
+            continue;
+        };
+        for (grant, trusted) in found {
+            match trusted {
+                Trusted::One(subject) => drop(parts.bindings.insert(subject, grant.audience.clone())),
+                Trusted::Pattern(pattern) => drop(parts.patterns.insert(pattern, grant.audience.clone())),
             }
-            None => parts.verbatim.push(statement.clone()),
+            grants.insert(grant);
         }
     }
     if trust::build(&grants, &parts.verbatim) == *live {
         return parts;
     }
-    Parts { bindings: BTreeMap::new(), verbatim: live.statements().to_vec() }
+    Parts { verbatim: live.statements().to_vec(), ..Parts::default() }
+}
+
+/// What a statement trusts.
+enum Trusted {
+    One(ServiceAccountId),
+    Pattern(SubjectPattern),
+}
+
+impl Trusted {
+    /// The value of a `sub` condition. None if irsa cannot declare it.
+    fn parse(cluster: &Key, text: &str) -> Option<Self> {
+        let (namespace, name) = text.strip_prefix(SUBJECT_PREFIX)?.split_once(':')?;
+        if !text.contains(['*', '?']) {
+            let subject = (cluster.clone(), Namespace::parse(namespace).ok()?, ServiceAccountName::parse(name).ok()?);
+            return Some(Self::One(subject));
+        }
+        // a pattern in which each wildcard stands for a letter must be a name
+        let plain = |text: &str| text.replace(['*', '?'], "x");
+        (Namespace::parse(plain(namespace)).is_ok() && ServiceAccountName::parse(plain(name)).is_ok())
+            .then(|| Self::Pattern((cluster.clone(), namespace.to_owned(), name.to_owned())))
+    }
 }
 
 /// The grants of a statement that is exactly what irsa would generate for them.
-fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Grant, ServiceAccountId)>> {
+fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Grant, Trusted)>> {
     let value = statement.to_value();
     let provider = one(value.get("Principal")?.get("Federated")?)?;
     let provider = ProviderArn::parse(provider).ok()?;
     let (cluster, audiences) = providers.get(&provider)?;
     let conditions = value.get("Condition")?.as_object()?;
-    let (_, equals) = conditions.iter().find(|(operator, _)| operator.eq_ignore_ascii_case("StringEquals"))?;
     let claim = |name: &str| {
-        let mut keys = equals.as_object()?.iter();
+        let mut keys = conditions.values().filter_map(Value::as_object).flatten();
         keys.find(|(key, _)| key.rsplit(':').next().is_some_and(|end| end.eq_ignore_ascii_case(name)))
             .map(|(_, value)| value)
     };
@@ -74,14 +105,11 @@ fn generated(statement: &Statement, providers: &Providers<'_>) -> Option<Vec<(Gr
     if !audiences.contains(audience) {
         return None;
     }
-    let found: Option<Vec<(Grant, ServiceAccountId)>> = list(claim("sub")?)?
+    let found: Option<Vec<(Grant, Trusted)>> = list(claim("sub")?)?
         .into_iter()
         .map(|text| {
-            let (namespace, name) = text.strip_prefix(SUBJECT_PREFIX)?.split_once(':')?;
-            let subject =
-                ((*cluster).clone(), Namespace::parse(namespace).ok()?, ServiceAccountName::parse(name).ok()?);
             let grant = Grant { provider: provider.clone(), audience: audience.to_owned(), subject: text.to_owned() };
-            Some((grant, subject))
+            Some((grant, Trusted::parse(cluster, text)?))
         })
         .collect();
     let found = found?;

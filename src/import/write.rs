@@ -1,13 +1,20 @@
 //! Writes the files: the top file with clusters and defaults, one file of roles for each namespace, and the policies.
 
-use super::draft::{Draft, Entry, PolicyDraft, RoleDraft, Settings, own_tags};
+mod bindings;
+mod defaults;
+
+use super::draft::{Draft, Entry, PolicyDraft, RoleDraft, own_tags};
+use super::feedback::Place;
 use super::keys::unique;
 use super::text::{self, comments};
-use super::{Existing, Ignores, Imported, Scope, Seen, top_file};
+use super::{Existing, Imported, Scope, Seen, top_file};
 use crate::config::durations;
-use crate::ids::{ClusterName, Key, Namespace, PolicyArn, Region, ServiceAccountName};
+use crate::ids::{ClusterName, Key, Region};
 use crate::model::marks::{default_path, is_protected};
-use crate::model::resource::StringMap;
+use crate::policy::PolicyDocument;
+use crate::policy::document::PolicyKind;
+use bindings::entry_comments;
+use defaults::Defaults;
 use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 
@@ -15,29 +22,22 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 const SHORT: usize = 700;
 /// IAM's default session duration, in seconds.
 const SESSION: u32 = 3_600;
+/// The reason of every `ignore`.
+const REASON: &str = "imported as it was";
 /// Files of roles of several namespaces, and of none. No namespace has such a name.
 const SEVERAL: &str = "_several";
 const NONE: &str = "_none";
-
-/// What most roles agree on.
-#[derive(Default)]
-struct Defaults {
-    path: Option<String>,
-    session: Option<u32>,
-    boundary: Option<PolicyArn>,
-    tags: StringMap,
-}
 
 struct Writer<'a> {
     draft: &'a Draft<'a>,
     scope: &'a Scope,
     existing: Option<&'a Existing>,
     defaults: Defaults,
-    ignores: &'a Ignores,
+    ignores: &'a BTreeMap<String, BTreeSet<String>>,
     several_accounts: bool,
     several_clusters: bool,
-    /// The JSON files, by key.
-    documents: BTreeMap<Key, String>,
+    /// The JSON files, by name in lower case: some file systems ignore the case of names.
+    documents: BTreeMap<String, (Key, String)>,
 }
 
 pub(super) fn files(
@@ -45,7 +45,7 @@ pub(super) fn files(
     seen: &Seen,
     scope: &Scope,
     existing: Option<&Existing>,
-    ignores: &Ignores,
+    ignores: &BTreeMap<String, BTreeSet<String>>,
 ) -> Imported {
     let clusters = existing.map_or(0, |existing| {
         let declared = &existing.desired.clusters;
@@ -62,27 +62,42 @@ pub(super) fn files(
         several_clusters: clusters + seen.clusters.len() > 1,
         documents: BTreeMap::new(),
     };
-    let mut by_file: BTreeMap<String, String> = BTreeMap::new();
+    // first, so that their files are called as their keys
+    let policies: Vec<(String, String)> =
+        draft.policies.iter().map(|policy| (policy.arn.to_string(), writer.policy(policy))).collect();
+    let mut by_file: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for role in &draft.roles {
-        let chunk = writer.role(role);
-        let text = by_file.entry(file_of(role)).or_default();
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&chunk);
+        let text = writer.role(role);
+        by_file.entry(format!("roles/{}.toml", file_of(role))).or_default().push((role.live.arn.to_string(), text));
     }
-    let policies: Vec<String> = draft.policies.iter().map(|policy| writer.policy(policy)).collect();
     let mut files = vec![(top_file(existing.is_some()).to_owned(), writer.top(seen, !policies.is_empty()))];
     if !policies.is_empty() {
-        files.push(("policies.toml".to_owned(), policies.join("\n")));
+        by_file.insert("policies.toml".to_owned(), policies);
     }
-    files.extend(by_file.into_iter().map(|(name, text)| (format!("roles/{name}.toml"), text)));
-    let documents = std::mem::take(&mut writer.documents);
-    files.extend(documents.into_iter().map(|(key, text)| (format!("policies/{key}.json"), text)));
+    let mut places = Vec::new();
+    files.extend(by_file.into_iter().map(|(file, parts)| {
+        let text = joined(&file, parts, &mut places);
+        (file, text)
+    }));
+    let documents = std::mem::take(&mut writer.documents).into_values();
+    files.extend(documents.map(|(name, text)| (format!("policies/{name}.json"), text)));
     let managed = draft.roles.iter().flat_map(|role| &role.entries).filter(|entry| is_managed(entry)).count();
     let new = seen.clusters.keys().filter(|key| is_new(existing, key)).count();
     let counts = [new, draft.roles.len(), managed, draft.policies.len()];
-    Imported { files, left_out: draft.left_out.clone(), counts }
+    Imported { files, left_out: draft.left_out.clone(), counts, places }
+}
+
+/// The text of a file of these parts, each with the ARN of its object.
+fn joined(file: &str, parts: Vec<(String, String)>, places: &mut Vec<Place>) -> String {
+    let mut first = 1;
+    let texts = parts.into_iter().map(|(arn, text)| {
+        let end = first + text.lines().count();
+        places.push(Place { file: file.to_owned(), lines: first..end, arn });
+        // after an empty line
+        first = end + 1;
+        text
+    });
+    texts.collect::<Vec<_>>().join("\n")
 }
 
 /// Whether the existing configuration does not declare the cluster.
@@ -96,55 +111,13 @@ fn is_managed(entry: &Entry) -> bool {
 
 /// The file of a role: its namespace.
 fn file_of(role: &RoleDraft<'_>) -> String {
-    let namespaces: BTreeSet<&Namespace> =
-        role.entries.iter().map(|Entry { subject: (_, name, _), .. }| name).collect();
+    let exact = role.entries.iter().map(|Entry { subject: (_, namespace, _), .. }| namespace.as_str());
+    let patterns = role.patterns.keys().map(|(_, namespace, _)| namespace.as_str());
+    let namespaces: BTreeSet<&str> = exact.chain(patterns).collect();
     match (namespaces.len(), namespaces.first()) {
-        (1, Some(only)) => only.to_string(),
+        (1, Some(only)) if !only.contains(['*', '?']) => (*only).to_owned(),
         (0, _) => NONE.to_owned(),
         _ => SEVERAL.to_owned(),
-    }
-}
-
-/// The value that more than half of the items have.
-fn most<T: Ord>(items: impl ExactSizeIterator<Item = T>) -> Option<T> {
-    let half = items.len() / 2;
-    let mut counts: BTreeMap<T, usize> = BTreeMap::new();
-    for item in items {
-        *counts.entry(item).or_default() += 1;
-    }
-    counts.into_iter().find(|(_, count)| *count > half).map(|(item, _)| item)
-}
-
-impl Defaults {
-    fn of(draft: &Draft<'_>, scope: &Scope) -> Self {
-        let roles = || draft.roles.iter().map(|role| &role.live.role);
-        let own = default_path(scope.owner.as_str());
-        let mut shared: Option<BTreeMap<&String, &String>> = None;
-        for role in roles() {
-            let tags: BTreeMap<&String, &String> = own_tags(&role.tags).collect();
-            match &mut shared {
-                Some(shared) => shared.retain(|key, value| tags.get(key) == Some(value)),
-                None => shared = Some(tags),
-            }
-        }
-        // one role is no reason for a default
-        let shared = shared.filter(|_| draft.roles.len() > 1).unwrap_or_default();
-        Self {
-            path: most(roles().map(|role| role.path.to_string())).filter(|path| *path != own),
-            session: most(roles().map(|role| role.max_session_duration)).filter(|seconds| *seconds != SESSION),
-            boundary: most(roles().map(|role| role.permissions_boundary.clone())).flatten(),
-            tags: shared.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        }
-    }
-
-    fn table(&self) -> Table {
-        let Self { path, session, boundary, tags } = self;
-        let mut table = Table::new();
-        put(&mut table, "path", path.clone());
-        put(&mut table, "max-session-duration", session.map(durations::text));
-        put(&mut table, "permissions-boundary", boundary.as_ref().map(ToString::to_string));
-        put(&mut table, "tags", (!tags.is_empty()).then(|| text::table(tags.iter())));
-        table
     }
 }
 
@@ -183,6 +156,12 @@ impl Writer<'_> {
         };
         listed("Not read, so it may be missing here:", &seen.unseen);
         listed("Not declared here:", &self.draft.left_out);
+        let releases = self
+            .draft
+            .releases
+            .iter()
+            .map(|(release, count)| format!("{} ({count}): {}", release.program, release.how));
+        listed("Made by other programs, how many, and what to do there:", &releases.collect::<Vec<_>>());
         let head = head.trim_end_matches("#\n");
         if !head.is_empty() {
             parts.push(head.to_owned());
@@ -240,8 +219,9 @@ impl Writer<'_> {
             None => has_default.then(|| "none".to_owned()),
         };
         put(&mut table, "permissions-boundary", boundary);
-        let tags: Vec<_> =
-            own_tags(&role.tags).filter(|(key, value)| defaults.tags.get(*key) != Some(*value)).collect();
+        let tags: Vec<_> = own_tags(&role.tags, self.existing)
+            .filter(|(key, value)| defaults.tags.get(*key) != Some(*value))
+            .collect();
         put(&mut table, "tags", (!tags.is_empty()).then(|| text::table(tags)));
         put(&mut table, "attach", (!draft.attach.is_empty()).then(|| text::list(draft.attach.iter().map(Value::from))));
         put(&mut table, "prevent-destroy", is_protected(&role.tags).then_some(true));
@@ -259,9 +239,8 @@ impl Writer<'_> {
                 if let Some(statements) = text::statements(document, SHORT) {
                     put(&mut policy, "statements", Some(statements));
                 } else {
-                    let key = unique(&[format!("{}.{name}", draft.key)], |key| self.is_document(key));
-                    put(&mut policy, "file", Some(format!("../policies/{key}.json")));
-                    self.documents.insert(key, text::json(document).unwrap_or_default());
+                    let file = self.document(&format!("{}.{name}", draft.key), document);
+                    put(&mut policy, "file", Some(format!("../{file}")));
                 }
                 inline.insert(name.as_str(), Item::Table(policy));
             }
@@ -269,7 +248,7 @@ impl Writer<'_> {
         }
         let statements = draft.verbatim.iter();
         let statements: ArrayOfTables = statements
-            .filter_map(|item| text::statement(item, crate::policy::document::PolicyKind::Trust))
+            .filter_map(|item| text::statement(item, PolicyKind::Trust))
             .map(InlineTable::into_table)
             .collect();
         if !statements.is_empty() {
@@ -277,75 +256,23 @@ impl Writer<'_> {
         }
         let lines = draft.comments.iter().cloned().chain(entry_comments(draft));
         let text = chunk(&["roles", draft.key.as_str()], table, &comments(lines));
-        long.into_iter().fold(text, |text, entry| format!("{text}\n{entry}"))
+        long.into_iter().chain(self.patterns(draft)).fold(text, |text, entry| format!("{text}\n{entry}"))
     }
 
     /// The value of `ignore`, so that findings on what was imported do not make `irsa validate` fail.
     fn ignore(&self, address: &str) -> Option<Value> {
         let rules = self.ignores.get(address)?;
-        let pairs: InlineTable = rules.iter().map(|rule| (rule.as_str(), "imported as it was")).collect();
+        let pairs: InlineTable = rules.iter().map(|rule| (rule.as_str(), REASON)).collect();
         Some(pairs.into())
     }
 
-    /// Whether a JSON file of this key exists. Policies have their own keys as file names.
-    fn is_document(&self, key: &Key) -> bool {
-        self.documents.contains_key(key) || self.draft.policies.iter().any(|policy| policy.key == *key)
-    }
-
-    /// The short form of a role, and the text of each entry in the long form.
-    #[expect(clippy::type_complexity, reason = "the clusters and names of the short form, used once")]
-    fn bindings(&self, draft: &RoleDraft<'_>) -> (Option<(Vec<Key>, Vec<String>)>, Vec<String>) {
-        let mut clusters: BTreeMap<(&Settings, &Namespace, &ServiceAccountName), BTreeSet<&Key>> = BTreeMap::new();
-        for Entry { subject: (cluster, namespace, name), settings, .. } in &draft.entries {
-            clusters.entry((settings, namespace, name)).or_default().insert(cluster);
-        }
-        let plain = Settings::default();
-        let mut groups: BTreeMap<(&Settings, BTreeSet<&Key>), Vec<(&Namespace, &ServiceAccountName)>> = BTreeMap::new();
-        for ((settings, namespace, name), clusters) in clusters {
-            groups.entry((settings, clusters)).or_default().push((namespace, name));
-        }
-        // the short form is for one set of clusters: that with the most ServiceAccounts
-        let short = groups.iter().filter(|((settings, _), _)| **settings == plain);
-        let short = short.max_by_key(|(_, names)| names.len()).map(|(group, _)| group.clone());
-        let short = short.and_then(|group| groups.remove_entry(&group));
-        let short = short.map(|((_, clusters), names)| {
-            let names = names.iter().map(|(namespace, name)| format!("{namespace}/{name}"));
-            (clusters.into_iter().cloned().collect(), names.collect())
-        });
-        let mut long = Vec::new();
-        for ((settings, clusters), names) in groups {
-            let mut by_namespace: BTreeMap<&Namespace, Vec<&ServiceAccountName>> = BTreeMap::new();
-            for (namespace, name) in names {
-                by_namespace.entry(namespace).or_default().push(name);
-            }
-            for (namespace, names) in by_namespace {
-                long.push(self.long_entry(draft, settings, &clusters, namespace, &names));
-            }
-        }
-        (short, long)
-    }
-
-    fn long_entry(
-        &self,
-        draft: &RoleDraft<'_>,
-        settings: &Settings,
-        clusters: &BTreeSet<&Key>,
-        namespace: &Namespace,
-        names: &[&ServiceAccountName],
-    ) -> String {
-        let Settings { manage, audience, token_expiration, sts_regional_endpoints } = settings;
-        let mut table = Table::new();
-        put(&mut table, "role", Some(draft.key.as_str()));
-        put(&mut table, "cluster", self.several_clusters.then(|| text::one_or_list(clusters)));
-        put(&mut table, "namespace", Some(namespace.as_str()));
-        put(&mut table, "name", Some(text::one_or_list(names)));
-        put(&mut table, "manage", *manage);
-        put(&mut table, "audience", audience.as_deref());
-        put(&mut table, "token-expiration", token_expiration.map(durations::text));
-        put(&mut table, "sts-regional-endpoints", *sts_regional_endpoints);
-        let mut document = DocumentMut::new();
-        document.insert("service-accounts", Item::ArrayOfTables(std::iter::once(table).collect()));
-        document.to_string()
+    /// Adds a JSON file. Returns its path.
+    fn document(&mut self, name: &str, document: &PolicyDocument) -> String {
+        let name = unique(&[name.to_owned()], |key| self.documents.contains_key(&key.as_str().to_lowercase()));
+        let path = format!("policies/{name}.json");
+        let text = text::json(document).unwrap_or_default();
+        self.documents.insert(name.as_str().to_lowercase(), (name, text));
+        path
     }
 
     fn policy(&mut self, draft: &PolicyDraft<'_>) -> String {
@@ -356,30 +283,11 @@ impl Writer<'_> {
         let own = default_path(self.scope.owner.as_str());
         put(&mut table, "path", (policy.path.as_str() != own).then(|| policy.path.as_str()));
         put(&mut table, "description", (!policy.description.is_empty()).then_some(policy.description.as_str()));
-        let tags: Vec<_> = own_tags(&policy.tags).collect();
+        let tags: Vec<_> = own_tags(&policy.tags, self.existing).collect();
         put(&mut table, "tags", (!tags.is_empty()).then(|| text::table(tags)));
         put(&mut table, "prevent-destroy", is_protected(&policy.tags).then_some(true));
         put(&mut table, "ignore", self.ignore(&format!("policy/{}/{}", draft.account, draft.key)));
-        put(&mut table, "file", Some(format!("policies/{}.json", draft.key)));
-        self.documents.insert(draft.key.clone(), text::json(&policy.document).unwrap_or_default());
+        put(&mut table, "file", Some(self.document(draft.key.as_str(), &policy.document)));
         chunk(&["policies", draft.key.as_str()], table, &comments(&draft.comments))
     }
-}
-
-/// The comments on the ServiceAccounts of a role: each text once, with the names.
-fn entry_comments(draft: &RoleDraft<'_>) -> Vec<String> {
-    const NAMED: usize = 3;
-    let mut by_text: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for Entry { subject: (_, namespace, name), comment, .. } in &draft.entries {
-        if let Some(comment) = comment {
-            by_text.entry(comment).or_default().insert(format!("{namespace}/{name}"));
-        }
-    }
-    let line = |(text, names): (&str, BTreeSet<String>)| {
-        let more = names.len().saturating_sub(NAMED);
-        let names = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        format!("{names}{more}: {text}")
-    };
-    by_text.into_iter().map(line).collect()
 }

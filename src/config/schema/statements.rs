@@ -6,21 +6,21 @@ use crate::policy::parse::{JsonMember, JsonNode, Shape};
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// The keys of a statement in TOML, and their names in IAM.
+/// The keys of a statement in TOML, and their names in IAM. `import` writes them in this order.
 pub(crate) const STATEMENT_KEYS: [(&str, &str); 9] = [
     ("sid", "Sid"),
     ("effect", "Effect"),
+    ("principals", "Principal"),
+    ("not-principals", "NotPrincipal"),
     ("actions", "Action"),
     ("not-actions", "NotAction"),
     ("resources", "Resource"),
     ("not-resources", "NotResource"),
-    ("principals", "Principal"),
-    ("not-principals", "NotPrincipal"),
     ("conditions", "Condition"),
 ];
 
 /// The kinds of principal in TOML, and their names in IAM.
-const PRINCIPAL_KEYS: [(&str, &str); 4] =
+pub(crate) const PRINCIPAL_KEYS: [(&str, &str); 4] =
     [("aws", "AWS"), ("federated", "Federated"), ("service", "Service"), ("canonical-user", "CanonicalUser")];
 
 /// JSON that has no positions in a text.

@@ -21,8 +21,17 @@ fn names_are_replaced_and_comments_dropped() {
         ("{# a {{ comment }} {% if %} #}x{##}", "x"),
         ("${aws:PrincipalTag/team} <&>", "${aws:PrincipalTag/team} <&>"),
         ("ä{{ owner }}ö", "ämeö"),
+        ("{{ '{' }}{ owner }} {{'{'}}%", "{{ owner }} {%"),
     ] {
         assert_eq!(variables().render(text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn escaped_text_is_rendered_as_it_was() {
+    for text in ["", "{", "}{", "{{ owner }}", "{{{# x #}", "{%{{{", "ä{ö{{ü", "{ {\u{0}", BRACE] {
+        let escaped = escape(text, BRACE);
+        assert_eq!(variables().render(&escaped).as_deref(), Ok(text), "{escaped}");
     }
 }
 

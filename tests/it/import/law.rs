@@ -6,7 +6,7 @@ use crate::support::given::document;
 use serde_json::{Value, json};
 
 /// How many accounts are generated.
-const CASES: u64 = 8;
+const CASES: u64 = 10;
 /// IAM's quota for a trust policy, in characters.
 const TRUST_SIZE: usize = 2_048;
 /// The most roles in one of them.
@@ -16,7 +16,14 @@ const ROLES: usize = 6;
 fn statement(random: &mut fastrand::Rng, issuer: &str, subjects: &[&str]) -> Value {
     let host = issuer.trim_start_matches("https://");
     let mut usual = lets_in(issuer, if random.u8(..6) == 0 { "other" } else { "sts.amazonaws.com" }, subjects);
-    match random.u8(..8) {
+    match random.u8(..10) {
+        5 | 6 => {
+            // as Terraform's modules write a wildcard
+            let name = ["*", "app-?", "app-1*"][random.usize(..3)];
+            let subject = format!("system:serviceaccount:{}:{name}", ["apps", "a*"][random.usize(..2)]);
+            usual["Condition"]["StringEquals"].as_object_mut().expect("an object").remove(&format!("{host}:sub"));
+            usual["Condition"]["StringLike"] = json!({format!("{host}:sub"): subject});
+        }
         0 => usual["Sid"] = json!(format!("Made{}", random.u32(..))),
         1 => usual["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]),
         2 => {

@@ -2,7 +2,7 @@
 
 use super::policy::Managed;
 use super::provider::Provider;
-use super::tags::Tags;
+use super::tags::{Tag, Tags};
 use super::trust::Known;
 use super::{Iam, fold, role::Role};
 use jiff::Timestamp;
@@ -86,6 +86,14 @@ impl Iam {
     /// Sets when a role was last used. Returns false if the role does not exist.
     pub fn set_last_used(&mut self, role: &str, when: Timestamp) -> bool {
         self.roles.get_mut(&fold(role)).map(|role| role.last_used = Some(when)).is_some()
+    }
+
+    /// Tags a role as AWS's services do: with keys that begin with `aws:`, which the API refuses. Returns false if the role
+    /// does not exist.
+    pub fn tag_by_aws(&mut self, role: &str, tags: &[(&str, &str)]) -> bool {
+        let tags = tags.iter().map(|(key, value)| Tag { key: (*key).to_owned(), value: (*value).to_owned() });
+        let role = self.roles.get_mut(&fold(role));
+        role.is_some_and(|role| role.tags.set(tags.collect()).is_ok())
     }
 
     /// The whole account without times and ids. Two snapshots are equal exactly if everything that a user can set is.

@@ -1,0 +1,58 @@
+//! Extends an existing configuration: what new files must fit, and what in it must change first.
+
+use super::Seen;
+use crate::config::Configuration;
+use crate::ids::{ClusterName, IssuerUrl, Key};
+use crate::model::desired::{Cluster, ClusterState, Desired};
+use crate::model::pattern::Pattern;
+use crate::model::resource::StringMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A configuration to which the result is added.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Existing {
+    /// It, resolved for the accounts that STS named.
+    pub desired: Desired,
+    /// The keys that it uses.
+    pub keys: BTreeSet<Key>,
+    /// The tags that it gives every role.
+    pub role_tags: StringMap,
+    /// Whether it gives every role a permissions boundary.
+    pub has_default_boundary: bool,
+}
+
+/// The EKS names of the active clusters.
+pub fn names(declared: &BTreeMap<Key, Cluster>) -> impl Iterator<Item = &ClusterName> {
+    let active = declared.values().filter(|cluster| cluster.state == ClusterState::Active);
+    active.filter_map(|cluster| cluster.name.as_ref())
+}
+
+/// The lines of a configuration whose entries would also hold for a new cluster, each with what to change: entries that
+/// name no cluster, because there is only one, and globs that match the key of a new one.
+pub fn lines_to_change(file: &Configuration, declared: &BTreeMap<Key, Cluster>, new: &[&Key]) -> Vec<String> {
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let mut active = declared.iter().filter(|(_, cluster)| cluster.state == ClusterState::Active);
+    let only = active.next().or_else(|| declared.iter().next()).map(|(key, _)| key);
+    let mut lines = BTreeSet::new();
+    for (named, origin) in file.cluster_references() {
+        let change = match (named, only) {
+            (None, Some(only)) => format!("add `cluster = \"{only}\"`"),
+            (Some(glob), _) if new.iter().any(|key| Pattern::new(glob).matches(key.as_str())) => {
+                format!("name the clusters that `{glob}` stands for today")
+            }
+            _ => continue,
+        };
+        lines.insert((origin.file.clone(), origin.line, change));
+    }
+    lines.into_iter().map(|(file, line, change)| format!("{file}:{line}: {change}")).collect()
+}
+
+/// Drops the clusters that EKS lists and that the configuration declares by their issuer.
+pub fn leave_out_declared(seen: &mut Seen, existing: &Existing) {
+    let is_declared = |key: &Key| existing.desired.clusters.contains_key(key);
+    let declared = seen.clusters.iter().filter(|(key, _)| is_declared(key));
+    let issuers: BTreeSet<IssuerUrl> = declared.map(|(_, cluster)| cluster.issuer.clone()).collect();
+    seen.clusters.retain(|key, cluster| is_declared(key) || !issuers.contains(&cluster.issuer));
+}

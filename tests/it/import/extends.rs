@@ -1,0 +1,174 @@
+//! `irsa import --config`: the result and the configuration that it extends are valid together.
+
+use super::{Scene, only_marks};
+use crate::support::program::changes;
+
+#[test]
+fn existing_configuration_gets_what_it_does_not_declare() {
+    let scene = Scene::new();
+    scene.create_pair("old", "apps", "old");
+    scene.create_pair("new", "apps", "new");
+    let mut text = "owner = \"platform\"\n[clusters.main]\nname = \"prod\"\nregion = \"eu-west-1\"\n\
+                    [defaults.role]\npath = \"/x/\"\nmax-session-duration = \"2h\"\n[roles.old]\npath = \"/\"\n\
+                    max-session-duration = \"1h\"\nservice-accounts = [\"apps/old\"]\n"
+        .to_owned();
+    scene.bench.write("irsa.toml", &text);
+    scene.bench.ends(0, &["apply", "--adopt", "--auto-approve"]);
+    let run = scene.bench.ends(0, &["import", "-c", "irsa.toml", "-o", "more/new"]);
+    run.says("add to `irsa.toml`: include = [\"more/new/imported.toml\", \"more/new/roles/*.toml\"]");
+    assert_eq!(scene.bench.read("irsa.toml"), text, "the existing file is not changed");
+    text.insert_str(0, "include = [\"more/new/imported.toml\", \"more/new/roles/*.toml\"]\n");
+    scene.bench.write("irsa.toml", &text);
+    let plan = scene.bench.plan(&["--adopt"]);
+    assert_eq!(changes(&plan), ["adopt role/new", "update service-account/main/apps/new"], "{plan:#}");
+    for change in plan["changes"].as_array().expect("changes") {
+        only_marks(change);
+    }
+    scene.bench.ends(64, &["import", "-c", "irsa.toml", "-o", "/tmp/elsewhere"]).says("is not below the folder");
+    for odd in ["li[ve]", "a\"b", "a*"] {
+        scene.bench.ends(64, &["import", "-c", "irsa.toml", "-o", odd]).says("`include` cannot name the folder");
+    }
+}
+
+const ONE: &str = "owner = \"platform\"\n[clusters.main]\nname = \"prod\"\nregion = \"eu-west-1\"\n";
+
+/// A scene with this configuration, and the role `old` that it declares.
+fn declared(text: &str) -> Scene {
+    let scene = Scene::new();
+    scene.create_pair("old", "apps", "old");
+    scene.create_pair("new", "apps", "new");
+    scene.bench.write("irsa.toml", text);
+    scene
+}
+
+/// Imports into `more`, includes the result as irsa says, and checks that the plan has only these changes.
+#[track_caller]
+fn adds(scene: &Scene, expected: &[&str]) -> String {
+    let run = scene.bench.ends(0, &["import", "-c", "irsa.toml", "-o", "more"]);
+    let line = run.stderr.lines().find_map(|line| Some(line.strip_prefix("add to ")?.split_once(": ")?.1));
+    let line = line.unwrap_or_else(|| panic!("{run}"));
+    let text = scene.bench.read("irsa.toml");
+    let text = if text.contains("include = [") {
+        run.says("add to `include` at irsa.toml:1");
+        text.replacen("include = [", &format!("include = [{line}, "), 1)
+    } else {
+        format!("{line}\n{text}")
+    };
+    scene.bench.write("irsa.toml", &text);
+    let run = scene.bench.irsa(&["plan", "--adopt", "--format", "json"]);
+    assert_eq!(run.code, 0, "{run}{text}{}", scene.bench.read("more/imported.toml"));
+    let plan = run.json();
+    assert_eq!(changes(&plan), expected, "{plan:#}");
+    for change in plan["changes"].as_array().expect("changes") {
+        only_marks(change);
+    }
+    run.stderr
+}
+
+#[test]
+fn further_cluster_is_refused_with_the_lines_that_would_change() {
+    for (entries, line) in [
+        ("[roles.old]\npath = \"/\"\nservice-accounts = [\"apps/old\"]\n", "irsa.toml:7: add `cluster = \"main\"`"),
+        (
+            "[roles.old]\npath = \"/\"\n[[service-accounts]]\nrole = \"old\"\nnamespace = \"apps\"\nname = \"old\"\n",
+            "irsa.toml:7: add `cluster = \"main\"`",
+        ),
+        (
+            "[roles.old]\npath = \"/\"\ncluster = \"*\"\nservice-accounts = [\"apps/old\"]\n",
+            "irsa.toml:7: name the clusters that `*` stands for today",
+        ),
+    ] {
+        let scene = declared(&format!("{ONE}{entries}"));
+        scene.bench.ends(0, &["apply", "--adopt", "--auto-approve"]);
+        scene.world.add_cluster("stage");
+        let run = scene.bench.ends(3, &["import", "-c", "irsa.toml", "-o", "more"]);
+        run.says(line).says("nothing was written").says("`--cluster prod`");
+        assert!(!scene.bench.path("more").exists(), "{run}");
+        scene.bench.ends(0, &["import", "-c", "irsa.toml", "-o", "more", "--cluster", "prod"]);
+    }
+}
+
+#[test]
+fn further_cluster_is_added_where_entries_name_theirs() {
+    let old = "[roles.old]\npath = \"/\"\ncluster = \"main\"\nservice-accounts = [\"apps/old\"]\n";
+    let scene = declared(&format!("{ONE}{old}"));
+    scene.bench.ends(0, &["apply", "--adopt", "--auto-approve"]);
+    scene.world.add_cluster("stage");
+    adds(&scene, &["adopt role/new", "update service-account/main/apps/new"]);
+    assert!(scene.bench.read("more/imported.toml").contains("[clusters.stage]"));
+    assert!(scene.bench.read("more/roles/apps.toml").contains("cluster = \"main\""));
+}
+
+/// Existing includes, other keys, policies that are declared already, and settings that hold for all roles.
+#[test]
+fn settings_of_the_existing_configuration_change_no_imported_role() {
+    let scene = declared(&format!(
+        "include = [\"teams/*.toml\"]\nignore-tags = [\"cost:*\"]\nforget = [\"role/gone\", \"orphan/default/role/lost\"]\n{ONE}\
+         [defaults.role]\npath = \"/x/\"\nmax-session-duration = \"2h\"\npermissions-boundary = \"arn:aws:iam::{0}:policy/limit\"\n\
+         tags = {{ Team = \"a\" }}\n[policies.mine]\nname = \"shared\"\npath = \"/\"\nfile = \"shared.json\"\n\
+         [policies.unused]\nname = \"spare\"\nfile = \"shared.json\"\n",
+        super::FIRST
+    ));
+    let read = crate::support::given::document("Allow", ["s3:GetObject"]);
+    scene.bench.write("shared.json", &read);
+    scene.bench.write(
+        "teams/a.toml",
+        "[roles.other-key]\nname = \"old\"\npath = \"/\"\nmax-session-duration = \"1h\"\npermissions-boundary = \"none\"\n\
+         attach = [\"mine\"]\nservice-accounts = [\"apps/old\"]\n",
+    );
+    for name in ["shared", "spare"] {
+        scene.call("CreatePolicy", &[("PolicyName", name), ("PolicyDocument", &read)]);
+    }
+    for (role, policy) in [("old", "shared"), ("new", "shared"), ("new", "spare")] {
+        scene.call("AttachRolePolicy", &[("RoleName", role), ("PolicyArn", &super::arn("policy", policy))]);
+    }
+    for role in ["gone", "lost", "lacks"] {
+        scene.create_pair(role, "apps", role);
+    }
+    for role in ["old", "new", "gone", "lost"] {
+        for (key, value) in [("Team", "b"), ("cost:center", "7")] {
+            let tags = [("RoleName", role), ("Tags.member.1.Key", key), ("Tags.member.1.Value", value)];
+            scene.call("TagRole", &tags);
+        }
+    }
+    let text = scene.bench.read("teams/a.toml").replace("attach", "tags = { Team = \"b\" }\nattach");
+    scene.bench.write("teams/a.toml", &text);
+    scene.bench.ends(0, &["apply", "--adopt", "--auto-approve"]);
+    adds(&scene, &["adopt policy/default/spare", "adopt role/new", "update service-account/main/apps/new"]);
+    let (top, roles) = (scene.bench.read("more/imported.toml"), scene.bench.read("more/roles/apps.toml"));
+    for text in [
+        "role `gone` in account `default`: `forget` names it",
+        "role `lost` in account `default`: `forget` names it",
+        "role `lacks` in account `default`: `[defaults.role]` would give it the tag `Team`",
+    ] {
+        assert!(top.contains(text), "{text}: {top}");
+    }
+    assert!(roles.contains("attach = [\"mine\", \"spare\"]"), "{roles}");
+    assert!(!roles.contains("cost:center"), "{roles}");
+}
+
+#[test]
+fn owner_of_the_configuration_counts() {
+    let scene = declared(ONE);
+    let run = scene.bench.ends(64, &["import", "-c", "irsa.toml", "-o", "more", "--owner", "other"]);
+    run.says("`--owner` is `other`, and the configuration has owner `platform`");
+    assert!(!scene.bench.path("more").exists());
+}
+
+/// A cluster that is declared by its issuer, or that irsa must not look at.
+#[test]
+fn declared_cluster_is_not_found_again() {
+    let scene = declared("");
+    let issuer = &scene.issuer;
+    scene.bench.write(
+        "irsa.toml",
+        &format!(
+            "owner = \"platform\"\n[clusters.metal]\nissuer = \"{issuer}\"\nkubernetes = {{ context = \"prod\" }}\n"
+        ),
+    );
+    let two = ["adopt role/new", "adopt role/old"];
+    let bindings = ["update service-account/metal/apps/new", "update service-account/metal/apps/old"];
+    adds(&scene, &[two, bindings].concat());
+    let scene = declared(&format!("{ONE}kubernetes = \"none\"\n"));
+    adds(&scene, &two);
+}

@@ -1,0 +1,83 @@
+//! Names, texts and documents that irsa would not write itself. Each is declared as it is, or listed.
+
+use super::{FIRST, ROLE_ARN, Scene, arn, lets_in, trust};
+use crate::support::given::document;
+use irsa_sandbox::kubernetes::{Resource, Store};
+use serde_json::json;
+
+#[test]
+fn hostile_names_and_texts_are_declared_as_they_are() {
+    let scene = Scene::new();
+    let text = "\"\"\" ''' {{ account_id }} {% if %} \\u007b \\ \n[roles.evil]\n# \t= $( ) ${aws:username}";
+    let names = [("a=b,c.d@e-f_g", "/"), ("=+,.@-", "/{{x}}/[a]/\"q\"/"), ("_", "/'/#/"), ("true", "/~/")];
+    for (number, (name, path)) in names.into_iter().enumerate() {
+        let account = format!("s{number}.x");
+        let trusts = trust(&[lets_in(&scene.issuer, "sts.amazonaws.com", &[&format!("apps:{account}")])]);
+        let role = [("RoleName", name), ("Path", path), ("Description", text), ("AssumeRolePolicyDocument", &trusts)];
+        scene.call("CreateRole", &role);
+        let tags = [
+            ("RoleName", name),
+            ("Tags.member.1.Key", "a b = c/d:e@f"),
+            ("Tags.member.1.Value", " x "),
+            ("Tags.member.2.Key", "true"),
+            ("Tags.member.2.Value", ""),
+        ];
+        scene.call("TagRole", &tags);
+        for policy in ["in.line", "=+,@", "true", "irsa"] {
+            let text = document("Allow", ["s3:GetObject"]);
+            scene.call("PutRolePolicy", &[("RoleName", name), ("PolicyName", policy), ("PolicyDocument", &text)]);
+        }
+        let role = format!("arn:aws:iam::{FIRST}:role{path}{name}");
+        scene.annotate("apps", &account, &[(ROLE_ARN, &role), ("eks.amazonaws.com/other", text)]);
+        let edit = |store: &mut Store| {
+            store.edit(Resource::ServiceAccounts, "apps", &account, "someone", |object| {
+                object["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "", "helm.sh/chart": "x"});
+                object["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"] = json!(text);
+            })
+        };
+        scene.world.cluster("prod").with(edit).expect("a ServiceAccount");
+    }
+    scene.import(0, &[]);
+    scene.keeps_the_law();
+}
+
+#[test]
+fn largest_documents_and_ten_policies_are_declared() {
+    let scene = Scene::new();
+    scene.create_pair("large", "apps", "large");
+    let long: Vec<String> =
+        (0..120).map(|number| format!("arn:aws:s3:::a-bucket-with-a-long-name-{number:03}/*")).collect();
+    let statement = json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": long});
+    let long = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    assert!((5_000..=6_144).contains(&long.len()), "{}", long.len());
+    for number in 0..10 {
+        let name = format!("p{number}");
+        let short = document("Allow", [format!("s3:GetObject{number}")]);
+        let text = if number == 0 { &long } else { &short };
+        scene.call("CreatePolicy", &[("PolicyName", &name), ("PolicyDocument", text)]);
+        scene.call("AttachRolePolicy", &[("RoleName", "large"), ("PolicyArn", &arn("policy", &name))]);
+    }
+    scene.call("PutRolePolicy", &[("RoleName", "large"), ("PolicyName", "own"), ("PolicyDocument", &long)]);
+    let boundary = "arn:aws:iam::aws:policy/PowerUserAccess";
+    scene.call("PutRolePermissionsBoundary", &[("RoleName", "large"), ("PermissionsBoundary", boundary)]);
+    scene.import(0, &[]);
+    scene.keeps_the_law();
+}
+
+/// IAM takes an audience with white space, and irsa does not.
+#[test]
+fn role_that_irsa_would_refuse_is_listed_and_hides_no_other() {
+    let scene = Scene::new();
+    scene.create_pair("good", "apps", "good");
+    let provider = arn("oidc-provider", scene.issuer.trim_start_matches("https://"));
+    let audience = [("OpenIDConnectProviderArn", provider.as_str()), ("ClientID", "an audience")];
+    scene.call("AddClientIDToOpenIDConnectProvider", &audience);
+    scene.create_role("odd", &trust(&[lets_in(&scene.issuer, "an audience", &["apps:odd"])]));
+    scene.annotate("apps", "odd", &[(ROLE_ARN, &arn("role", "odd")), ("eks.amazonaws.com/audience", "an audience")]);
+    scene
+        .import(0, &[])
+        .says("role `odd` in account `default`: irsa would not accept its declaration: `audience` must");
+    let text = scene.text();
+    assert!(text.contains("[roles.good]") && !text.contains("[roles.odd]"), "{text}");
+    scene.keeps_the_law();
+}
