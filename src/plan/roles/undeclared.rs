@@ -164,9 +164,6 @@ fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
 
 /// Notes each role of somebody else that trusts a declared cluster. Only an unsharded run knows which roles are foreign.
 pub(crate) fn note_foreign(context: &PlanContext<'_>, draft: &mut Draft) {
-    if context.scope.is_some() {
-        return;
-    }
     for (key, account) in context.accounts() {
         let of_account =
             if context.desired.accounts.len() > 1 { format!(" of account `{key}`") } else { String::new() };

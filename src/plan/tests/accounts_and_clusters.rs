@@ -70,16 +70,16 @@ fn service_account_in_an_unread_namespace_is_unknown() {
     kit.role("late", |role| role.bindings = vec![binding("east", "late")]);
     assert!(names(&kit.plan()).contains(&"create service-account/east/apps/late".to_owned()));
     kit.cluster("east").extent = Extent::Named;
-    let unseen = |kit: &mut Kit| {
+    let unknown = |kit: &mut Kit| {
         let plan = kit.plan();
         let item = plan.unknown.iter().find(|item| item.address == "service-account/east/apps/late");
         item.map(|item| item.why.clone())
     };
-    assert_eq!(unseen(&mut kit).as_deref(), Some("namespace `apps` was not read"));
+    assert_eq!(unknown(&mut kit).as_deref(), Some("namespace `apps` was not read"));
     for seen in kit.cluster("east").namespaces.values_mut() {
         *seen = Observed::Unknown("forbidden".into());
     }
-    assert_eq!(unseen(&mut kit).as_deref(), Some("forbidden"));
+    assert_eq!(unknown(&mut kit).as_deref(), Some("forbidden"));
 }
 
 #[test]

@@ -280,7 +280,7 @@ fn unreadable_provider_makes_the_plan_incomplete() {
     let arn = ProviderArn::parse("arn:aws:iam::111122223333:oidc-provider/ci.example.com").unwrap();
     kit.account().providers.insert(arn, Observed::Unknown("AccessDenied".into()));
     let plan = kit.plan();
-    let unseen: Vec<_> = plan.unknown.iter().map(|item| (item.address.as_str(), item.why.as_str())).collect();
-    assert_eq!(unseen, [("orphan/default/oidc-provider/ci.example.com", "AccessDenied")]);
+    let unknown: Vec<_> = plan.unknown.iter().map(|item| (item.address.as_str(), item.why.as_str())).collect();
+    assert_eq!(unknown, [("orphan/default/oidc-provider/ci.example.com", "AccessDenied")]);
     assert!(!plan.complete());
 }

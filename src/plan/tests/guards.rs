@@ -290,8 +290,8 @@ fn unreadable_undeclared_object_makes_the_plan_incomplete() {
         *policy = Observed::Unknown(unknown.into());
     }
     let plan = kit.plan();
-    let unseen: Vec<&str> = plan.unknown.iter().map(|item| item.address.as_str()).collect();
-    assert_eq!(unseen, ["orphan/default/policy/bucket", "orphan/default/role/reports"]);
+    let unknown: Vec<&str> = plan.unknown.iter().map(|item| item.address.as_str()).collect();
+    assert_eq!(unknown, ["orphan/default/policy/bucket", "orphan/default/role/reports"]);
     assert!(!names(&plan).iter().any(|step| step.contains("orphan/")));
 }
 

@@ -47,7 +47,7 @@ fn why(plan: &Plan, address: &str) -> String {
     note.unwrap_or_else(|| panic!("{address} does not wait: {plan:#?}")).text.clone()
 }
 
-fn unseen(plan: &Plan) -> Vec<&str> {
+fn unknown(plan: &Plan) -> Vec<&str> {
     plan.unknown.iter().map(|item| item.address.as_str()).collect()
 }
 
@@ -77,7 +77,7 @@ fn role_waits_for_the_policy_of_another_shard() {
     assert!(first.leaves() && !first.is_empty(), "its provider is made already");
     // nor is it created while the policy is unknown
     kit.account().policies_listed = Observed::Unknown("denied".into());
-    assert!(unseen(&of(&kit, west)).contains(&"role/b"));
+    assert!(unknown(&of(&kit, west)).contains(&"role/b"));
     kit.account().policies_listed = Observed::Present(());
     run(&mut kit, east);
     run(&mut kit, west);
@@ -99,7 +99,7 @@ fn role_waits_for_the_provider_of_another_shard() {
     let plan = of(&kit, east);
     assert!(why(&plan, "role/a").starts_with("`oidc-provider/default/west` comes first: shard"));
     kit.account().providers_listed = Observed::Unknown("denied".into());
-    assert!(unseen(&of(&kit, east)).contains(&"role/a"));
+    assert!(unknown(&of(&kit, east)).contains(&"role/a"));
     kit.account().providers_listed = Observed::Present(());
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
@@ -118,8 +118,8 @@ fn provider_of_another_shard_may_be_unknown() {
     // east's own provider was read, although the list failed
     kit.account().providers_listed = Observed::Unknown("denied".into());
     let plan = of(&kit, east);
-    assert!(!unseen(&plan).contains(&"oidc-provider/default/east"));
-    assert!(unseen(&plan).contains(&"role/a"), "{:?}", waiting(&plan));
+    assert!(!unknown(&plan).contains(&"oidc-provider/default/east"));
+    assert!(unknown(&plan).contains(&"role/a"), "{:?}", waiting(&plan));
 }
 
 #[test]
@@ -219,23 +219,23 @@ fn only_does_not_select_the_boundary_that_another_shard_has() {
     (role.attach, role.permissions_boundary) = ([].into(), Boundary::Policy(arn));
     kit.policy("bucket", allow("s3:PutObject"));
     kit.account().providers_listed = Observed::Unknown("timeout".into());
-    assert!(unseen(&of(&kit, west)).contains(&"account/default"));
+    assert!(unknown(&of(&kit, west)).contains(&"account/default"));
     kit.options.only = vec!["policy/default/bucket".into()];
     let plan = of(&kit, west);
-    assert_eq!((unseen(&plan), &plan.unmatched[..]), (vec![], &[][..]));
+    assert_eq!((unknown(&plan), &plan.unmatched[..]), (vec![], &[][..]));
 }
 
 #[test]
 fn shard_reports_only_clusters_that_it_needs() {
     let (mut kit, east, west) = kit();
     kit.live.clusters.remove(&key("east"));
-    assert_eq!(unseen(&of(&kit, west)), [""; 0]);
-    assert!(unseen(&of(&kit, east)).contains(&"cluster/east"));
+    assert_eq!(unknown(&of(&kit, west)), [""; 0]);
+    assert!(unknown(&of(&kit, east)).contains(&"cluster/east"));
     let (mut kit, _, west) = self::kit();
     kit.role("b", |role| role.bindings = vec![binding("west", "b")]);
     apply(&mut kit);
     kit.live.clusters.remove(&key("west"));
-    assert!(unseen(&of(&kit, west)).contains(&"cluster/west"));
+    assert!(unknown(&of(&kit, west)).contains(&"cluster/west"));
 }
 
 #[test]
