@@ -40,7 +40,9 @@ pub(super) fn patterns_cover_every<T: AsRef<str>>(patterns: &[T], of: ResourceTy
 /// `vague`: whether a pattern with fewer than two letters counts as every name.
 fn cover<T: AsRef<str>>(patterns: &[T], of: ResourceType<'_>, vague: bool) -> bool {
     let wild: Vec<&str> = patterns.iter().map(AsRef::as_ref).filter(|pattern| is_wild(pattern)).collect();
-    wild.iter().any(|pattern| {
+    // most patterns have one of few beginnings
+    let mut prefixes = BTreeSet::new();
+    let one_covers = wild.iter().any(|pattern| {
         let parts = arn_parts(pattern);
         let (prefix, name) = match parts[..] {
             [arn, partition, service, region, account, name] => {
@@ -52,10 +54,11 @@ fn cover<T: AsRef<str>>(patterns: &[T], of: ResourceType<'_>, vague: bool) -> bo
             // an ARN with fewer parts, which only a live policy may have
             _ => (format!("arn:aws:{}:{}:", of.service, region_and_account(of.service)), None),
         };
-        covers(pattern, &format!("{prefix}{}", of.resource))
-            || lists_every_letter(&wild, &prefix, of.resource)
-            || vague && name.is_some_and(|name| is_vague(name, of.resource))
-    })
+        let whole = format!("{prefix}{}", of.resource);
+        prefixes.insert(prefix);
+        covers(pattern, &whole) || vague && name.is_some_and(|name| is_vague(name, of.resource))
+    });
+    one_covers || prefixes.iter().any(|prefix| lists_every_letter(&wild, prefix, of.resource))
 }
 
 /// Any region and account, where ARNs of the service have them.
