@@ -2,6 +2,7 @@
 
 mod admission;
 mod answers;
+mod import;
 mod outages;
 mod races;
 mod verify;

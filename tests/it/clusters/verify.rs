@@ -23,14 +23,14 @@ const JSON: &str = "application/json";
 const ROLE: &str = "arn:aws:iam::111122223333:role/irsa/it/app";
 
 /// A cluster that EKS describes, with the role `app` for `shop/cart`.
-struct Eks<'a> {
+pub(super) struct Eks<'a> {
     runtime: &'a Runtime,
     cluster: &'a TestCluster,
-    scene: Scene,
+    pub(super) scene: Scene,
 }
 
 impl<'a> Eks<'a> {
-    fn new(runtime: &'a Runtime, clusters: &'a [TestCluster]) -> Self {
+    pub(super) fn new(runtime: &'a Runtime, clusters: &'a [TestCluster]) -> Self {
         let [cluster] = clusters else { panic!("one cluster") };
         let world = World::empty();
         for (action, answer) in
