@@ -108,7 +108,18 @@ fn config_keys(context: &PlanContext<'_>) -> ConfigKeys {
     let clusters = clusters.filter_map(|key| Some((context.issuer(key).host_path()?.to_owned(), key.clone())));
     let roles = context.desired.roles.iter();
     let roles = roles.filter_map(|(key, role)| Some((context.role_arn(role)?.to_string(), key.clone())));
-    ConfigKeys { clusters: clusters.collect(), roles: roles.collect() }
+    let accounts = context.desired.accounts.iter().map(|(key, account)| (account.id.to_string(), key.clone()));
+    let managed = context.live.accounts.values().flat_map(|account| &account.policies);
+    let managed = managed.filter_map(|(arn, live)| Some((arn, &live.present()?.policy.document)));
+    let foreign = context.live.accounts.values().flat_map(|account| &account.foreign_policies);
+    let foreign = foreign.filter_map(|(arn, live)| Some((arn, live.present()?.as_ref()?)));
+    let documents = managed.chain(foreign).map(|(arn, document)| (arn.to_string(), document.clone()));
+    ConfigKeys {
+        clusters: clusters.collect(),
+        roles: roles.collect(),
+        accounts: accounts.collect(),
+        documents: documents.collect(),
+    }
 }
 
 #[cfg(test)]

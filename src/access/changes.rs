@@ -1,6 +1,6 @@
 //! What a role may do after a change of its policies that it may not do before.
 
-use crate::policy::evaluate::{Caller, Covered, Evaluation, KnownKeys, Request, Truth, evaluate};
+use crate::policy::evaluate::{Applied, Caller, Covered, Evaluation, KnownKeys, Request, Truth, evaluate};
 use crate::policy::permission_effects::pairs::{Pair, allowed, allows_lacking, denies_lacking};
 use crate::policy::{PolicyDocument, Statement};
 
@@ -11,6 +11,8 @@ pub struct Permissions<'a> {
     pub policies: Vec<&'a PolicyDocument>,
     /// The permissions boundary.
     pub boundary: Option<&'a PolicyDocument>,
+    /// Whether there are other policies, of which the documents are not known.
+    pub unread: bool,
 }
 
 /// Access that one side has and the other lacks.
@@ -21,10 +23,14 @@ pub struct Difference<'a> {
     pub pair: Pair<'a>,
     /// The statements of the other side that allow all of it under conditions.
     pub otherwise: Vec<&'a Statement>,
+    /// Whether it is a deny that goes, of what only a policy whose document is not known may allow.
+    pub by_unread: bool,
+    /// Whether a deny takes a part of it, or takes it under conditions.
+    pub denied_in_part: bool,
 }
 
 /// More pairs than this are not compared: documents as large as IAM accepts have a hundred thousand.
-const MAX_PAIRS: usize = 1_000;
+const MAX_PAIRS: usize = 300;
 
 /// What `after` allows and `before` does not: all of it, in the order of the documents. What a change takes is what it
 /// would give the other way round. `None` if it is too much to compare.
@@ -32,7 +38,13 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
     let all = allowed(&after.policies);
     let within = |limits: &[Pair<'a>]| meets(&all, limits);
     let mut pairs = allows_lacking(&after.policies, &before.policies);
-    pairs.extend(within(&denies_lacking(&before.policies, &after.policies))?);
+    let denies = denies_lacking(&before.policies, &after.policies);
+    pairs.extend(within(&denies)?);
+    if after.unread {
+        let known = after.known();
+        let is_open = |pair: &Pair<'_>| known.verdict(&request(pair, KnownKeys::none())) != Truth::True;
+        pairs.extend(denies.into_iter().filter(is_open));
+    }
     if let Some(old) = before.boundary {
         match after.boundary {
             None => pairs.extend(all.iter().cloned()),
@@ -46,13 +58,29 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
     if pairs.len() > MAX_PAIRS {
         return None;
     }
-    let pairs: Vec<Pair<'a>> = pairs.into_iter().filter(|pair| before.lacks(pair) && after.may(pair)).collect();
-    let said_before = |at: usize, pair: &Pair<'_>| {
-        let mut others = pairs.iter().enumerate().filter(|(other, _)| *other != at);
-        others.any(|(other_at, other)| other.covers(pair) && (other_at < at || !pair.covers(other)))
+    let changes = |pair: &Pair<'_>| {
+        pair.keys().into_iter().any(|keys| {
+            let request = request(pair, keys);
+            before.verdict(&request) != Truth::True && after.verdict(&request) != Truth::False
+        })
     };
-    let kept = pairs.iter().enumerate().filter(|(at, pair)| !said_before(*at, pair));
-    Some(kept.map(|(_, pair)| Difference { pair: pair.clone(), otherwise: before.under_conditions(pair) }).collect())
+    let kept = pairs.into_iter().filter(changes).map(|pair| Difference {
+        otherwise: before.under_conditions(&pair),
+        by_unread: pair.statements.iter().all(|statement| statement.denies()),
+        denied_in_part: after.denies(&request(&pair, KnownKeys::none())) == Truth::Unknown,
+        pair,
+    });
+    let all: Vec<Difference<'a>> = kept.collect();
+    let said_before = |at: usize, one: &Difference<'_>| {
+        let mut others = all.iter().enumerate().filter(|(other, _)| *other != at);
+        others.any(|(other_at, other)| {
+            other.by_unread == one.by_unread
+                && other.pair.covers(&one.pair)
+                && (other_at < at || !one.pair.covers(&other.pair))
+        })
+    };
+    let kept = all.iter().enumerate().filter(|(at, one)| !said_before(*at, one));
+    Some(kept.map(|(_, one)| one.clone()).collect())
 }
 
 /// What each pair has in common with each limit. `None` if these are too many.
@@ -61,41 +89,47 @@ fn meets<'a>(pairs: &[Pair<'a>], limits: &[Pair<'a>]) -> Option<Vec<Pair<'a>>> {
     few.then(|| pairs.iter().flat_map(|pair| limits.iter().filter_map(|limit| pair.meet(limit))).collect())
 }
 
-fn request(pair: &Pair<'_>) -> Request {
+fn request(pair: &Pair<'_>, keys: KnownKeys) -> Request {
     Request {
         caller: Caller::Itself,
         action: pair.action_pattern().to_owned(),
         resource: pair.resource_pattern(),
-        keys: KnownKeys::none(),
+        keys,
     }
 }
 
+fn any<'a>(applied: impl IntoIterator<Item = Applied<'a>>) -> Truth {
+    applied.into_iter().map(|applied| applied.found.truth()).fold(Truth::False, Truth::or)
+}
+
 impl<'a> Permissions<'a> {
-    fn evaluated(&self, pair: &Pair<'_>) -> Vec<Evaluation<'a>> {
-        let request = request(pair);
-        self.policies.iter().map(|document| evaluate(document, &request)).collect()
+    /// Without the policies whose documents are not known.
+    fn known(&self) -> Self {
+        Self { unread: false, ..self.clone() }
     }
 
-    fn verdict(&self, pair: &Pair<'_>) -> Truth {
-        let policies = self.evaluated(pair);
-        let any = |truths: &mut dyn Iterator<Item = Truth>| truths.fold(Truth::False, Truth::or);
-        let allowed = any(&mut policies.iter().flat_map(|found| &found.allows).map(|applied| applied.found.truth()));
-        let denied = any(&mut policies.iter().flat_map(|found| &found.denies).map(|applied| applied.found.truth()));
-        let bounded = self.boundary.map_or(Truth::True, |boundary| evaluate(boundary, &request(pair)).verdict());
-        allowed.and(denied.not()).and(bounded)
+    fn evaluated(&self, request: &Request) -> impl Iterator<Item = Evaluation<'a>> {
+        self.policies.iter().map(|document| evaluate(document, request))
     }
 
-    fn lacks(&self, pair: &Pair<'_>) -> bool {
-        self.verdict(pair) != Truth::True
+    fn denies(&self, request: &Request) -> Truth {
+        any(self.evaluated(request).flat_map(|found| found.denies))
     }
 
-    fn may(&self, pair: &Pair<'_>) -> bool {
-        self.verdict(pair) != Truth::False
+    fn verdict(&self, request: &Request) -> Truth {
+        let allowed = any(self.evaluated(request).flat_map(|found| found.allows));
+        let allowed = if self.unread { allowed.or(Truth::Unknown) } else { allowed };
+        let bounded = self.boundary.map_or(Truth::True, |boundary| evaluate(boundary, request).verdict());
+        allowed.and(self.denies(request).not()).and(bounded)
     }
 
-    /// The statements that allow the whole pair if their conditions hold.
+    /// The statements that allow the whole pair if their conditions hold. Empty if it is denied.
     fn under_conditions(&self, pair: &Pair<'_>) -> Vec<&'a Statement> {
-        let allows = self.evaluated(pair).into_iter().flat_map(|found| found.allows);
+        let request = request(pair, KnownKeys::none());
+        if self.verdict(&request) == Truth::False {
+            return Vec::new();
+        }
+        let allows = self.evaluated(&request).flat_map(|found| found.allows);
         let whole = allows.filter(|applied| {
             let found = &applied.found;
             found.actions == Covered::Whole && found.resources == Covered::Whole && !found.open.is_empty()

@@ -8,6 +8,7 @@ use crate::model::call::Call;
 use crate::model::note::Note;
 use crate::model::refusal::RefusalKind;
 use crate::model::shard::Shard;
+use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
 
 /// The command line options that shape the plan.
@@ -76,6 +77,10 @@ pub struct ConfigKeys {
     pub clusters: BTreeMap<String, Key>,
     /// The declared roles, by ARN.
     pub roles: BTreeMap<String, Key>,
+    /// The declared accounts, by id.
+    pub accounts: BTreeMap<String, Key>,
+    /// The documents of live managed policies that were read, by ARN.
+    pub documents: BTreeMap<String, PolicyDocument>,
 }
 
 /// The change of one object, and its API calls.

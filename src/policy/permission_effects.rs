@@ -135,7 +135,7 @@ struct ComparedStatement<'a> {
 }
 
 /// An action or a resource of a statement, or a whole `NotAction` or `NotResource` list.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Item<'a> {
     One(&'a str),
     AllBut(&'a [String]),

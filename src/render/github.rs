@@ -56,6 +56,9 @@ fn change_text(change: &ChangeView) -> String {
         text.push('\n');
         text.push_str(words);
     }
+    for line in change.summary.iter().filter(|line| line.label == "actions") {
+        let _ = write!(text, "\n{} {}", line.sign.character(), line.text);
+    }
     for heading in &change.access {
         for who in &heading.children {
             // writing to a String cannot fail

@@ -110,7 +110,7 @@ fn change_block(change: &ChangeView) -> Block {
     let all = format!("<p>{title}{whole}{gives}{without}</p>\n\n");
     let mut forms = vec![listed, some, all];
     let mut body = String::new();
-    for node in &change.fields {
+    for node in change.permissions.iter().chain(&change.fields) {
         draw(node, 0, &mut body);
     }
     // `whole` has the lines about access

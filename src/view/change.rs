@@ -63,7 +63,7 @@ impl ChangeView {
         refused: bool,
         keys: &ConfigKeys,
         account: Option<&str>,
-        managed: &ManagedDocuments,
+        managed: &ManagedDocuments<'_>,
     ) -> Self {
         // `PlanV2::read` refuses any other word
         let action = Action::parse(&change.action).unwrap_or(Action::Update);

@@ -1,13 +1,17 @@
 //! What a change lets a role do, and no longer do, by action and resource.
 //!
-//! Compares the documents that the plan has: inline policies, and the managed policies that the plan changes. A policy
-//! that the plan does not change counts on neither side, so a line may name access that such a policy gives, too.
+//! Compares inline policies, the managed policies that the plan changes, and others that irsa read for the plan. The
+//! documents of other policies are not known: a line may name access that such a policy gives, too, and a deny that goes
+//! gives as much as such a policy allows. `irsa show` knows only what the plan file has.
 
 use super::diff_node::{DiffNode, Sign};
 use super::risk::is_severe;
 use super::statement::{conditions, conditions_text};
+use super::words::count;
 use crate::access::changes::{Difference, Permissions, gained};
+use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
+use crate::plan::ConfigKeys;
 use crate::plan::change::Action;
 use crate::plan::file::{ChangeV2, PlanV2};
 use crate::policy::{PolicyDocument, Statement};
@@ -31,72 +35,89 @@ pub(crate) struct PermissionChange {
 }
 
 impl PermissionChange {
+    fn remark(text: &str) -> Self {
+        Self { sign: Sign::Changed, words: "", actions: vec![text.to_owned()], rest: String::new() }
+    }
+
     /// With at most `most` actions.
     fn text(&self, most: usize) -> String {
         let mut text = self.actions.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
         if self.actions.len() > most {
             // writing to a String cannot fail
-            let _ = write!(text, " and {} more actions", self.actions.len() - most);
+            let _ = write!(text, " and {}", count(self.actions.len() - most, "more action", "more actions"));
         }
         text + &self.rest
     }
 }
 
-/// The documents of the customer managed policies that a plan changes.
+/// The documents of managed policies: of those that the plan changes, and of those that irsa read for it.
 #[derive(Default)]
-pub(crate) struct ManagedDocuments(BTreeMap<String, Versions>);
+pub(crate) struct ManagedDocuments<'a> {
+    /// By account, and path with name.
+    changed: BTreeMap<(Key, String), Versions>,
+    keys: Option<&'a ConfigKeys>,
+}
 
 /// Before and after. `None` if the policy does not exist then.
 type Versions = (Option<PolicyDocument>, Option<PolicyDocument>);
 
-impl ManagedDocuments {
-    pub(crate) fn of(plan: &PlanV2) -> Self {
+impl<'a> ManagedDocuments<'a> {
+    pub(crate) fn of(plan: &PlanV2, keys: &'a ConfigKeys) -> Self {
         let refused = plan.refused_addresses();
-        let mut found: BTreeMap<String, Versions> = BTreeMap::new();
-        let mut ambiguous = BTreeSet::new();
-        for change in plan.changes.iter().filter(|change| is_policy(&change.address)) {
+        let mut changed = BTreeMap::new();
+        for change in &plan.changes {
+            let Some(account) = account_of_policy(&change.address) else { continue };
             let object = if change.after.is_null() { &change.before } else { &change.after };
             let text = |key: &str| object[key].as_str().unwrap_or_default();
-            let name = format!("{}{}", text("path"), text("name"));
             let document = |side: &Value| (!side.is_null()).then(|| read(&side["document"]));
             let before = document(&change.before);
             let refused = refused.contains(change.address.as_str());
             let after = if refused { before.clone() } else { document(&change.after) };
-            let versions = (before, after);
-            // a plan file does not say which account has which id
-            if found.get(&name).is_some_and(|other| *other != versions) {
-                ambiguous.insert(name.clone());
-            }
-            found.insert(name, versions);
+            changed.insert((account, format!("{}{}", text("path"), text("name"))), (before, after));
         }
-        found.retain(|name, _| !ambiguous.contains(name));
-        Self(found)
+        Self { changed, keys: Some(keys) }
     }
 
-    fn get(&self, arn: &str) -> Option<&Versions> {
-        self.0.get(arn.split_once(":policy")?.1)
+    /// `None` if its document is not known.
+    fn get(&self, arn: &str) -> Option<Versions> {
+        let (head, name) = arn.split_once(":policy")?;
+        let id = head.rsplit(':').next()?;
+        let keys = self.keys?;
+        let mut of_name = self.changed.iter().filter(|((_, other), _)| other == name).map(|(_, versions)| versions);
+        let changed = match keys.accounts.get(id) {
+            Some(account) => self.changed.get(&(account.clone(), name.to_owned())),
+            // a plan file does not say which account has which id
+            None if id == "aws" || !keys.accounts.is_empty() => None,
+            None => of_name.next().filter(|first| of_name.all(|other| other == *first)),
+        };
+        let unchanged = || keys.documents.get(arn).map(|document| (Some(document.clone()), Some(document.clone())));
+        changed.cloned().or_else(unchanged)
     }
 }
 
-fn is_policy(address: &str) -> bool {
-    matches!(address.parse(), Ok(Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. }))
+fn account_of_policy(address: &str) -> Option<Key> {
+    match address.parse() {
+        Ok(Address::Policy { account, .. } | Address::Orphan { kind: OrphanKind::Policy, account, .. }) => {
+            Some(account)
+        }
+        Ok(_) | Err(_) => None,
+    }
 }
 
 fn read(document: &Value) -> PolicyDocument {
     PolicyDocument::live(&document.as_str().map_or_else(|| document.to_string(), str::to_owned))
 }
 
-/// What an update or an adoption gives and takes. Empty if a document cannot be parsed, and for other changes, whose
-/// statements say it.
-pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocuments) -> Vec<PermissionChange> {
+/// What an update or an adoption gives and takes. Empty for other changes, whose statements say it.
+pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocuments<'_>) -> Vec<PermissionChange> {
     if !matches!(action, Action::Update | Action::Adopt) {
         return Vec::new();
     }
     let differs = |path: &str| change.fields.iter().any(|field| field.path.split('.').next() == Some(path));
     if differs("document") {
-        let (before, after) = (read(&change.before["document"]), read(&change.after["document"]));
-        let side = |document| Side { policies: vec![document], boundary: None };
-        return both(&side(before), &side(after), ["its roles gain", "its roles lose"]);
+        // whoever has the policy may have others, of which this change says nothing
+        let side = |side: &Value| Side { policies: vec![read(&side["document"])], boundary: None, unread: true };
+        return both(&side(&change.before), &side(&change.after), OF_POLICY);
     }
     if !["inline", "attached", "permissions-boundary"].into_iter().any(differs) {
         return Vec::new();
@@ -104,23 +125,41 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
     let (mut before, mut after) = (Side::inline(&change.before), Side::inline(&change.after));
     let (old, new) = (texts(&change.before["attached"]), texts(&change.after["attached"]));
     for arn in old.union(&new) {
-        let Some((earlier, later)) = managed.get(arn) else { continue };
+        let (was, will) = (old.contains(arn), new.contains(arn));
+        let Some((earlier, later)) = managed.get(arn) else {
+            before.unread |= was;
+            after.unread |= will;
+            continue;
+        };
         // the block of the policy says what its own change gives
-        let [earlier, later] = if old.contains(arn) && new.contains(arn) { [later; 2] } else { [earlier, later] };
-        before.policies.extend(earlier.clone().filter(|_| old.contains(arn)));
-        after.policies.extend(later.clone().filter(|_| new.contains(arn)));
+        before.policies.extend(if will { later.clone() } else { earlier }.filter(|_| was));
+        after.policies.extend(later.filter(|_| will));
     }
-    // a boundary is compared only if both sides are known
     let boundaries = [&change.before, &change.after].map(|side| side["permissions-boundary"].as_str());
     let known = boundaries.map(|arn| arn.map(|arn| managed.get(arn)));
+    let mut list = Vec::new();
     if !known.contains(&Some(None)) {
-        let [old, new] = known.map(Option::flatten);
         let same = boundaries[0] == boundaries[1];
-        before.boundary = old.and_then(|(earlier, later)| if same { later } else { earlier }.clone());
-        after.boundary = new.and_then(|(_, later)| later.clone());
+        let [old, new] = known.map(Option::flatten);
+        before.boundary = old.and_then(|(earlier, later)| if same { later } else { earlier });
+        after.boundary = new.and_then(|(_, later)| later);
+    } else if boundaries[0] != boundaries[1] {
+        list.push(PermissionChange::remark("what its boundary changes is not known: irsa has not read its document"));
+    } else {
+        list.push(PermissionChange::remark("its boundary, of which irsa has not read the document, may allow less"));
     }
-    both(&before, &after, ["gains", "loses"])
+    let changes = both(&before, &after, OF_ROLE);
+    if boundaries[0] == boundaries[1] && changes.is_empty() {
+        list.clear();
+    }
+    changes.into_iter().chain(list).collect()
 }
+
+/// What a change gives, takes by a deny, takes, and no longer denies.
+type Words = [&'static str; 4];
+
+const OF_ROLE: Words = ["gains", "gains", "loses", "loses"];
+const OF_POLICY: Words = ["allows", "no longer denies", "no longer allows", "denies"];
 
 fn texts(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
@@ -130,46 +169,56 @@ fn texts(list: &Value) -> BTreeSet<&str> {
 struct Side {
     policies: Vec<PolicyDocument>,
     boundary: Option<PolicyDocument>,
+    unread: bool,
 }
 
 impl Side {
     fn inline(role: &Value) -> Self {
         let policies = role["inline"].as_object().into_iter().flat_map(|map| map.values()).map(read).collect();
-        Self { policies, boundary: None }
+        Self { policies, boundary: None, unread: false }
     }
 
     /// `None` if a document is not parsed.
     fn permissions(&self) -> Option<Permissions<'_>> {
         let parsed = self.policies.iter().chain(&self.boundary).all(PolicyDocument::is_parsed);
-        parsed.then(|| Permissions { policies: self.policies.iter().collect(), boundary: self.boundary.as_ref() })
+        parsed.then(|| Permissions {
+            policies: self.policies.iter().collect(),
+            boundary: self.boundary.as_ref(),
+            unread: self.unread,
+        })
     }
 }
 
-fn both(before: &Side, after: &Side, [gains, loses]: [&'static str; 2]) -> Vec<PermissionChange> {
-    let (Some(before), Some(after)) = (before.permissions(), after.permissions()) else { return Vec::new() };
-    let side = |sign, words, otherwise, differences: Option<Vec<Difference<'_>>>| {
+fn both(before: &Side, after: &Side, words: Words) -> Vec<PermissionChange> {
+    let (Some(before), Some(after)) = (before.permissions(), after.permissions()) else {
+        return vec![PermissionChange::remark("its actions are not compared: a document cannot be parsed")];
+    };
+    let [allows, no_deny, no_allow, denies] = words;
+    let side = |sign, [words, of_deny]: [&'static str; 2], otherwise, differences: Option<Vec<Difference<'_>>>| {
         let too_many = || PermissionChange {
             sign,
             words,
             actions: vec!["more than can be compared".to_owned()],
             rest: "; see its statements".to_owned(),
         };
-        differences.map_or_else(|| vec![too_many()], |differences| grouped(sign, words, otherwise, differences))
+        differences
+            .map_or_else(|| vec![too_many()], |differences| grouped(sign, [words, of_deny], otherwise, differences))
     };
-    let mut list = side(Sign::Added, gains, "until now only if", gained(&before, &after));
-    list.extend(side(Sign::Removed, loses, "from now on only if", gained(&after, &before)));
+    let mut list = side(Sign::Added, [allows, no_deny], "until now only if", gained(&before, &after));
+    list.extend(side(Sign::Removed, [no_allow, denies], "from now on only if", gained(&after, &before)));
     list
 }
 
 /// One for each resource and its conditions. Those about permissions themselves come first.
 fn grouped(
     sign: Sign,
-    words: &'static str,
+    [of_allow, of_deny]: [&'static str; 2],
     otherwise: &str,
     differences: Vec<Difference<'_>>,
 ) -> Vec<PermissionChange> {
     let mut list: Vec<PermissionChange> = Vec::new();
-    for Difference { pair, otherwise: others } in differences {
+    for Difference { pair, otherwise: others, by_unread, denied_in_part } in differences {
+        let words = if by_unread { of_deny } else { of_allow };
         let mut rest = format!(" on {}", pair.resource_text());
         for (words, statements, joined) in [("if", &pair.statements, " and "), (otherwise, &others, " or ")] {
             let texts: BTreeSet<String> = statements.iter().map(|statement| condition(statement)).collect();
@@ -178,12 +227,21 @@ fn grouped(
                 let _ = write!(rest, ", {words} {}", texts.join(joined));
             }
         }
+        if by_unread && of_allow == of_deny {
+            rest.push_str(", as far as another policy allows it");
+        }
+        if denied_in_part {
+            rest.push_str(", except what is denied");
+        }
         let action = pair.action_text();
-        match list.iter_mut().find(|change| change.rest == rest) {
+        match list.iter_mut().find(|change| change.words == words && change.rest == rest) {
             Some(change) if change.actions.contains(&action) => {}
             Some(change) => change.actions.push(action),
             None => list.push(PermissionChange { sign, words, actions: vec![action], rest }),
         }
+    }
+    for change in &mut list {
+        change.actions.sort_by_key(|action| !is_severe(action));
     }
     list.sort_by_key(|change| !change.actions.iter().any(|action| is_severe(action)));
     list
@@ -196,13 +254,14 @@ fn condition(statement: &Statement) -> String {
 /// The first lines of each sign, and the number of the others.
 pub(crate) fn first(changes: &[PermissionChange]) -> Vec<(Sign, String)> {
     let mut lines = Vec::new();
-    for sign in [Sign::Added, Sign::Removed] {
+    for sign in [Sign::Added, Sign::Removed, Sign::Changed] {
         let of_sign: Vec<&PermissionChange> = changes.iter().filter(|change| change.sign == sign).collect();
         let shown = of_sign.iter().take(MAX_LINES);
-        lines.extend(shown.map(|change| (sign, format!("{} {}", change.words, change.text(MAX_ACTIONS)))));
-        let more: usize = of_sign.iter().skip(MAX_LINES).map(|change| change.actions.len()).sum();
-        if more > 0 {
-            lines.push((sign, format!("{} {more} more actions, which `-v` lists", of_sign[0].words)));
+        lines.extend(
+            shown.map(|change| (sign, format!("{} {}", change.words, change.text(MAX_ACTIONS)).trim().to_owned())),
+        );
+        if of_sign.len() > MAX_LINES {
+            lines.push((sign, format!("and {}", count(of_sign.len() - MAX_LINES, "more line", "more lines"))));
         }
     }
     lines
@@ -214,7 +273,8 @@ pub(crate) fn nodes(changes: &[PermissionChange]) -> Vec<DiffNode> {
     for change in changes {
         let item = DiffNode::item(change.sign, &change.text(usize::MAX));
         match nodes.last_mut() {
-            Some(node) if node.sign == change.sign => node.children.push(item),
+            Some(node) if node.sign == change.sign && node.words() == change.words => node.children.push(item),
+            _ if change.words.is_empty() => nodes.push(item),
             _ => nodes.push(DiffNode::heading(change.sign, change.words, vec![item])),
         }
     }

@@ -106,7 +106,8 @@ fn fields_are_before_and_after_sets_by_item_maps_by_key() {
     assert_eq!(update("max-session-duration", json!(3600), json!(43200)), "  ~ max-session-duration: 1h -> 12h");
     assert_eq!(
         update("permissions-boundary", Value::Null, json!("arn:aws:iam::aws:policy/B")),
-        "  + permissions-boundary: arn:aws:iam::aws:policy/B"
+        "  ~ what its boundary changes is not known: irsa has not read its document\n  \
+         + permissions-boundary: arn:aws:iam::aws:policy/B"
     );
     assert_eq!(update("tags.team", json!("a"), Value::Null), "  - tags.team: a");
     assert_eq!(update("tags.flag", Value::Null, json!("")), "  + tags.flag: \"\"");
@@ -163,9 +164,9 @@ fn statements_without_a_sid_are_matched_to_the_most_similar() {
         json!({ "Effect": "Deny", "Action": ["iam:PassRole"], "Resource": "*" }),
     ]);
     insta::assert_snapshot!(update("document", before, after), @r"
-      + its roles gain
+      + allows
         + sqs:ReceiveMessage on arn:aws:sqs:::two
-      - its roles lose
+      - no longer allows
         - iam:PassRole on *
       ~ document
         ~ statement 1 (Allow)
@@ -197,13 +198,17 @@ fn equal_statements_are_counted_not_shown() {
 fn a_document_that_is_not_understood_is_compared_by_lines() {
     let before = json!("{\"Statement\": \"odd\", \"Version\": \"2012-10-17\"}");
     insta::assert_snapshot!(update("document", before, document(&[])), @r#"
+      ~ its actions are not compared: a document cannot be parsed
       ~ document
           1 line unchanged
         -   "Statement": "odd",
         +   "Statement": [],
           2 lines unchanged
     "#);
-    assert_eq!(update("document", json!("no json"), json!("nor this")), "  ~ document\n    - no json\n    + nor this");
+    assert_eq!(
+        update("document", json!("no json"), json!("nor this")),
+        "  ~ its actions are not compared: a document cannot be parsed\n  ~ document\n    - no json\n    + nor this"
+    );
 }
 
 /// Only the lines about access.
@@ -335,6 +340,10 @@ fn a_changed_statement_shows_only_what_differs_by_meaning() {
         json!({ "Bool": { "aws:SecureTransport": "true" }, "StringEquals": { "aws:sourcevpc": ["a", "b", "c"] } }),
     );
     insta::assert_snapshot!(update("document", old.clone(), new.clone()), @"
+    + allows
+      + s3:DeleteObject, s3:GetObject, s3:PutObject on arn:aws:s3:::a, if Bool aws:SecureTransport = true and StringEquals aws:sourcevpc = a or b or c
+    - no longer allows
+      - s3:GetObject, S3:putobject on arn:aws:s3:::a, if StringEquals aws:SourceVpc = b or a and bool AWS:SecureTransport = true
     ~ document
       ~ statement `One` (Allow)
         ~ Action
@@ -346,6 +355,10 @@ fn a_changed_statement_shows_only_what_differs_by_meaning() {
     ");
     // the other way round, the other document decides the spelling
     insta::assert_snapshot!(update("document", new, old), @"
+    + allows
+      + s3:GetObject, S3:putobject on arn:aws:s3:::a, if StringEquals aws:SourceVpc = b or a and bool AWS:SecureTransport = true
+    - no longer allows
+      - s3:DeleteObject, s3:GetObject, s3:PutObject on arn:aws:s3:::a, if Bool aws:SecureTransport = true and StringEquals aws:sourcevpc = a or b or c
     ~ document
       ~ statement `One` (Allow)
         ~ Action
@@ -377,7 +390,7 @@ fn missing_version_is_2008_and_star_is_every_aws_principal() {
     let new = json!({ "Version": "2008-10-17", "Statement": [
         { "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": ["STS:AssumeRole", "sts:TagSession"] }] });
     insta::assert_snapshot!(update("document", old, new), @"
-    + its roles gain
+    + allows
       + sts:TagSession on *
     ~ document
       ~ statement 1 (Allow)

@@ -1,10 +1,15 @@
 //! The pairs of an action and a resource in which two sets of documents differ.
 
 use super::{ComparedStatement, Item, compared_statements};
-use crate::policy::canonical::Effect;
+use crate::policy::canonical::{Choice, Effect, Quantifier};
+use crate::policy::condition::conditions;
 use crate::policy::document::{PolicyDocument, Statement};
+use crate::policy::evaluate::KnownKeys;
 use crate::policy::pattern::{Syntax, arn_covers, covers_as, overlap_as};
 use serde_json::Value;
+
+/// The most combinations of condition values that are looked at one by one.
+const MAX_COMBINATIONS: usize = 8;
 
 /// An action on a resource, under the conditions of one or two statements.
 #[derive(Debug, Clone)]
@@ -23,29 +28,30 @@ pub fn allowed<'a>(documents: &[&'a PolicyDocument]) -> Vec<Pair<'a>> {
 }
 
 /// The pairs that `from` allows and no allow of `to` certainly covers.
-pub fn allows_lacking<'a>(from: &[&'a PolicyDocument], to: &[&PolicyDocument]) -> Vec<Pair<'a>> {
+pub fn allows_lacking<'a>(from: &[&'a PolicyDocument], to: &[&'a PolicyDocument]) -> Vec<Pair<'a>> {
     lacking(Effect::Allow, from, to)
 }
 
 /// The pairs that `from` denies and no deny of `to` certainly covers.
-pub fn denies_lacking<'a>(from: &[&'a PolicyDocument], to: &[&PolicyDocument]) -> Vec<Pair<'a>> {
+pub fn denies_lacking<'a>(from: &[&'a PolicyDocument], to: &[&'a PolicyDocument]) -> Vec<Pair<'a>> {
     lacking(Effect::Deny, from, to)
 }
 
-fn lacking<'a>(effect: Effect, from: &[&'a PolicyDocument], to: &[&PolicyDocument]) -> Vec<Pair<'a>> {
-    let to: Vec<ComparedStatement<'_>> = to.iter().flat_map(|document| compared_statements(Some(*document))).collect();
+fn lacking<'a>(effect: Effect, from: &[&'a PolicyDocument], to: &[&'a PolicyDocument]) -> Vec<Pair<'a>> {
+    let to: Vec<ComparedStatement<'a>> = to.iter().flat_map(|document| compared_statements(Some(*document))).collect();
     let from = from.iter().flat_map(|document| compared_statements(Some(*document)));
     let mut pairs = Vec::new();
     for statement in from.filter(|statement| statement.canonical.effect == effect) {
         let (written, resources) = (statement.written, statement.resources());
         for (action, row) in statement.actions().into_iter().zip(statement.coverage(&to)) {
             let lacking = resources.iter().zip(row).filter(|(_, covered)| !covered);
-            pairs.extend(lacking.map(|(resource, _)| Pair {
+            let pair = |(resource, _): (&Item<'a>, bool)| Pair {
                 action,
                 resource: *resource,
                 syntax: statement.syntax,
                 statements: vec![written],
-            }));
+            };
+            pairs.extend(lacking.map(pair).flat_map(|pair| pair.without_all_but(effect, &to)));
         }
     }
     pairs
@@ -60,6 +66,53 @@ impl<'a> Pair<'a> {
         let mut statements = self.statements.clone();
         statements.extend(&other.statements);
         Some(Self { action, resource, syntax, statements })
+    }
+
+    /// Only what is excepted in `to` and not here, if a statement of `to` covers the rest: `everything but A` lacks `B`
+    /// in `everything but A and B`.
+    fn without_all_but(self, effect: Effect, to: &[ComparedStatement<'a>]) -> Vec<Self> {
+        let own = self.statements[0].canonical();
+        let same = to.iter().filter(|other| {
+            let other = other.canonical;
+            other.effect == effect && other.conditions == own.conditions && other.principals == own.principals
+        });
+        for other in same.filter(|other| other.syntax == self.syntax) {
+            let resources = other.canonical.resources.as_ref();
+            match (self.action, &other.canonical.actions, self.resource, resources) {
+                (Item::AllBut(own), Choice::AllBut(wide), _, _) if other.resources().contains(&self.resource) => {
+                    let more = wide.iter().filter(|name| !own.contains(name));
+                    return more.map(|name| Self { action: Item::One(name), ..self.clone() }).collect();
+                }
+                (_, _, Item::AllBut(own), Some(Choice::AllBut(wide))) if other.actions().contains(&self.action) => {
+                    let more = wide.iter().filter(|name| !own.contains(name));
+                    return more.map(|name| Self { resource: Item::One(name), ..self.clone() }).collect();
+                }
+                _ => {}
+            }
+        }
+        vec![self]
+    }
+
+    /// What is known of the condition keys of requests for which the conditions hold: the values that they require, in
+    /// each combination. One without any known key if there are too many.
+    pub fn keys(&self) -> Vec<KnownKeys> {
+        let mut all = vec![KnownKeys::none()];
+        for condition in self.statements.iter().flat_map(|statement| conditions(statement.canonical())) {
+            let operator = condition.operator;
+            let requires =
+                operator.base == "stringequals" && operator.quantifier == Quantifier::One && !operator.if_exists;
+            if !requires || condition.values.iter().any(|value| value.contains("${")) {
+                continue;
+            }
+            let with = |keys: &KnownKeys| {
+                condition.values.iter().map(|value| keys.clone().with(condition.key, [value])).collect::<Vec<_>>()
+            };
+            all = all.iter().flat_map(with).collect();
+            if all.len() > MAX_COMBINATIONS {
+                return vec![KnownKeys::none()];
+            }
+        }
+        all
     }
 
     /// Whether this pair says all that `other` says: it covers it, and has no condition that `other` lacks.

@@ -91,8 +91,8 @@ fn what_a_change_gives_includes_every_request_that_becomes_allowed() {
         let one = Side::new(version, &mut dice);
         let other = if dice.below(4) == 0 { Side::new(version, &mut dice) } else { one.neighbour(version, &mut dice) };
         let (one, other) = (one.read(), other.read());
-        let before = Permissions { policies: one.0.iter().collect(), boundary: one.1.as_ref() };
-        let after = Permissions { policies: other.0.iter().collect(), boundary: other.1.as_ref() };
+        let before = Permissions { policies: one.0.iter().collect(), boundary: one.1.as_ref(), unread: false };
+        let after = Permissions { policies: other.0.iter().collect(), boundary: other.1.as_ref(), unread: false };
         let found = gained(&before, &after).expect("few pairs");
         let told: Vec<Vec<Document>> = found.iter().map(|difference| spoken(difference, version)).collect();
         let (old, new) = (allowed(&one, &requests), allowed(&other, &requests));

@@ -9,6 +9,7 @@ fn summary(plan: &PlanV2, width: Option<usize>) -> String {
     let names = ConfigKeys {
         clusters: [("oidc.eks.eu-west-1.amazonaws.com/id/EAST".to_owned(), Key::parse("shop-eu").unwrap())].into(),
         roles: [("arn:aws:iam::111122223333:role/irsa/me/cart".to_owned(), Key::parse("cart").unwrap())].into(),
+        ..ConfigKeys::default()
     };
     let mut out = Vec::new();
     let style = Style::plain().with_width(width);
@@ -295,7 +296,7 @@ fn an_update_shows_which_actions_the_role_gains_and_loses() {
             "actions    + gains iam:PassRole on *",
             "+ gains sqs:SendMessage on one",
             "+ gains sqs:SendMessage on two",
-            "+ gains 3 more actions, which `-v` lists"
+            "+ and 3 more lines"
         ],
         "{told}"
     );
@@ -349,7 +350,7 @@ fn attached_policy_gives_what_its_new_document_allows() {
     // the roles of a policy that changes need no change
     let widened = read("update", |new| (document(&[allow("", &["s3:GetObject"], "*")]), new), &["s3:*"]);
     let told = summary(&plan(vec![widened]), None);
-    assert!(told.contains("actions    + its roles gain s3:* on *\n"), "{told}");
+    assert!(told.contains("actions    + allows s3:* on *\n"), "{told}");
 }
 
 #[test]
@@ -372,9 +373,14 @@ fn boundary_of_which_the_plan_has_the_document_limits_what_a_role_gains() {
     assert!(!told.contains("+ gains"), "{told}");
     let told = summary(&plan(vec![unchanged(), limit(with("sqs:*"), with("s3:*"))]), None);
     assert!(told.contains("+ gains s3:* on *"), "{told}");
-    // without a document on one side, the boundary is left out
+    // without a document on one side, the boundary is not compared
     let told = summary(&plan(vec![role(json!("arn:aws:iam::aws:policy/X")), limit(with("s3:*"), with("sqs:*"))]), None);
-    assert!(told.contains("+ gains s3:* on *") && told.contains("boundary   ~ aws:X -> limit"), "{told}");
+    assert!(
+        told.contains("+ gains s3:* on *")
+            && told.contains("~ what its boundary changes is not known")
+            && told.contains("boundary   ~ aws:X -> limit"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -385,4 +391,59 @@ fn document_that_is_too_large_to_compare_by_action_says_so() {
     let fields = vec![field("inline.a", Value::Null, document(&[large]))];
     let told = of_role("update", fields);
     assert!(told.contains("+ gains more than can be compared; see its statements\n"), "{told}");
+}
+
+#[test]
+fn documents_that_irsa_read_for_the_plan_count() {
+    let in_account = |id: &str, name: &str| format!("arn:aws:iam::{id}:policy/{name}");
+    let of = |action: &str| document(&[allow("", &[action], "*")]);
+    let names = ConfigKeys {
+        accounts: [("1".to_owned(), Key::parse("main").unwrap()), ("2".to_owned(), Key::parse("us").unwrap())].into(),
+        documents: [("q", "s3:*"), ("limit", "sqs:*")]
+            .map(|(name, action)| (in_account("1", name), crate::policy::PolicyDocument::live(&of(action).to_string())))
+            .into(),
+        ..ConfigKeys::default()
+    };
+    let told = |changes: Vec<ChangeV2>| {
+        let mut out = Vec::new();
+        terminal::plan(&PlanView::of(&plan(changes), Detail::Usual, &names), &Style::plain(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let attached = |before: &[&str], after: &[&str]| {
+        let arns = |names: &[&str]| json!(names.iter().map(|name| in_account("1", name)).collect::<Vec<_>>());
+        field("attached", arns(before), arns(after))
+    };
+    let role = |fields: Vec<FieldV2>| change("role/cart", "update", &[], fields);
+    // an unchanged policy is attached; the same moves there from an inline policy
+    assert!(told(vec![role(vec![attached(&[], &["q"])])]).contains("+ gains s3:* on *"));
+    let moved = role(vec![attached(&[], &["q"]), field("inline.a", of("s3:Get*"), Value::Null)]);
+    assert!(!told(vec![moved]).contains("- loses"));
+    // a boundary that the plan does not change is removed
+    let mut bounded = role(vec![field("permissions-boundary", json!(in_account("1", "limit")), Value::Null)]);
+    for side in [&mut bounded.before, &mut bounded.after] {
+        side["inline"]["a"] = of("s3:*");
+    }
+    assert!(told(vec![bounded]).contains("+ gains s3:* on *"));
+    // a deny goes beside a policy whose document is not known
+    let denied = document(&[json!({ "Effect": "Deny", "Action": "iam:*", "Resource": "*" })]);
+    let mut freed = role(vec![field("inline.d", denied, Value::Null)]);
+    for side in [&mut freed.before, &mut freed.after] {
+        side["attached"] = json!(["arn:aws:iam::aws:policy/AdministratorAccess"]);
+    }
+    assert!(told(vec![freed]).contains("+ gains iam:* on *, as far as another policy allows it"));
+    // one name in two accounts, with other documents
+    let created = |account: &str, action: &str| {
+        let name = ["name", "path"].map(|path| field(path, Value::Null, json!(if path == "name" { "n" } else { "/" })));
+        let fields = [&name[..], &[field("document", Value::Null, of(action))]].concat();
+        change(&format!("policy/{account}/n"), "create", &[], fields)
+    };
+    let both = told(vec![created("main", "sqs:A"), created("us", "sqs:B"), role(vec![attached(&[], &["n"])])]);
+    assert!(both.contains("+ gains sqs:A on *"), "{both}");
+    // a policy of AWS is none of these
+    let of_aws = role(vec![field("attached", json!([]), json!(["arn:aws:iam::aws:policy/n"]))]);
+    assert!(!told(vec![created("main", "sqs:A"), of_aws]).contains("gains"));
+    // the action that matters is named first
+    let many = ["a:A", "b:B", "c:C", "d:D", "iam:PassRole"];
+    let more = told(vec![role(vec![field("inline.a", Value::Null, document(&[allow("", &many, "*")]))])]);
+    assert!(more.contains("+ gains iam:PassRole, a:A, b:B, c:C and 1 more action on *"), "{more}");
 }
