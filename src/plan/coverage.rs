@@ -1,5 +1,5 @@
-//! Reports accounts and clusters that could not be used or not read in full: one entry each, instead of one for every
-//! object in them.
+//! Reports accounts and clusters that irsa could not use or not read in full. Each gets one entry, instead of one for
+//! every object in it.
 
 use super::context::{Issuer, PlanContext};
 use super::draft::Draft;

@@ -1,6 +1,6 @@
-//! Refuses unexpectedly large plans. `--force` overrules the limits of `[guard]`, and `--destroy` the checks for an emptied
-//! account or cluster and for a reused owner; neither overrules `irsa/prevent-destroy`. Guards protect writes, so a plan
-//! that is only reported has none.
+//! Refuses unexpectedly large plans. `--force` turns off the limits of `[guard]`. `--destroy` turns off the checks for
+//! an emptied account or cluster and for a reused owner. Neither turns off `irsa/prevent-destroy`. Guards protect
+//! writes, so `drift` has none.
 
 use super::change::Action;
 use super::context::PlanContext;
@@ -47,7 +47,7 @@ fn refuse(draft: &mut Draft, addresses: Vec<Address>, refusal: &Refusal) {
     }
 }
 
-/// The plan deletes although no declared object exists: the `owner` is probably another configuration's.
+/// The plan deletes although no declared object exists. Another configuration probably uses the same `owner`.
 fn reused_owner(draft: &mut Draft) {
     if draft.declared_live {
         return;
@@ -57,7 +57,8 @@ fn reused_owner(draft: &mut Draft) {
     refuse(draft, addresses(draft, gives_up), &RefusalKind::OwnerReused.because(why, hint));
 }
 
-/// The plan gives up every object that irsa manages in an account or a cluster, and changes nothing else there.
+/// The plan deletes or releases every object that irsa manages in an account or a cluster, and changes nothing else
+/// there.
 fn emptied_places(draft: &mut Draft) {
     if !draft.steps.values().any(gives_up) {
         return;

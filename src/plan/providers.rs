@@ -1,4 +1,5 @@
-//! Plans OIDC providers. They are not declared: each account needs one for each cluster that its roles trust.
+//! Plans OIDC providers. The configuration does not declare them, because each account needs a provider for each
+//! cluster that its roles trust.
 
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
@@ -60,8 +61,8 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// irsa adds missing audiences to the provider of somebody else as well, but never tags it: IAM allows only one provider
-/// for an issuer in an account.
+/// IAM allows only one provider for an issuer in an account. So irsa also adds missing audiences to a provider of
+/// somebody else, but never tags it.
 fn existing(
     draft: &mut Draft,
     object: &IamObject<'_>,
@@ -106,7 +107,8 @@ pub(crate) fn of_issuer<'l>(account: &'l LiveAccount, issuer: &str) -> Option<&'
     account.providers.iter().find(|(arn, _)| arn.host_path() == issuer).map(|(_, provider)| provider)
 }
 
-/// Why roles must keep their trust in this issuer: irsa manages its provider, and no declared cluster has it.
+/// Why roles must keep their trust in this issuer: irsa manages its provider, but no declared cluster has this issuer.
+/// The cluster may exist, and its pods may use the roles.
 pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Refusal> {
     if context.cluster_of(issuer).is_some() {
         return None;
@@ -150,7 +152,7 @@ pub(crate) fn not_ready_in_other_shard(
     cluster: &Key,
     address: &Address,
 ) -> Option<BlockedBy> {
-    // roles are held back by the cluster itself if its issuer is unknown
+    // if the issuer is unknown, `PlanContext::grant` blocks the role
     let Issuer::Known(issuer) = context.issuer(cluster) else { return None };
     let arn = context.provider_arn(account, issuer)?;
     let live = context.account(account)?;
@@ -161,7 +163,8 @@ pub(crate) fn not_ready_in_other_shard(
     }
 }
 
-/// Plans every provider with the owner tag that no declared role needs; with `--destroy`, all with the owner tag.
+/// Plans every provider with the owner tag that no declared role needs. With `--destroy`, every provider with the owner
+/// tag.
 pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
     let wanted: BTreeSet<Address> = wanted(context)
         .into_keys()
@@ -227,9 +230,9 @@ fn malformed_role(account: &LiveAccount) -> Option<Refusal> {
 struct TrustingRoles {
     /// Roles that this plan deletes, or that stop trusting it.
     leaving: Vec<Address>,
-    /// A role that keeps its trust, and that irsa manages or could not read.
+    /// A role that keeps its trust, if irsa manages it or could not read it.
     staying: Option<RoleName>,
-    /// The names, in backticks, of roles of somebody else.
+    /// The names of roles that irsa does not manage, in backticks.
     foreign: Vec<String>,
 }
 
@@ -246,7 +249,7 @@ impl TrustingRoles {
             let leaves = draft.steps.get(&role).and_then(|step| step.change.of_role()).is_some_and(|change| {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
             });
-            // observe reads every role that trusts an issuer of ours; it leaves out those that are certainly foreign
+            // `observe` reads every role that trusts an issuer of ours, except roles that are certainly foreign
             let foreign = match object.account.roles.get(&lower_case) {
                 None => true,
                 Some(Observed::Present(live)) => !context.is_ours(&live.role.tags),

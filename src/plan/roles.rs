@@ -46,7 +46,8 @@ fn wanted_trust(context: &PlanContext<'_>, role: &desired::Role) -> Result<Polic
     Ok(trust::build(&grants.collect::<Result<BTreeSet<_>, _>>()?, &role.extra_trust))
 }
 
-/// The role in its declared state. A live role keeps its name, its path and what the configuration ignores.
+/// The role in its declared state. A live role keeps its name, its path, and the tags and policies that the
+/// configuration ignores.
 fn wanted(object: &IamObject<'_>, role: &desired::Role, live: Option<&Role>, trust: PolicyDocument) -> Role {
     let declared = role.attach.iter().filter_map(|item| object.context.attachment_arn(&role.account, item));
     let live_policies = live.into_iter().flat_map(|live| &live.attached);
@@ -132,7 +133,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     }
 }
 
-/// The role needs another path, and IAM cannot move a role.
+/// The live role has another path than the declared one, and IAM cannot move a role.
 fn path_differs(role: &desired::Role, before: &Role) -> Option<Refusal> {
     (role.path_declared && role.path != before.path).then(|| {
         let (live, declared) = (&before.path, &role.path);
@@ -155,7 +156,7 @@ fn lost_issuer(
     before.difference(&kept).find_map(|issuer| trust_to_keep(context, &role.account, issuer))
 }
 
-/// The role would get a policy, by its ARN, that does not exist.
+/// The role names the ARN of a policy that does not exist.
 fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Refusal> {
     let context = object.context;
     let is_declared = |arn: &PolicyArn| context.declared_policies(&role.account).any(|(_, other)| other == *arn);
@@ -207,8 +208,8 @@ fn trust_size(after: &Role, quotas: &Quotas) -> String {
     format!("trust policy: {} of {} characters", after.trust.size(), quotas.trust_size)
 }
 
-/// The steps that must come before an update: of providers that the role starts to trust, or trusts with new audiences,
-/// and of policies that it starts to attach.
+/// The steps that must come before an update: those of all its providers if the trust policy changes, and those of the
+/// policies that it newly attaches.
 fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
     let trusted = before.trust.federated_issuers();
     let providers = context.bindings(role).filter(|binding| match context.issuer(&binding.cluster) {

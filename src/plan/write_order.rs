@@ -1,13 +1,18 @@
-//! Puts the calls of a plan in order: take before you give.
+//! Puts the calls of a plan in order, so that each removal of access comes before the additions that it must precede.
 //!
-//! At no moment may anybody hold a permission that they hold neither before nor after the run, whichever calls fail. Two
-//! rules ensure that, for every role and every two calls that affect it (`docs/write-order.md` has the proof):
+//! During the run, nobody may have a permission that they have neither before nor after it, even if calls fail. A call
+//! *takes* if it removes access to a role, and *gives* if it adds access. It does so in one or more *factors*: trust,
+//! allows, denies, boundary, session length, tags, and the OIDC provider. Two rules apply to every role and every two
+//! calls that affect it (`docs/write-order.md` has the proof):
 //!
-//! 1. a call that takes in one factor of the role comes before a call that gives in another factor;
-//! 2. in denies, boundary and tags, what takes comes before what gives also within the factor.
+//! 1. A call that takes in one factor comes before a call that gives in another factor.
+//! 2. Within denies, within boundary and within tags, a call that takes also comes before a call that gives.
 //!
-//! Calls that must come after a deferred call are deferred as well. Where the rules form a cycle, a call that takes and
-//! gives at once is split, or the role denies everything for a moment. If neither helps, the changes are refused.
+//! Where these rules permit it, rule 3 (courtesy) keeps anybody from losing access for a moment.
+//!
+//! Calls that must come after a deferred call are deferred as well. If the rules form a cycle, irsa splits a call that
+//! takes and gives at once, or lets the role deny everything until its last call. If neither helps, irsa refuses the
+//! changes.
 
 mod calls;
 mod deferred;
@@ -52,15 +57,15 @@ pub(crate) fn arrange(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<Step>
     }
 }
 
-/// An order of the calls that are made, and what it costs.
+/// An order of the calls that this run makes, and its costs.
 struct Order {
     /// Positions of calls.
     sorted: Vec<usize>,
     graph: Graph,
     dips: Vec<Dip>,
-    /// Objects that ServiceAccounts cannot use for a moment.
+    /// Objects, mostly roles, that pods cannot use for a moment.
     without_accounts: BTreeSet<usize>,
-    /// Objects that would exceed a quota if they did not free space first, and why.
+    /// Objects that would exceed a quota if their calls did not free space first, and why.
     at_quota: BTreeMap<usize, String>,
 }
 
@@ -80,7 +85,7 @@ fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<
         graph.retain(|first, second, _| !calls.is_deferred(first) && !calls.is_deferred(second));
         let cycles = graph.cycles();
         if !cycles.is_empty() {
-            // one deny breaks every cycle of its role
+            // the roles that deny everything from now on: that breaks every cycle of the role
             let mut denied = BTreeSet::new();
             for cycle in cycles {
                 break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut without_accounts, &mut denied))?;
@@ -162,9 +167,9 @@ fn break_cycle(
     Err(NoSafeOrder { objects, refusal })
 }
 
-/// Takes the steps out of the draft, and gives them their calls in this order.
+/// Takes the steps out of the draft, and puts their calls in this order.
 fn steps(draft: &mut Draft, calls: &Calls, order: &Order) -> Vec<Step> {
-    // the position of each call in its step, and the calls of other objects that come right before it
+    // for each call, its position in its step, and the calls of other objects that come right before it
     let mut part = vec![0; calls.nodes.len()];
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); calls.nodes.len()];
     let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -200,7 +205,7 @@ fn steps(draft: &mut Draft, calls: &Calls, order: &Order) -> Vec<Step> {
         step.needs.dedup();
         steps.push(step);
     }
-    // the steps without calls: their objects are as they should be already
+    // the steps without calls, whose objects are as they should be already
     steps.extend(drafted.into_values());
     steps
 }

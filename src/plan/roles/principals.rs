@@ -1,8 +1,8 @@
 //! Makes each role wait for the new roles that its trust policy names.
 //!
 //! IAM refuses a trust policy with a role that does not exist
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). Of two new roles that
-//! trust each other neither can be first; `write_order` refuses both.
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). If two new roles
+//! trust each other, neither can be first, so `write_order` refuses both.
 
 use crate::model::address::Address;
 use crate::plan::change::Change;

@@ -1,4 +1,4 @@
-//! What is deleted and what is only released: each rule with its counterexample.
+//! Which objects irsa deletes, and which it only releases. Each rule has its counterexample.
 
 use super::kit::{Kit, NOW, allow, binding, declared, key};
 use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step};
@@ -65,7 +65,7 @@ pub(super) fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply(&mut kit);
     kit.desired.roles.remove(&key("far"));
-    // its issuer is known from the tags of its provider only
+    // only the tags of its provider show its issuer
     kit.desired.clusters.get_mut(&key("west")).unwrap().state = ClusterState::Gone;
     kit.live.clusters.remove(&key("west"));
     kit.cluster("east").issuer = Observed::Unknown("timeout".into());
@@ -213,7 +213,7 @@ fn created_mark_is_never_inferred() {
     let plan = kit.plan();
     let (to, force) = applies(&plan);
     assert_eq!((to.annotations.get(CREATED).map(String::as_str), force), (Some("true"), false));
-    // irsa owns other fields of it, but not that one
+    // irsa owns other fields of the object, but not this one
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.remove(CREATED);
     Arc::make_mut(&mut item.managers[0]).annotations.retain(|key| key != CREATED);

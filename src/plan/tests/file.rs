@@ -1,4 +1,4 @@
-//! Which plan files are accepted, and what is computed from them.
+//! Which plan files irsa accepts, and what it computes from them.
 
 use super::kit::{Kit, allow, aws, binding, key};
 use super::rules::{applied, apply, live_account, live_role};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const GOLDEN: &str = include_str!("../../../tests/fixtures/plan/v2.json");
 const OLD: &str = include_str!("../../../tests/fixtures/plan/v1.json");
 
-/// A plan with every action on every kind of object that has it.
+/// A plan with every possible pair of an action and a kind of object.
 fn every_action() -> PlanV2 {
     let mut kit = applied();
     kit.role("goes", |role| role.bindings = vec![binding("east", "goes")]);

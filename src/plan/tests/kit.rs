@@ -96,7 +96,7 @@ impl Kit {
     }
 
     pub(crate) fn plan(&mut self) -> Plan {
-        // what observe does: everything declared has a look, if only to say that it is absent
+        // like `observe`, adds an entry for every declared object, also if it is absent
         let account = self.live.accounts.get_mut(&key("default")).unwrap();
         for role in self.desired.roles.values() {
             account.roles.entry(role.name.lower_case()).or_insert(Observed::Absent);

@@ -1,4 +1,4 @@
-//! What a shard waits for from other shards: each case with its counterexample.
+//! The objects of other shards for which a shard waits. Each case has its counterexample.
 
 use super::kit::{Kit, allow, binding, declared, key};
 use super::rules::{apply, live_role, names, step};
@@ -13,7 +13,7 @@ use crate::policy::Statement;
 use crate::policy::document::PolicyKind;
 use serde_json::json;
 
-/// A shard that has cluster `east` and one that has `west`.
+/// A shard that has cluster `east`, and a shard that has `west`.
 fn apart(kit: &Kit) -> (Shard, Shard) {
     let home = |count: u32, cluster: &str| {
         let shards = (0..count).filter_map(|index| Shard::new(index, count));

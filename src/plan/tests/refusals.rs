@@ -1,4 +1,4 @@
-//! Every kind of refusal that a plan can have is made by a test, with the message that its page has.
+//! A test makes every kind of refusal that a plan can have, with the message in the documentation.
 
 use super::kit::{Kit, REFUSED, allow, aws, binding, declared, key};
 use super::rules::{applied, apply, refused};
@@ -10,7 +10,7 @@ use crate::model::refusal::RefusalKind;
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
-/// The kinds that no plan has: they end a run.
+/// The kinds that no plan has, because they end a run.
 const ENDING: [RefusalKind; 6] = [
     RefusalKind::HasRefusals,
     RefusalKind::Incomplete,
@@ -20,7 +20,7 @@ const ENDING: [RefusalKind; 6] = [
     RefusalKind::Locked,
 ];
 
-/// The kinds that come from what was read: the tests of `observe` and `world` make them.
+/// The kinds that come from reading. The tests of `observe` and `world` make them.
 const READ: [RefusalKind; 3] =
     [RefusalKind::WrongAccount, RefusalKind::CertificateAuthority, RefusalKind::WrongCluster];
 

@@ -1,4 +1,4 @@
-//! Defers changes: what this run must not do yet, because an object that must change first does not change.
+//! Defers each change that must come after a change which this run does not make.
 
 use super::NoSafeOrder;
 use super::calls::Calls;
@@ -22,7 +22,7 @@ pub(super) fn defer_dependents(draft: &mut Draft) {
             dependents.entry(need.clone()).or_default().push(step.address.clone());
         }
     }
-    // an object outside `--only` does not change, and its live state counts
+    // an object outside `--only` blocks nothing here, because its live state counts
     let blocks = |draft: &Draft, need: &&Address| draft.held.get(need).is_some_and(|by| *by != BlockedBy::NotSelected);
     let is_blocked = |step: &&Step| step.needs.iter().any(|need| blocks(draft, &need));
     let mut next: BTreeSet<Address> =
@@ -65,7 +65,7 @@ pub(super) fn refuse(draft: &mut Draft, refused: NoSafeOrder) {
     defer_dependents(draft);
 }
 
-/// Defers the calls that must come after a deferred one. `true` if there are any.
+/// Defers the calls that must come after a deferred call. `true` if there are any.
 pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -> bool {
     let mut of_one_object: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut waiting: BTreeMap<usize, usize> = BTreeMap::new();
@@ -96,8 +96,9 @@ pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -
     any
 }
 
-/// Reduces the step of a role of unknown trust to the calls that take permissions away: without those in `out`, without
-/// those that must come after them, and without those that remove what a call in `out` would add elsewhere.
+/// Reduces the step of a role whose declared trust is unknown to the calls that remove permissions. Drops the calls in
+/// `out`, the calls that must come after them, and each call that removes a permission which a dropped call would add
+/// in another policy.
 fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut out: BTreeSet<usize>) {
     let nodes = calls.by_object().swap_remove(object);
     loop {

@@ -52,7 +52,7 @@ fn denied(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     }
 }
 
-/// Roles in which a call that removes allows comes before one that adds some of them.
+/// Roles in which a call that removes permissions comes before a call that adds some of them in another policy.
 fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
     let mut missing: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     for dip in &order.dips {
@@ -70,7 +70,8 @@ fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
     }
 }
 
-/// Split documents whose old and new value allow the same in other words: the value between them allows it in neither.
+/// Split documents whose old and new value allow the same with other words. The value between them has only the words
+/// that both share, so these permissions are missing for a moment.
 fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     let mut reworded: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitPart::Taking) {
@@ -96,7 +97,7 @@ fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     }
 }
 
-/// Whether somebody can assume the role before and after the plan.
+/// Whether somebody can assume the role both before and after the plan.
 fn somebody_stays(role: &AffectedRole) -> bool {
     match (&role.before, &role.after) {
         (Some(before), Some(after)) => {
@@ -106,7 +107,7 @@ fn somebody_stays(role: &AffectedRole) -> bool {
     }
 }
 
-/// Whether a call may remove an allow that another one adds.
+/// Whether a call may remove a permission that another call adds.
 pub(super) fn may_overlap(calls: &Calls, adds: usize, removes: usize) -> bool {
     match (document(calls, adds, true), document(calls, removes, false)) {
         (Some(new), Some(old)) => permission_effects::may_overlap(&old, &new),
@@ -114,7 +115,8 @@ pub(super) fn may_overlap(calls: &Calls, adds: usize, removes: usize) -> bool {
     }
 }
 
-/// The permissions of which a call changes whether a role has them: those after the call, or those before.
+/// The document of the policy that a call writes, attaches or detaches, as it is after the call or before it. A deleted
+/// inline policy has only the document before.
 fn document(calls: &Calls, node: usize, after: bool) -> Option<PolicyDocument> {
     let side = |from, to| if after { to } else { from };
     match calls.iam(node)?.write() {
@@ -148,7 +150,8 @@ fn list(names: impl IntoIterator<Item = String>) -> String {
     }
 }
 
-/// Roles that lose a principal and gain permissions: sessions that started before use these permissions too.
+/// Notes roles that lose a principal and gain permissions, because sessions that started before get these permissions
+/// too.
 fn sessions(context: &PlanContext<'_>, calls: &Calls, order: &Order) -> impl Iterator<Item = (usize, String)> {
     let changed: BTreeSet<usize> = order.sorted.iter().map(|node| calls.nodes[*node].object).collect();
     let note = move |(role, nodes): (&AffectedRole, Vec<(usize, super::effects::Effects)>)| {
