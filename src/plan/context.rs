@@ -161,8 +161,8 @@ impl<'a> PlanContext<'a> {
     /// Why objects of this shard wait for an object of another shard.
     pub(crate) fn waits_for_shard(&self, address: &Address) -> String {
         match self.scope.as_ref().and_then(|scope| scope.owner(address)) {
-            Some(shard) => format!("shard {shard} has it, which must run first"),
-            None => "no shard has it".to_owned(),
+            Some(shard) => format!("it belongs to shard {shard}, so run that shard first"),
+            None => "it belongs to no shard".to_owned(),
         }
     }
 

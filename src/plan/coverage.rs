@@ -76,12 +76,12 @@ fn cluster(context: &PlanContext<'_>, draft: &mut Draft, key: &Key, declared: &C
     let text = match live.extent {
         Extent::Whole | Extent::Ours => return,
         Extent::Named => {
-            "not every namespace could be listed: irsa searched for ServiceAccounts that are no longer declared only in \
-             namespaces with declared ones"
+            "not every namespace could be listed, so irsa searched for undeclared ServiceAccounts only in namespaces \
+             with declared ones"
         }
         Extent::Understood => {
-            "not every ServiceAccount could be parsed, and one that could not may name a role: irsa deletes no role that \
-             trusts the cluster"
+            "irsa could not parse some ServiceAccounts, which may use a role, so irsa deletes no role that trusts this \
+             cluster"
         }
     };
     draft.note(&place, Severity::Medium, "orphans-unseen", None, text);

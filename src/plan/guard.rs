@@ -52,7 +52,8 @@ fn reused_owner(draft: &mut Draft) {
     if draft.declared_live {
         return;
     }
-    let why = "nothing that is declared exists, yet objects of this owner do: `owner` may be another configuration's";
+    let why = "no declared object exists, but other objects with this `owner` do: another configuration may use the same \
+               `owner`";
     let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
     refuse(draft, addresses(draft, gives_up), &RefusalKind::OwnerReused.because(why, hint));
 }
@@ -71,7 +72,7 @@ fn emptied_places(draft: &mut Draft) {
         let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(gives_up));
         let some_come = || draft.steps.values().any(|step| !gives_up(step) && step.place() == Some(emptied.as_ref()));
         if all_go && !some_come() {
-            let why = format!("everything that is ours in {emptied} would go");
+            let why = format!("this plan would delete or release everything that irsa manages in {emptied}");
             let hint = "if that is meant, use `--destroy` (with `--only` for a part)";
             refuse(draft, addresses, &RefusalKind::Everything.because(why, hint));
         }

@@ -19,7 +19,7 @@ use crate::model::resource::StringMap;
 const TAG_LIMIT: usize = 50;
 
 /// The reason of a change by `forget`.
-pub(crate) const FORGET: &str = "released by `forget`: irsa removes its tags or labels and keeps the object";
+pub(crate) const FORGET: &str = "released by `forget`: irsa removes its own tags or labels and keeps the object";
 
 /// Looks up an entry of a list. A missing entry is unknown, not absent, if the list could not be read.
 pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
@@ -181,9 +181,7 @@ pub(crate) fn note_name_and_path_kept(
     (path, declared_path): (&str, &str),
 ) {
     if name != declared_name {
-        let text = format!(
-            "IAM keeps the spelling `{name}`: it does not tell names apart by case, so `{declared_name}` is the same"
-        );
+        let text = format!("it keeps the name `{name}`: IAM ignores case, so `{declared_name}` is the same name");
         draft.note(address, Severity::Info, "name-kept", Some(origin), text);
     }
     if path != declared_path {
@@ -262,7 +260,7 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
         // only a provider's address has a cluster, so somebody else wrote this tag
         _ => "check that no other configuration has this `owner`, and the key of the account".to_owned(),
     };
-    let why = format!("it is marked as of {place}, which this configuration lacks");
+    let why = format!("its tag `{ADDRESS}` names {place}, which is not declared");
     Some(RefusalKind::OtherConfiguration.because(why, hint))
 }
 

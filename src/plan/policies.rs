@@ -106,7 +106,7 @@ fn update(arn: &PolicyArn, live: &LivePolicy, after: &ManagedPolicy, quota: usiz
         // the default version and the new version count as well
         let surplus = live.other_versions.len().saturating_sub(quota.saturating_sub(2));
         for version in live.other_versions.iter().take(surplus) {
-            reasons.push(format!("version `{version}` is deleted: IAM keeps {quota}"));
+            reasons.push(format!("version `{version}` is deleted, because IAM allows {quota} versions"));
             calls.push(IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
         }
         let (from, to) = (before.document.clone(), after.document.clone());
@@ -134,8 +134,8 @@ fn used_outside_shard(object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy
     let all = live.uses();
     (all > here).then(|| {
         format!(
-            "it differs from its declaration, and roles outside this shard have it: {all} uses, {here} of them here; a \
-             run without `--shard` changes it"
+            "its document is used outside this shard too ({all} uses, {here} of them here), so only a run without \
+             `--shard` changes it"
         )
     })
 }
@@ -234,8 +234,8 @@ fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize
         RefusalKind::StillAttached.because(
             format!("it is attached {} times, this plan detaches {detached}", live.uses()),
             format!(
-                "see `aws iam list-entities-for-policy --policy-arn {arn}` and detach it there, or leave the policy \
-                 to them with `forget = [\"{address}\"]`"
+                "detach it from all that `aws iam list-entities-for-policy --policy-arn {arn}` lists, or keep the \
+                 policy with `forget = [\"{address}\"]`"
             ),
         )
     })

@@ -139,7 +139,7 @@ pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &s
     }
     let cluster = cluster.map_or_else(|| "NAME".to_owned(), |cluster| cluster.to_string());
     Some(RefusalKind::UndeclaredIssuer.because(
-        format!("trust in issuer `{issuer}`, which no declared cluster has, would go"),
+        format!("trust in issuer `{issuer}` would be lost, and no declared cluster has this issuer"),
         format!("declare `[clusters.{cluster}]` with `state = \"gone\"` and `issuer = \"https://{issuer}\"` first"),
     ))
 }
@@ -207,7 +207,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
         .or_else(kept_by_role);
     if objection.is_none() && !users.foreign.is_empty() {
         draft.note(&object.address, Severity::Low, "left-to-others", None, users.note_text());
-        let reason = "roles of others trust it: irsa removes its tags and keeps the provider".to_owned();
+        let reason = "roles of others trust it, so irsa removes its own tags and keeps the provider".to_owned();
         let change = ResourceChange::Provider(Change::Update { before, after });
         return object.step(draft, change, untag, users.leaving, vec![delete_reason(context), reason]);
     }
@@ -273,7 +273,7 @@ impl TrustingRoles {
         };
         let names = self.foreign.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         let (roles, trust) = if self.foreign.len() == 1 { ("role", "trusts") } else { ("roles", "trust") };
-        format!("{roles} {names}{more} of others {trust} it: irsa removes its tags and keeps it")
+        format!("{roles} {names}{more} of others {trust} it, so irsa removes its own tags and keeps the provider")
     }
 }
 

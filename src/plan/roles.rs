@@ -176,7 +176,7 @@ fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&
     let origin = role.policy_origins.get(arn).unwrap_or(&role.origin);
     Some(RefusalKind::NoPolicy.because(
         format!("policy `{arn}`, {what} at {origin}, does not exist"),
-        "correct the ARN, or create the policy first; one of yours can be declared under `[policies]`",
+        "correct the ARN, or create the policy first, or declare it under `[policies]`",
     ))
 }
 

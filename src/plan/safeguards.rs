@@ -32,7 +32,7 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
         about(
             "kubernetes",
             Severity::Medium,
-            "not looked at, so that roles are deleted while ServiceAccounts there may name them",
+            "irsa does not read these clusters, so it may delete roles that ServiceAccounts there use",
             &unmanaged.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect::<Vec<_>>(),
         ),
         about(

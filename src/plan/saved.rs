@@ -144,7 +144,7 @@ impl<'a> Comparison<'a> {
             return Err("it could not be read".to_owned());
         }
         if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
-            return Err("it waits for others now".to_owned());
+            return Err("it now waits for another object".to_owned());
         }
         if self.settled.contains(&change.address) && change.action == Action::Delete.as_str() {
             return Err("the configuration declares it".to_owned());

@@ -75,7 +75,7 @@ struct NoSafeOrder {
     refusal: Refusal,
 }
 
-const TWO_STEPS: &str = "apply the change in two steps: first what takes permissions away, then what gives them";
+const TWO_STEPS: &str = "apply the change in two steps: first remove permissions, then add them";
 
 fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, NoSafeOrder> {
     let (mut dropped, mut without_accounts) = (BTreeSet::new(), BTreeSet::new());
@@ -158,10 +158,12 @@ fn break_cycle(
     let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
     let all = all.join(", ");
     let refusal = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Required) {
-        let why = format!("of {all} each must be there before another one of them");
-        RefusalKind::Circle.because(why, "make one of them first, without what names another")
+        let why = format!("{all} need each other, so none of them can come first");
+        RefusalKind::Circle.because(why, "create one of them first, without its reference to another")
     } else {
-        let why = format!("in no order of the calls on {all} would everybody keep to what they hold before or after");
+        let why = format!(
+            "every order of the calls on {all} gives somebody access for a moment that they have neither before nor after"
+        );
         RefusalKind::NoSafeOrder.because(why, TWO_STEPS)
     };
     Err(NoSafeOrder { objects, refusal })

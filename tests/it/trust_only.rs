@@ -36,7 +36,11 @@ fn cluster_with_only_an_issuer_needs_no_kubernetes_access() {
         (vec!["delete orphan/default/role/old".to_owned()], vec![]),
         "{plan}"
     );
-    bench.ends(0, &["plan"]).says("guard-not-default").says("kubernetes: not looked at").says("`metal`");
+    bench
+        .ends(0, &["plan"])
+        .says("guard-not-default")
+        .says("kubernetes: irsa does not read these clusters")
+        .says("`metal`");
     bench.converges();
     assert!(!someone.has_role("old") && someone.has_role("app"));
     bench.ends(0, &["apply", "--destroy", "--auto-approve"]);

@@ -22,7 +22,7 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
     }
     let shard = &file.options.shard;
     if shard.as_ref().is_some_and(|text| text.parse::<Shard>().is_err() || file.options.destroy) {
-        return Err("its options do not go together".to_owned());
+        return Err("its `shard` is not of the form `I/N`, or it also has `destroy`".to_owned());
     }
     let is_known = |word: &String| RefusalKind::ALL.iter().any(|kind| kind.word() == word);
     if let Some(word) = file.refused.iter().filter_map(|item| item.word.as_ref()).find(|word| !is_known(word)) {
@@ -31,7 +31,7 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for change in &file.changes {
         if !seen.insert(&change.address) {
-            return Err(format!("`{}` stands in it twice", change.address));
+            return Err(format!("it lists `{}` twice", change.address));
         }
         check_change(change).map_err(|why| format!("`{}` {why}", change.address))?;
     }
@@ -52,7 +52,7 @@ fn check_change(change: &ChangeV2) -> Result<(), String> {
         (Action::Create, None, Some(after)) if change.before.is_null() => vec![after],
         (Action::Delete, Some(before), None) if change.after.is_null() => vec![before],
         (Action::Update | Action::Adopt, Some(before), Some(after)) => vec![before, after],
-        _ => return Err(format!("has a `{}` that does not fit what is before and after", change.action)),
+        _ => return Err(format!("has action `{}`, which contradicts its `before` and `after`", change.action)),
     };
     for side in sides {
         if !has_forms(side, forms(&address)) {

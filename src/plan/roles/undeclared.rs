@@ -121,7 +121,7 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
         "say how to reach it"
     };
     Some(RefusalKind::PartlyReadCluster.because(
-        format!("cluster `{cluster}`, which its trust names, was not read whole"),
+        format!("it trusts cluster `{cluster}`, which irsa did not read in full"),
         format!(
             "{remedy}, then plan again; if irsa manages nothing there and no ServiceAccount names the role, set \
              `kubernetes = \"none\"` in `[clusters.{cluster}]`"
@@ -134,7 +134,7 @@ fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &s
     let context = object.context;
     if let Some(cluster) = context.cluster_without_issuer() {
         return Some(RefusalKind::UnseenCluster.because(
-            format!("its trust names issuer `{issuer}`, which may be that of cluster `{cluster}`, not seen"),
+            format!("it trusts issuer `{issuer}`, which may belong to cluster `{cluster}`, whose issuer is unknown"),
             format!("make `{cluster}` readable, or declare it `state = \"gone\"`"),
         ));
     }
@@ -142,7 +142,7 @@ fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &s
     let foreign = !context.is_ours(&provider.provider.tags);
     (foreign && trusts_service_accounts(trust, issuer)).then(|| {
         RefusalKind::UnreadCluster.because(
-            format!("its trust names issuer `{issuer}`, that of a cluster which was not read"),
+            format!("it trusts issuer `{issuer}`, whose cluster is not declared, so irsa cannot see who uses the role"),
             format!(
                 "declare the cluster with `issuer = \"https://{issuer}\"`, and `state = \"gone\"` if it was deleted"
             ),

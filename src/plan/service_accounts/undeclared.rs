@@ -90,7 +90,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 /// Only notes an object that could not be parsed, although irsa may manage it. Otherwise, everybody who can write
 /// ServiceAccounts could block every plan.
 fn note_unknown(draft: &mut Draft, address: &Address, why: &str) {
-    let text = format!("whether it is ours, or names a role, is not known: {why}");
+    let text = format!("irsa cannot tell whether it manages this object, or whether the object uses a role: {why}");
     draft.note(address, Severity::Medium, "orphans-unseen", None, text);
 }
 
@@ -229,7 +229,7 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
     let cluster = rest.and_then(|rest| rest.split_once('/')).and_then(|(cluster, _)| Key::parse(cluster).ok());
     let Some(cluster) = cluster else { return };
     if !context.desired.clusters.contains_key(&cluster) && !context.options.report_only {
-        let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
+        let why = format!("its annotation `{ADDRESS}` names cluster `{cluster}`, which is not declared");
         let hint = "check that no other configuration has this `owner`, and the key of the cluster";
         draft.refuse_step(&object.address, RefusalKind::OtherConfiguration.because(why, hint));
     }
@@ -256,7 +256,7 @@ fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
 
 fn who_can_remove(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
     match object.ownership.other_owners(field)[..] {
-        [] => format!("nobody is recorded to hold it, and annotation `{ADDRESS}` does not say that it is ours"),
+        [] => format!("it has no recorded owner, and annotation `{ADDRESS}` does not name this object"),
         ref names => format!("only {} can remove it", names.join(", ")),
     }
 }
@@ -350,7 +350,7 @@ pub(crate) fn steps_that_remove(
         if !removes {
             let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
                 [] => format!(
-                    "nobody else is recorded to set it: remove it with `kubectl annotate serviceaccount -n {namespace} \
+                    "it has no other recorded owner: remove it with `kubectl annotate serviceaccount -n {namespace} \
                      {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"
                 ),
                 ref names => format!(

@@ -56,7 +56,7 @@ fn role_that_also_trusts_another_provider_is_deleted() {
     let mut kit = with_outside("repo:example/reports:ref:refs/heads/main");
     assert_eq!(step(&kit.plan(), ROLE).change.action(), Action::Delete);
     let mut kit = with_outside("system:serviceaccount:apps:worker");
-    refused(&kit.plan(), ROLE, "that of a cluster which was not read");
+    refused(&kit.plan(), ROLE, "whose cluster is not declared");
 }
 
 #[test]

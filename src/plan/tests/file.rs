@@ -208,7 +208,7 @@ const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
         |file| (file.options.shard, file.options.destroy) = (Some("0/2".into()), true),
         "do not go together",
     ),
-    ("twice", |file| file.changes.push(file.changes[0].clone()), "stands in it twice"),
+    ("twice", |file| file.changes.push(file.changes[0].clone()), "it lists `"),
     (
         "a letter of another alphabet",
         |file| find(file, "role/comes").address = "role/c\u{43e}mes".into(),

@@ -87,7 +87,7 @@ fn owner_label_of_another_field_manager_does_not_count() {
     kit.role("keep", |role| role.bindings = vec![binding("west", "keep")]);
     kit.desired.policies.clear();
     kit.options.force = true;
-    refused(&kit.plan(), "service-account/east/apps/worker", "everything that is ours in cluster/east");
+    refused(&kit.plan(), "service-account/east/apps/worker", "everything that irsa manages in cluster/east");
     let mut kit = applied();
     labelled(&mut kit, "kubectl-label");
     kit.desired.roles.clear();
@@ -118,7 +118,7 @@ pub(super) fn emptying_an_account_or_cluster_needs_destroy() {
     kit.desired.roles.retain(|name, _| name == &key("elsewhere"));
     kit.desired.policies.clear();
     kit.options.force = true;
-    refused(&kit.plan(), "service-account/east/apps/worker", "everything that is ours in cluster/east");
+    refused(&kit.plan(), "service-account/east/apps/worker", "everything that irsa manages in cluster/east");
     kit.desired.roles.clear();
     kit.options.destroy = true;
     assert_eq!(kit.plan().refused, []);
@@ -162,7 +162,7 @@ pub(super) fn trust_in_our_issuer_stays_until_its_cluster_is_declared_gone() {
     kit.live.clusters.remove(&key("west"));
     kit.role("reports", |role| role.bindings = vec![binding("east", "worker")]);
     let plan = kit.plan();
-    refused(&plan, "role/reports", "which no declared cluster has");
+    refused(&plan, "role/reports", "no declared cluster has this issuer");
     refused(&plan, "orphan/default/oidc-provider/oidc.example.com/id/west", "cluster `west`");
     // declared gone: its trust, provider and bindings are removed without a request to it
     let mut gone = Kit::new().desired.clusters[&key("west")].clone();
@@ -207,7 +207,7 @@ fn role_with_the_address_of_an_undeclared_cluster_gets_the_hint_of_a_reused_owne
         kit.desired.policies.clear();
         live_role(&mut kit, "reports").role.tags.insert(ADDRESS.into(), address.into());
         let plan = kit.plan();
-        refused(&plan, "orphan/default/role/reports", "it is marked as of cluster `lost`");
+        refused(&plan, "orphan/default/role/reports", "its tag `irsa/address` names cluster `lost`");
         let refused = plan.refused.iter().find(|item| item.address == "orphan/default/role/reports").unwrap();
         assert!(refused.hint.contains(hint), "{address}: {}", refused.hint);
     }
@@ -229,7 +229,7 @@ pub(super) fn unknown_object_is_neither_changed_nor_deleted() {
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
     kit.cluster("east").extent = Extent::Named;
-    refused(&kit.plan(), "orphan/default/role/reports", "was not read whole");
+    refused(&kit.plan(), "orphan/default/role/reports", "did not read in full");
     // a cluster that does not exist is refused by name
     let mut kit = applied();
     kit.cluster("east").issuer = Observed::Absent;

@@ -72,7 +72,7 @@ fn role_waits_for_the_policy_of_another_shard() {
     assert_eq!(waiting(&first), ["role/b", "service-account/west/apps/b"]);
     assert_eq!(
         why(&first, "role/b"),
-        format!("`policy/default/bucket` comes first: shard {east} has it, which must run first")
+        format!("`policy/default/bucket` comes first: it belongs to shard {east}, so run that shard first")
     );
     assert!(first.leaves() && !first.is_empty(), "its provider is made already");
     // nor is it created while the policy is unknown

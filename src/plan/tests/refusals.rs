@@ -108,7 +108,7 @@ fn deny_that_does_not_fit_is_refused() {
     set(&mut kit, "Two", "b");
     assert_eq!(kit.plan().refused, []);
     kit.account().quotas.inline_size = allow("sqs:SendMessage").size();
-    refused(&kit.plan(), "role/reports", "on the way its inline policies would have");
+    refused(&kit.plan(), "role/reports", "during the change its inline policies would have");
 }
 
 /// Each of two policies of a role takes a permission and a deny, and neither has room for both denies in between.
@@ -131,6 +131,6 @@ fn policies_without_a_safe_order_are_refused() {
     assert_eq!(kit.plan().refused, []);
     kit.account().quotas.managed_size = after.size();
     for policy in ["policy/default/bucket", "policy/default/second"] {
-        refused(&kit.plan(), policy, "in no order of the calls on");
+        refused(&kit.plan(), policy, "every order of the calls on");
     }
 }

@@ -406,6 +406,6 @@ pub(super) fn new_roles_that_trust_each_other_are_refused() {
     kit.policy("fresh", allow("s3:GetObject"));
     let plan = kit.plan();
     for name in ["role/a", "role/b"] {
-        refused(&plan, name, "each must be there before another one of them");
+        refused(&plan, name, "need each other, so none of them can come first");
     }
 }

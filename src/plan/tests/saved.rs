@@ -152,7 +152,7 @@ fn unknown_or_waiting_object_is_stale_with_its_reason() {
     file.changes.retain(|change| change.address == "service-account/east/apps/fresh");
     let role = kit.desired.roles.get_mut(&key("fresh")).unwrap();
     role.bindings[0].manage = Manage::Annotate;
-    assert_eq!(stale(&file, &mut kit), "it waits for others now");
+    assert_eq!(stale(&file, &mut kit), "it now waits for another object");
 }
 
 #[test]

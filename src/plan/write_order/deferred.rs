@@ -119,7 +119,7 @@ fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, m
     let operations: Vec<String> = operations.into_iter().collect();
     let address = calls.objects[object].address.clone();
     let text = format!(
-        "whom it should trust is unknown, so it may lose permissions and may not get any: left out are {}",
+        "irsa does not know whom it should trust, so it removes permissions and adds none: left out are {}",
         operations.join(", ")
     );
     draft.note(&address, Severity::Medium, "held-back", None, text);

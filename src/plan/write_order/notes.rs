@@ -26,7 +26,7 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
     for object in &order.without_accounts {
         dip(
             *object,
-            "for a moment its ServiceAccounts cannot use it: what else changes does not wait for them".to_owned(),
+            "for a moment pods cannot use it, because every safe order of the calls has such a moment".to_owned(),
         );
     }
     for (object, text) in dips {
@@ -37,7 +37,7 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
     }
     for (object, why) in &order.at_quota {
         if let Some(step) = draft.steps.get_mut(&calls.objects[*object].address) {
-            step.reasons.push(format!("at a quota ({why}): irsa removes the old before it adds the new"));
+            step.reasons.push(format!("at a quota ({why}): irsa removes old policies before it adds new ones"));
         }
     }
 }
@@ -46,8 +46,8 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
 fn denied(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     for role in calls.roles.iter().filter(|role| role.deny.is_some_and(|(put, _)| put.is_some())) {
         let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
-        let text = "for a moment nobody can do anything with it: no order of its calls keeps everybody to what they hold \
-                    before or after, so the inline policy `irsa-transition` denies everything until the last of them";
+        let text = "for a moment nobody can do anything with it: no order of its calls is safe, so the inline policy \
+                    `irsa-transition` denies everything until the last call";
         note(object, text.to_owned());
     }
 }
@@ -61,12 +61,12 @@ fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
             calls.effects(dip.first).gives_in(Factor::Allows) && calls.effects(dip.second).takes_in(Factor::Allows);
         let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
         if !allows || may_overlap(calls, dip.first, dip.second) {
-            let text = format!("{} before {}", name(calls, dip.second), name(calls, dip.first));
+            let text = format!("{} changes before {}", name(calls, dip.second), name(calls, dip.first));
             missing.entry(object).or_default().insert(text);
         }
     }
     for (object, pairs) in missing {
-        note(object, format!("for a moment it is without what both ends allow: {}", list(pairs)));
+        note(object, format!("for a moment it lacks permissions that it has before and after: {}", list(pairs)));
     }
 }
 
@@ -89,8 +89,8 @@ fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     }
     for (object, names) in reworded {
         let text = format!(
-            "{} first allows only what both ends allow in the same words, then the rest: what they allow in other words is \
-             missing for a moment",
+            "{} first allows only what the old and the new document allow in the same words, so what both allow in other \
+             words is missing for a moment",
             list(names)
         );
         note(object, text);
@@ -166,7 +166,7 @@ fn sessions(context: &PlanContext<'_>, calls: &Calls, order: &Order) -> impl Ite
             return None;
         }
         let text = format!(
-            "{} may no longer assume it, but sessions that were issued before live on for up to {} and see what comes now: {}",
+            "{} can no longer assume it, but running sessions last up to {} and also get the new permissions: {}",
             leavers(context, before, after),
             hours(before.max_session_duration),
             list(given)

@@ -30,7 +30,7 @@ pub(super) fn exceeded(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize
 /// Which quota a role exceeds between these calls.
 fn exceeded_by(mut role: Role, made: &[&IamCall], quotas: &Quotas) -> Option<String> {
     let over = |what: &str, count: usize, unit: &str, quota: usize| {
-        (count > quota).then(|| format!("on the way {what} would have {count} {unit}, the quota is {quota}"))
+        (count > quota).then(|| format!("during the change {what} would have {count} {unit}, the quota is {quota}"))
     };
     made.iter().find_map(|call| {
         call.apply_to(&mut role);
