@@ -79,7 +79,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
 }
 
 fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
-    let Draft { refused, unknown, mut notes, waiting, matching, shown, mut held_back, .. } = draft;
+    let Draft { refused, unknown, mut notes, waiting, unchanged, refused_steps, mut deferred, .. } = draft;
     notes.sort_by(|a, b| {
         (b.severity, &a.address, &a.rule, &a.origin, &a.text)
             .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
@@ -92,12 +92,11 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
         options: context.options.clone(),
         steps,
         refused: refused.into_iter().collect(),
-        withheld: shown.iter().filter_map(|address| held_back.remove(address)).collect(),
+        refused_steps: refused_steps.iter().filter_map(|address| deferred.remove(address)).collect(),
         unknown: unknown.into_iter().collect(),
         notes,
         ignored,
-        unchanged: matching.len(),
-        settled: matching,
+        unchanged,
         waiting: waiting.into_iter().collect(),
         unmatched,
         names: config_keys(context),

@@ -10,9 +10,9 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     let in_first = |step: &Step| first.changes().any(|other| same_difference(other, step));
     let (kept, stale): (Vec<Step>, Vec<Step>) = confirmed.steps.into_iter().partition(in_first);
     let exists = |step: &&Step| matches!(step.change.action(), Action::Update | Action::Adopt);
-    confirmed.unchanged += stale.iter().filter(exists).count();
+    confirmed.unchanged.extend(stale.iter().filter(exists).map(|step| step.address.clone()));
     confirmed.steps = kept;
-    confirmed.withheld.retain(in_first);
+    confirmed.refused_steps.retain(in_first);
     confirmed.refused.retain(|item| first.refused.iter().any(|other| other.address == item.address));
     confirmed.waiting.retain(|address| {
         address.is_in_cluster()

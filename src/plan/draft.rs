@@ -34,14 +34,14 @@ pub(crate) struct Draft {
     pub notes: Vec<Note>,
     pub waiting: BTreeSet<Address>,
     /// Declared objects that match their declaration.
-    pub matching: Vec<Address>,
+    pub unchanged: Vec<Address>,
     /// Objects that this run does not bring to their declared state.
-    pub held: HashMap<Address, BlockedBy>,
+    pub blocked: HashMap<Address, BlockedBy>,
     /// The known steps of blocked objects. This run does not make them, but calls on other objects may have to wait for
     /// them.
-    pub held_back: BTreeMap<Address, Step>,
+    pub deferred: BTreeMap<Address, Step>,
     /// The objects whose deferred step the plan shows as refused.
-    pub shown: BTreeSet<Address>,
+    pub refused_steps: BTreeSet<Address>,
     /// Roles whose declared trust is unknown, because a cluster is unknown or missing. They keep their trust policy,
     /// and may lose permissions but not get any.
     pub trust_unknown: BTreeSet<Address>,
@@ -67,70 +67,70 @@ impl Draft {
     }
 
     /// Records the step of a blocked object.
-    pub(crate) fn held_step(
+    pub(crate) fn defer_new(
         &mut self,
         address: &Address,
         change: ResourceChange,
         calls: impl IntoIterator<Item = Call>,
     ) {
-        self.held_back.insert(address.clone(), step(address, change, calls, [], Vec::new()));
+        self.deferred.insert(address.clone(), step(address, change, calls, [], Vec::new()));
     }
 
     /// Moves the step of an object from `steps` to `deferred`. Returns whether the object had a step.
-    pub(crate) fn hold_back(&mut self, address: &Address) -> bool {
+    pub(crate) fn defer(&mut self, address: &Address) -> bool {
         let step = self.steps.remove(address);
         step.is_some_and(|step| {
-            self.held_back.insert(address.clone(), step);
+            self.deferred.insert(address.clone(), step);
             true
         })
     }
 
     /// Refuses an object.
     pub(crate) fn refuse(&mut self, address: &Address, refusal: Refusal) {
-        self.hold(address, BlockedBy::Refused);
-        self.refuse_place(address.to_string(), refusal);
+        self.block(address, BlockedBy::Refused);
+        self.add_refused(address.to_string(), refusal);
     }
 
     /// Refuses an object and its step, if it has one. The plan still shows the step.
     pub(crate) fn refuse_step(&mut self, address: &Address, refusal: Refusal) {
-        if self.hold_back(address) {
-            self.shown.insert(address.clone());
+        if self.defer(address) {
+            self.refused_steps.insert(address.clone());
         }
         self.refuse(address, refusal);
     }
 
     /// Refuses an object, an account or a cluster.
-    pub(crate) fn refuse_place(&mut self, place: String, Refusal { why, hint, kind }: Refusal) {
-        self.refused.insert(Refused { address: place, why, hint, kind });
+    pub(crate) fn add_refused(&mut self, address: String, Refusal { why, hint, kind }: Refusal) {
+        self.refused.insert(Refused { address, why, hint, kind });
     }
 
     /// Records that an object could not be read.
     pub(crate) fn object_unknown(&mut self, address: &Address, why: impl Into<String>) {
-        self.hold(address, BlockedBy::Unknown);
-        self.place_unknown(address.to_string(), why);
+        self.block(address, BlockedBy::Unknown);
+        self.add_unknown(address.to_string(), why);
     }
 
     /// Records that an object, an account or a cluster could not be read.
-    pub(crate) fn place_unknown(&mut self, place: String, why: impl Into<String>) {
-        self.unknown.insert(UnknownObject { address: place, why: why.into() });
+    pub(crate) fn add_unknown(&mut self, address: String, why: impl Into<String>) {
+        self.unknown.insert(UnknownObject { address, why: why.into() });
     }
 
     /// Makes an object wait for others, with a note.
     pub(crate) fn wait(&mut self, address: &Address, origin: Option<&Origin>, why: impl Into<String>) {
         let why = why.into();
-        self.hold(address, BlockedBy::Waits(why.clone()));
+        self.block(address, BlockedBy::Waits(why.clone()));
         self.waiting.insert(address.clone());
         self.note(address, Severity::Info, "waiting", origin, why);
     }
 
     /// Leaves an object as it is. Adds no entry to the plan.
-    pub(crate) fn hold(&mut self, address: &Address, blocked_by: BlockedBy) {
-        self.held.insert(address.clone(), blocked_by);
+    pub(crate) fn block(&mut self, address: &Address, blocked_by: BlockedBy) {
+        self.blocked.insert(address.clone(), blocked_by);
     }
 
     /// Counts a declared object as unchanged.
     pub(crate) fn unchanged(&mut self, address: &Address) {
-        self.matching.push(address.clone());
+        self.unchanged.push(address.clone());
     }
 
     /// Counts a live object as managed by irsa.
@@ -181,10 +181,10 @@ impl Draft {
         self.unknown.append(&mut other.unknown);
         self.notes.append(&mut other.notes);
         self.waiting.append(&mut other.waiting);
-        self.matching.append(&mut other.matching);
-        self.held.extend(other.held);
-        self.held_back.append(&mut other.held_back);
-        self.shown.append(&mut other.shown);
+        self.unchanged.append(&mut other.unchanged);
+        self.blocked.extend(other.blocked);
+        self.deferred.append(&mut other.deferred);
+        self.refused_steps.append(&mut other.refused_steps);
         self.trust_unknown.append(&mut other.trust_unknown);
         self.noted.append(&mut other.noted);
         self.ours.append(&mut other.ours);

@@ -35,13 +35,13 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             _ => None,
         };
         if let Some(blocked_by) = blocked_by {
-            draft.hold(address, blocked_by);
+            draft.block(address, blocked_by);
         }
     }
     changing.extend(needed);
     for address in &changing {
         if let Address::Policy { account, key } = address {
-            policies::hold_change_of_other_shard(context, draft, (account, key), address);
+            policies::defer_change_of_other_shard(context, draft, (account, key), address);
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             continue;
         }
         let Some(account) = context.account(account_key) else {
-            draft.hold(&address, BlockedBy::Unknown);
+            draft.block(&address, BlockedBy::Unknown);
             continue;
         };
         let object = IamObject { context, address, account_key, account };
@@ -67,7 +67,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
     let (calls, deleted_versions) = update(arn, live, &after, quotas.versions_per_policy);
     if let Ownership::Foreign(owner) = ownership {
         if let Some(change) = change {
-            draft.held_step(address, change, object.calls(calls));
+            draft.defer_new(address, change, object.calls(calls));
         }
         return object.refuse_foreign(draft, &format!("policy `{}`", before.name), owner);
     }
@@ -82,7 +82,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
                 && !too_large
                 && let Some(why) = used_outside_shard(object, arn, live)
             {
-                draft.held_step(address, change, object.calls(calls));
+                draft.defer_new(address, change, object.calls(calls));
                 return draft.wait(address, Some(&policy.origin), why);
             }
             let declared = format!("declared at {}", policy.origin);
@@ -165,7 +165,7 @@ pub(crate) fn not_ready_in_other_shard(
 
 /// Records the change that another shard will make to a policy, so that `write_order` defers the calls that must come
 /// after it.
-pub(crate) fn hold_change_of_other_shard(
+pub(crate) fn defer_change_of_other_shard(
     context: &PlanContext<'_>,
     draft: &mut Draft,
     (account, key): (&Key, &Key),
@@ -178,8 +178,8 @@ pub(crate) fn hold_change_of_other_shard(
     let after = ManagedPolicy { document: to.clone(), ..live.policy.clone() };
     if let Some(change) = Change::update(&live.policy, &after) {
         let call = IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
-        draft.held_step(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
-        draft.held.entry(address.clone()).or_insert_with(|| BlockedBy::Waits(context.waits_for_shard(address)));
+        draft.defer_new(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
+        draft.blocked.entry(address.clone()).or_insert_with(|| BlockedBy::Waits(context.waits_for_shard(address)));
     }
 }
 

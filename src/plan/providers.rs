@@ -42,7 +42,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             continue;
         }
         let (Some(account), Issuer::Known(issuer)) = (context.account(account_key), context.issuer(cluster)) else {
-            draft.hold(&address, BlockedBy::Unknown);
+            draft.block(&address, BlockedBy::Unknown);
             continue;
         };
         let Some(arn) = context.provider_arn(account_key, issuer) else { continue };

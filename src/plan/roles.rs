@@ -28,7 +28,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             return;
         }
         let Some(account) = context.account(&role.account) else {
-            return draft.hold(&address, BlockedBy::Unknown);
+            return draft.block(&address, BlockedBy::Unknown);
         };
         let object = IamObject { context, address, account_key: &role.account, account };
         match account.roles.get(&role.name.lower_case()) {
@@ -106,7 +106,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     let change = change.map(|change| (ResourceChange::Role(Box::new(change)), calls::update(before, &after)));
     if let Ownership::Foreign(owner) = ownership {
         if let Some((change, calls)) = change {
-            draft.held_step(address, change, object.calls(calls));
+            draft.defer_new(address, change, object.calls(calls));
         }
         return object.refuse_foreign(draft, &format!("role `{}`", before.name), owner);
     }
@@ -127,7 +127,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     let paths = (before.path.as_str(), role.path.as_str());
     note_name_and_path_kept(draft, address, &role.origin, names, paths);
     match blocked {
-        Some(blocked) => draft.hold(address, blocked),
+        Some(blocked) => draft.block(address, blocked),
         None if unchanged => draft.unchanged(address),
         None => {}
     }

@@ -60,14 +60,14 @@ struct Comparison<'a> {
     desired: &'a Desired,
     live: &'a Live,
     steps: HashMap<String, &'a Step>,
-    settled: HashSet<String>,
+    unchanged: HashSet<String>,
 }
 
 impl<'a> Comparison<'a> {
     fn new(saved: &'a PlanV2, fresh: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
         let steps = fresh.steps.iter().map(|step| (step.address.to_string(), step)).collect();
-        let settled = fresh.settled.iter().map(ToString::to_string).collect();
-        Self { saved, fresh, desired, live, steps, settled }
+        let unchanged = fresh.unchanged.iter().map(ToString::to_string).collect();
+        Self { saved, fresh, desired, live, steps, unchanged }
     }
 
     fn check(&self, change: &ChangeV2) -> Result<(), String> {
@@ -146,7 +146,7 @@ impl<'a> Comparison<'a> {
         if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
             return Err("it now waits for another object".to_owned());
         }
-        if self.settled.contains(&change.address) && change.action == Action::Delete.as_str() {
+        if self.unchanged.contains(&change.address) && change.action == Action::Delete.as_str() {
             return Err("the configuration declares it".to_owned());
         }
         if self.done(change) { Ok(()) } else { Err("the configuration no longer asks for it".to_owned()) }
@@ -158,16 +158,16 @@ impl<'a> Comparison<'a> {
         if !live_object::is_known(&address, self.desired) {
             return false;
         }
-        let settled = self.settled.contains(&change.address);
+        let unchanged = self.unchanged.contains(&change.address);
         let object = match live_object::object(&address, self.desired, self.live) {
             LiveObject::Read(object) => object.sides().1,
             // the role list does not show its owner and its fields
             LiveObject::Listed => return change.action != Action::Delete.as_str() && only_removes(change),
-            LiveObject::Absent => return !settled && only_removes(change),
+            LiveObject::Absent => return !unchanged && only_removes(change),
         };
         let (is, then) = (leaves(&object), leaves(&change.after));
         let has = |path: &str| alike(leaf(&is, path), leaf(&then, path));
-        if settled {
+        if unchanged {
             let theirs = |path: &str| self.others_may_change(&address, path, leaf(&then, path), leaf(&is, path));
             let named = |path: &str| change.fields.iter().any(|field| field.path == path);
             // another field manager may still own a field of a ServiceAccount that irsa has released

@@ -20,7 +20,7 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     }
     let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
     let known: BTreeSet<&Address> =
-        draft.steps.keys().chain(draft.held.keys()).chain(&draft.matching).chain(&draft.noted).collect();
+        draft.steps.keys().chain(draft.blocked.keys()).chain(&draft.unchanged).chain(&draft.noted).collect();
     // `blocked` has policies of other shards too
     let known = known.into_iter().filter(|address| context.has(address));
     let known: Vec<(&Address, String)> = known.map(|address| (address, address.to_string())).collect();
@@ -35,11 +35,11 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     refuse_dangling(draft, &selected);
     let others: Vec<Address> = draft.steps.keys().filter(|address| !selected.contains(address)).cloned().collect();
     for address in others {
-        draft.hold_back(&address);
-        draft.held.entry(address).or_insert(BlockedBy::NotSelected);
+        draft.defer(&address);
+        draft.blocked.entry(address).or_insert(BlockedBy::NotSelected);
     }
-    draft.shown.retain(|address| selected.contains(address));
-    draft.matching.retain(|address| selected.contains(address));
+    draft.refused_steps.retain(|address| selected.contains(address));
+    draft.unchanged.retain(|address| selected.contains(address));
     draft.waiting.retain(|address| selected.contains(address));
     let mut kept = places(context, &selected);
     kept.extend(selected.iter().map(ToString::to_string));

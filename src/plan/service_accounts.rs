@@ -48,7 +48,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 fn declared(draft: &mut Draft, item: &Declared<'_>) {
     let address = &item.address;
     let Some(cluster) = item.context.cluster(&item.binding.cluster) else {
-        return draft.hold(address, BlockedBy::Unknown);
+        return draft.block(address, BlockedBy::Unknown);
     };
     let ServiceAccountRef { namespace, name, .. } = item.reference;
     let live = cluster.service_accounts.get(&(namespace.clone(), name.clone()));

@@ -49,21 +49,19 @@ pub struct Plan {
     /// Refused objects, sorted by address.
     pub refused: Vec<Refused>,
     /// The steps of refused objects. irsa shows and never makes them. Sorted by address.
-    pub withheld: Vec<Step>,
+    pub refused_steps: Vec<Step>,
     /// Objects that could not be read, sorted by address.
     pub unknown: Vec<UnknownObject>,
     /// Warnings and information, sorted.
     pub notes: Vec<Note>,
     /// The findings that the configuration ignores, with the reasons.
     pub ignored: Vec<Note>,
-    /// The number of declared objects that match their declaration.
-    pub unchanged: usize,
+    /// The declared objects that match their declaration.
+    pub unchanged: Vec<Address>,
     /// Objects that wait, sorted. A ServiceAccount waits until its namespace exists, until somebody creates it
     /// (`annotate`), or until its deletion ends. Any object waits for an object of another shard, or outside `--only`,
     /// that must change first.
     pub waiting: Vec<Address>,
-    /// The declared objects that match their declaration.
-    pub settled: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
     /// The keys in the configuration, by issuer and by role ARN.
@@ -182,7 +180,7 @@ impl Plan {
 
     /// The steps, then the steps of refused objects.
     pub fn changes(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().chain(&self.withheld)
+        self.steps.iter().chain(&self.refused_steps)
     }
 
     /// Whether any object differs from its declaration, including objects that this run does not change.
@@ -208,7 +206,7 @@ impl Plan {
             update: count(Action::Update),
             delete: count(Action::Delete),
             adopt: count(Action::Adopt),
-            unchanged: self.unchanged,
+            unchanged: self.unchanged.len(),
             refused: self.refused.len(),
             waiting: self.waiting.len(),
         }

@@ -26,7 +26,7 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
     if new_roles.is_empty() && absent.is_empty() {
         return;
     }
-    let mut held = Vec::new();
+    let mut missing = Vec::new();
     for step in draft.steps.values_mut() {
         let Some(change) = step.change.of_role() else { continue };
         let Some(after) = change.after() else { continue };
@@ -35,7 +35,7 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
         for principal in principals(&after.trust) {
             needs.extend(new_roles.get(principal));
             if let Some((role, why)) = absent.get(principal).filter(|_| !trusted.contains(&principal)) {
-                held.push((role, why));
+                missing.push((role, why));
                 needs.push(role);
             }
         }
@@ -45,8 +45,8 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
             }
         }
     }
-    for (role, why) in held {
-        draft.held.entry(role.clone()).or_insert_with(|| BlockedBy::Waits(why.clone()));
+    for (role, why) in missing {
+        draft.blocked.entry(role.clone()).or_insert_with(|| BlockedBy::Waits(why.clone()));
     }
 }
 

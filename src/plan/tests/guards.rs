@@ -349,7 +349,7 @@ fn difference_missing_from_the_second_plan_is_dropped() {
     let second = kit.plan();
     assert_eq!((names(&first).len(), names(&second).len()), (1, 1));
     let confirmed = confirm(&first, second);
-    assert_eq!((names(&confirmed).len(), confirmed.unchanged), (0, 6));
+    assert_eq!((names(&confirmed).len(), confirmed.unchanged.len()), (0, 6));
     let first = kit.plan();
     let second = kit.plan();
     assert_eq!(names(&confirm(&first, second)), ["update role/keep"]);

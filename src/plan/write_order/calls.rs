@@ -96,7 +96,7 @@ impl Calls {
     pub(super) fn of(context: &PlanContext<'_>, draft: &Draft) -> Self {
         let mut calls = Self::default();
         let mut steps: Vec<(&Step, bool)> = draft.steps.values().map(|step| (step, false)).collect();
-        steps.extend(draft.held_back.values().map(|step| (step, true)));
+        steps.extend(draft.deferred.values().map(|step| (step, true)));
         steps.sort_by(|(one, _), (other, _)| one.address.cmp(&other.address));
         for (step, deferred) in &steps {
             calls.add_object(context, step, *deferred);

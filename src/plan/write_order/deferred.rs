@@ -23,7 +23,8 @@ pub(super) fn defer_dependents(draft: &mut Draft) {
         }
     }
     // an object outside `--only` blocks nothing here, because its live state counts
-    let blocks = |draft: &Draft, need: &&Address| draft.held.get(need).is_some_and(|by| *by != BlockedBy::NotSelected);
+    let blocks =
+        |draft: &Draft, need: &&Address| draft.blocked.get(need).is_some_and(|by| *by != BlockedBy::NotSelected);
     let is_blocked = |step: &&Step| step.needs.iter().any(|need| blocks(draft, &need));
     let mut next: BTreeSet<Address> =
         draft.steps.values().filter(is_blocked).map(|step| step.address.clone()).collect();
@@ -37,11 +38,11 @@ pub(super) fn defer_dependents(draft: &mut Draft) {
 
 /// Defers a step for the reason that blocks `first`.
 fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
-    let shown = draft.shown.contains(first);
-    if draft.hold_back(address) && shown {
-        draft.shown.insert(address.clone());
+    let is_shown = draft.refused_steps.contains(first);
+    if draft.defer(address) && is_shown {
+        draft.refused_steps.insert(address.clone());
     }
-    match draft.held.get(first).cloned() {
+    match draft.blocked.get(first).cloned() {
         Some(BlockedBy::Refused) => {
             let why = format!("`{first}`, {relation}, is refused");
             draft.refuse(address, RefusalKind::DependsOnRefused.because(why, format!("mend `{first}` first")));
@@ -126,7 +127,7 @@ fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, m
     let Some(mut step) = draft.steps.remove(&address) else { return };
     let kept: Vec<usize> = nodes.into_iter().filter(|node| !out.contains(node) && calls.iam(*node).is_some()).collect();
     if kept.is_empty() {
-        draft.held_back.insert(address, step);
+        draft.deferred.insert(address, step);
         return;
     }
     if let ResourceChange::Role(change) = &mut step.change {
