@@ -29,7 +29,7 @@ pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
 }
 
 /// Whether the step deletes an object or releases a ServiceAccount.
-fn gives_up(step: &Step) -> bool {
+fn deletes_or_releases(step: &Step) -> bool {
     step.change.action() == Action::Delete
         || step.parts.iter().any(|part| match &part.call {
             Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
@@ -55,13 +55,13 @@ fn reused_owner(draft: &mut Draft) {
     let why = "no declared object exists, but other objects with this `owner` do: another configuration may use the same \
                `owner`";
     let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
-    refuse(draft, addresses(draft, gives_up), &RefusalKind::OwnerReused.because(why, hint));
+    refuse(draft, addresses(draft, deletes_or_releases), &RefusalKind::OwnerReused.because(why, hint));
 }
 
 /// The plan deletes or releases every object that irsa manages in an account or a cluster, and changes nothing else
 /// there.
 fn emptied_places(draft: &mut Draft) {
-    if !draft.steps.values().any(gives_up) {
+    if !draft.steps.values().any(deletes_or_releases) {
         return;
     }
     let mut owned: BTreeMap<Place<Key>, Vec<Address>> = BTreeMap::new();
@@ -69,9 +69,10 @@ fn emptied_places(draft: &mut Draft) {
         owned.entry(place).or_default().push(address);
     }
     for (emptied, addresses) in owned {
-        let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(gives_up));
-        let some_come = || draft.steps.values().any(|step| !gives_up(step) && step.place() == Some(emptied.as_ref()));
-        if all_go && !some_come() {
+        let all_removed = addresses.iter().all(|address| draft.steps.get(address).is_some_and(deletes_or_releases));
+        let others_change =
+            || draft.steps.values().any(|step| !deletes_or_releases(step) && step.place() == Some(emptied.as_ref()));
+        if all_removed && !others_change() {
             let why = format!("this plan would delete or release everything that irsa manages in {emptied}");
             let hint = "if that is meant, use `--destroy` (with `--only` for a part)";
             refuse(draft, addresses, &RefusalKind::Everything.because(why, hint));

@@ -63,7 +63,7 @@ fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Addre
     let mut open = direct;
     while let Some(address) = open.pop() {
         let planned = context.has(&address) && !context.options.destroy;
-        if planned && !draft.steps.get(&address).is_some_and(gives_up) {
+        if planned && !draft.steps.get(&address).is_some_and(deletes_or_forgets) {
             match &address {
                 Address::Role { key } => {
                     open.extend(context.desired.roles.get(key).into_iter().flat_map(|role| context.dependencies(role)));
@@ -77,7 +77,7 @@ fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Addre
 }
 
 /// Whether a step deletes its object or removes irsa's tags, so that no later run finds it.
-fn gives_up(step: &Step) -> bool {
+fn deletes_or_forgets(step: &Step) -> bool {
     let owner = format!("tags.{OWNER}");
     step.change.action() == Action::Delete
         || step.fields.iter().any(|field| field.path == owner && field.after.is_null())
@@ -85,8 +85,8 @@ fn gives_up(step: &Step) -> bool {
 
 /// Refuses to delete or forget an object if a step that must come first is not selected.
 fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
-    let given_up = draft.steps.values().filter(|step| selected.contains(&step.address) && gives_up(step));
-    let dangling: Vec<(Address, Address)> = given_up
+    let leaving = draft.steps.values().filter(|step| selected.contains(&step.address) && deletes_or_forgets(step));
+    let dangling: Vec<(Address, Address)> = leaving
         .filter_map(|step| {
             let need = step.needs.iter().find(|need| draft.steps.contains_key(*need) && !selected.contains(*need))?;
             Some((step.address.clone(), need.clone()))

@@ -30,7 +30,7 @@ use super::step::{Part, PartId, Step};
 use crate::model::address::Address;
 use crate::model::refusal::{Refusal, RefusalKind};
 use calls::Calls;
-use edges::Dip;
+use edges::AccessGap;
 use graph::{EdgeReason, Graph};
 use mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,9 +62,9 @@ struct Order {
     /// Positions of calls.
     sorted: Vec<usize>,
     graph: Graph,
-    dips: Vec<Dip>,
+    gaps: Vec<AccessGap>,
     /// Objects, mostly roles, that pods cannot use for a moment.
-    without_accounts: BTreeSet<usize>,
+    briefly_unusable: BTreeSet<usize>,
     /// Objects that would exceed a quota if their calls did not free space first, and why.
     at_quota: BTreeMap<usize, String>,
 }
@@ -78,7 +78,7 @@ struct NoSafeOrder {
 const TWO_STEPS: &str = "apply the change in two steps: first remove permissions, then add them";
 
 fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, NoSafeOrder> {
-    let (mut dropped, mut without_accounts) = (BTreeSet::new(), BTreeSet::new());
+    let (mut dropped, mut briefly_unusable) = (BTreeSet::new(), BTreeSet::new());
     let mut at_quota: BTreeMap<usize, String> = BTreeMap::new();
     loop {
         let mut graph = edges::graph(calls, draft, &dropped, &at_quota.keys().copied().collect());
@@ -88,17 +88,17 @@ fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<
             // the roles that deny everything from now on: that breaks every cycle of the role
             let mut denied = BTreeSet::new();
             for cycle in cycles {
-                break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut without_accounts, &mut denied))?;
+                break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut briefly_unusable, &mut denied))?;
             }
             continue;
         }
-        let dips = edges::add_before_remove(calls, &mut graph);
+        let gaps = edges::add_before_remove(calls, &mut graph);
         let mut sorted = graph.sorted(|node| calls.rank(node));
         sorted.retain(|node| !calls.is_deferred(*node));
         let over = quota::exceeded(context, calls, &sorted);
         if over.keys().all(|object| at_quota.contains_key(object)) {
             return match over.into_iter().next() {
-                None => Ok(Order { sorted, graph, dips, without_accounts, at_quota }),
+                None => Ok(Order { sorted, graph, gaps, briefly_unusable, at_quota }),
                 Some((object, why)) => Err(NoSafeOrder {
                     objects: BTreeSet::from([calls.objects[object].address.clone()]),
                     refusal: RefusalKind::SizeOnTheWay
@@ -116,7 +116,7 @@ fn break_cycle(
     calls: &mut Calls,
     graph: &Graph,
     cycle: &[usize],
-    (dropped, without_accounts, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
+    (dropped, briefly_unusable, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
 ) -> Result<(), NoSafeOrder> {
     if mutant::is(Mutant::NoSplit) {
         dropped.extend(cycle.iter().flat_map(|first| cycle.iter().map(|second| (*first, *second))));
@@ -132,10 +132,11 @@ fn break_cycle(
     if let Some((first, second, _)) =
         courtesy.max_by_key(|(first, second, _)| (calls.rank(*second), calls.rank(*first)))
     {
-        let is_account = |node: &usize| calls.address_of(*node).is_in_cluster();
+        let is_service_account = |node: &usize| calls.address_of(*node).is_in_cluster();
         let ends = [*first, *second];
-        if ends.iter().any(is_account) {
-            without_accounts.extend(ends.iter().filter(|node| !is_account(node)).map(|node| calls.nodes[*node].object));
+        if ends.iter().any(is_service_account) {
+            briefly_unusable
+                .extend(ends.iter().filter(|node| !is_service_account(node)).map(|node| calls.nodes[*node].object));
         }
         dropped.insert((*first, *second));
         return Ok(());

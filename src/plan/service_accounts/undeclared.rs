@@ -173,12 +173,11 @@ impl<'a> Removal<'a> {
     fn of(context: &PlanContext<'_>, object: &Undeclared<'a>, wanted: impl Fn(MetaField<'_>) -> bool) -> Self {
         let ownership = object.ownership;
         let has_own_address = object.has_own_address();
-        let foreign_role = object.annotation(ROLE_ARN).is_some_and(|arn| is_foreign_role(context, arn));
+        let may_be_foreign = object.annotation(ROLE_ARN).is_some_and(|arn| may_be_foreign_role(context, arn));
         let patchable = |field: MetaField<'_>| {
-            let of_foreign_role = foreign_role && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
+            let is_kept = may_be_foreign && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
             let unowned = ownership.other_owners(field).is_empty();
-            !of_foreign_role
-                && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
+            !is_kept && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
         };
         let alone = |field: MetaField<'_>| ownership.is_own(field) && !ownership.is_shared(field);
         let removed = |field: MetaField<'_>| wanted(field) && (alone(field) || patchable(field));
@@ -203,7 +202,7 @@ impl<'a> Removal<'a> {
 
 /// Whether this may be the ARN of a role that irsa does not manage. True if irsa could not read the role or its
 /// account.
-fn is_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
+fn may_be_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
     let Ok(arn) = RoleArn::parse(arn) else { return false };
     let mut accounts = context.accounts();
     let Some((_, live)) =
@@ -237,7 +236,7 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
 
 /// Notes that the annotation stays, although the role no longer trusts the pods.
 fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
-    let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !is_foreign_role(context, arn)) else { return };
+    let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !may_be_foreign_role(context, arn)) else { return };
     let owner = who_can_remove(object, MetaField::Annotation(ROLE_ARN));
     let text = format!(
         "annotation `{ROLE_ARN}` stays: {owner}. `{arn}` no longer trusts its pods, so they cannot assume it: remove the \

@@ -34,11 +34,11 @@ pub(super) struct PlannedObject {
     rank: u8,
 }
 
-/// Which part of a change a call makes.
+/// Which call of a split change this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SplitPart {
+pub(super) enum SplitCall {
     /// From the old value to the new value.
-    Whole,
+    Unsplit,
     /// From the old value to the common part of both values.
     Taking,
     /// From the common part to the new value.
@@ -52,7 +52,7 @@ pub(super) struct PlannedCall {
     pub object: usize,
     /// `None` if irsa does not know what would be written.
     pub call: Option<Call>,
-    pub split: SplitPart,
+    pub split: SplitCall,
     /// Its effects on the affected roles at these positions.
     pub effects: Vec<(usize, Effects)>,
     /// The sort key of calls of one object that no edge puts in order.
@@ -80,6 +80,7 @@ pub(super) struct AffectedRole {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub objects: Vec<PlannedObject>,
+    /// The calls, which are the nodes of the graph.
     pub nodes: Vec<PlannedCall>,
     pub roles: Vec<AffectedRole>,
     pub documents: Documents,
@@ -376,9 +377,9 @@ impl Calls {
             self.nodes.push(PlannedCall::new(object, iam(call), Vec::new(), place + 1));
         }
         let giving = PlannedCall::new(object, iam(giving), given, place + SPREAD - 1);
-        self.nodes.push(PlannedCall { split: SplitPart::Giving, ..giving });
+        self.nodes.push(PlannedCall { split: SplitCall::Giving, ..giving });
         let node = &mut self.nodes[position];
-        (node.call, node.split, node.effects) = (iam(taking), SplitPart::Taking, taken);
+        (node.call, node.split, node.effects) = (iam(taking), SplitCall::Taking, taken);
     }
 
     pub(super) fn objects_by_address(&self) -> BTreeMap<&Address, usize> {
@@ -388,7 +389,7 @@ impl Calls {
 
 impl PlannedCall {
     fn new(object: usize, call: Option<Call>, effects: Vec<(usize, Effects)>, place: usize) -> Self {
-        Self { object, call, split: SplitPart::Whole, effects, place }
+        Self { object, call, split: SplitCall::Unsplit, effects, place }
     }
 
     pub(super) fn iam(&self) -> Option<&IamCall> {

@@ -1,7 +1,7 @@
 //! Draws the edges: which call must come before which. An edge has one of three reasons: a rule of the write order
 //! (take before give), an object that another object needs, or courtesy (nobody loses access for a moment).
 
-use super::calls::{Calls, PlannedCall, SplitPart};
+use super::calls::{Calls, PlannedCall, SplitCall};
 use super::effects::{Effects, Factor};
 use super::graph::{EdgeReason, Graph};
 use super::mutant::{self, Mutant};
@@ -42,10 +42,10 @@ impl<'c> WritesByArn<'c> {
             } else if call.creates() || matches!(call.write(), FieldWrite::AddAudience(_)) {
                 writes.creating.entry(arn).or_default().push(position);
             } else if call.field() == Field::Document {
-                if node.split != SplitPart::Giving {
+                if node.split != SplitCall::Giving {
                     writes.taking.insert(arn, position);
                 }
-                if node.split != SplitPart::Taking {
+                if node.split != SplitCall::Taking {
                     writes.giving.insert(arn, position);
                 }
             }
@@ -224,7 +224,7 @@ fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
                 graph.edge(*other, *node, EdgeReason::Required);
             }
             let parts = [*node, *other].map(|node| calls.nodes[node].split);
-            if parts == [SplitPart::Taking, SplitPart::Giving] && are_of_one_field(calls, *node, *other) {
+            if parts == [SplitCall::Taking, SplitCall::Giving] && are_of_one_field(calls, *node, *other) {
                 graph.edge(*node, *other, EdgeReason::Required);
             }
         }
@@ -254,14 +254,14 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
 
 /// Why `later` comes after `earlier`, where the object of `later` needs the object of `earlier`.
 fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason> {
-    let is_account = |node: usize| calls.address_of(node).is_in_cluster();
+    let is_service_account = |node: usize| calls.address_of(node).is_in_cluster();
     let role_call = |node: usize| calls.iam(node).filter(|call| matches!(call.target(), Target::Role(_)));
     let (earlier_on_role, later_on_role) = (role_call(earlier), role_call(later));
     let creates_role = earlier_on_role.is_some_and(IamCall::creates);
-    if is_account(later) {
+    if is_service_account(later) {
         return Some(if creates_role { EdgeReason::Required } else { EdgeReason::Courtesy });
     }
-    if is_account(earlier) {
+    if is_service_account(earlier) {
         // a role is deleted after the annotation that names it
         let deletes_role = later_on_role.is_some_and(IamCall::deletes);
         return Some(if deletes_role { EdgeReason::Required } else { EdgeReason::Courtesy });
@@ -311,7 +311,7 @@ fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<us
 }
 
 /// Two calls that run in an order in which a role lacks access between them.
-pub(super) struct Dip {
+pub(super) struct AccessGap {
     /// The position of the role among the affected ones.
     pub role: usize,
     /// The call that should come first.
@@ -323,12 +323,12 @@ pub(super) struct Dip {
 /// Rule 3: new allows exist before irsa removes old ones. A role attaches a policy after the policy's document gives,
 /// and detaches a policy before the document takes. Adds these edges unless they form a cycle. Returns the calls
 /// between which it could not add an edge.
-pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
-    let mut wanted: Vec<Dip> = Vec::new();
+pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<AccessGap> {
+    let mut wanted: Vec<AccessGap> = Vec::new();
     for (role, nodes) in calls.by_role().iter().enumerate() {
         for (first, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
             let removing = nodes.iter().filter(|(node, effects)| node != first && effects.takes_in(Factor::Allows));
-            wanted.extend(removing.map(|(second, _)| Dip { role, first: *first, second: *second }));
+            wanted.extend(removing.map(|(second, _)| AccessGap { role, first: *first, second: *second }));
         }
     }
     let writes = WritesByArn::of(calls);
@@ -336,22 +336,22 @@ pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
         let Some(role) = calls.objects[calls.nodes[node].object].role else { continue };
         let (added, removed) = policies_added_and_removed(calls, node);
         let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, PermissionEffects::gives));
-        wanted.extend(giving.map(|first| Dip { role, first, second: node }));
+        wanted.extend(giving.map(|first| AccessGap { role, first, second: node }));
         let taking =
             removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, PermissionEffects::takes));
-        wanted.extend(taking.map(|second| Dip { role, first: node, second }));
+        wanted.extend(taking.map(|second| AccessGap { role, first: node, second }));
     }
-    let mut dips = Vec::new();
-    for dip in wanted {
-        let denied = calls.roles[dip.role].deny.is_some();
-        if denied || calls.is_deferred(dip.first) || calls.is_deferred(dip.second) {
+    let mut gaps = Vec::new();
+    for gap in wanted {
+        let denied = calls.roles[gap.role].deny.is_some();
+        if denied || calls.is_deferred(gap.first) || calls.is_deferred(gap.second) {
             continue;
         }
-        if graph.reaches(dip.second, dip.first) {
-            dips.push(dip);
+        if graph.reaches(gap.second, gap.first) {
+            gaps.push(gap);
         } else {
-            graph.edge(dip.first, dip.second, EdgeReason::Courtesy);
+            graph.edge(gap.first, gap.second, EdgeReason::Courtesy);
         }
     }
-    dips
+    gaps
 }

@@ -2,7 +2,7 @@
 //! (`sessions-live-on`).
 
 use super::Order;
-use super::calls::{AffectedRole, Calls, SplitPart};
+use super::calls::{AffectedRole, Calls, SplitCall};
 use super::edges::are_of_one_field;
 use super::effects::Factor;
 use crate::model::call::{FieldWrite, Target};
@@ -18,18 +18,18 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED: usize = 3;
 
 pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
-    let mut dips: Vec<(usize, String)> = Vec::new();
-    let mut dip = |object: usize, text: String| dips.push((object, text));
-    denied(calls, &mut dip);
-    missing(calls, order, &mut dip);
-    reworded(calls, &mut dip);
-    for object in &order.without_accounts {
-        dip(
+    let mut notes: Vec<(usize, String)> = Vec::new();
+    let mut note = |object: usize, text: String| notes.push((object, text));
+    denied(calls, &mut note);
+    missing(calls, order, &mut note);
+    reworded(calls, &mut note);
+    for object in &order.briefly_unusable {
+        note(
             *object,
             "for a moment pods cannot use it, because every safe order of the calls has such a moment".to_owned(),
         );
     }
-    for (object, text) in dips {
+    for (object, text) in notes {
         draft.note(&calls.objects[object].address, Severity::Medium, "dips", None, text);
     }
     for (object, text) in sessions(context, calls, order) {
@@ -55,13 +55,13 @@ fn denied(calls: &Calls, note: &mut impl FnMut(usize, String)) {
 /// Roles in which a call that removes permissions comes before a call that adds some of them in another policy.
 fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
     let mut missing: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for dip in &order.dips {
-        let role = &calls.roles[dip.role];
+    for gap in &order.gaps {
+        let role = &calls.roles[gap.role];
         let allows =
-            calls.effects(dip.first).gives_in(Factor::Allows) && calls.effects(dip.second).takes_in(Factor::Allows);
+            calls.effects(gap.first).gives_in(Factor::Allows) && calls.effects(gap.second).takes_in(Factor::Allows);
         let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
-        if !allows || may_overlap(calls, dip.first, dip.second) {
-            let text = format!("{} changes before {}", name(calls, dip.second), name(calls, dip.first));
+        if !allows || may_overlap(calls, gap.first, gap.second) {
+            let text = format!("{} changes before {}", name(calls, gap.second), name(calls, gap.first));
             missing.entry(object).or_default().insert(text);
         }
     }
@@ -74,11 +74,11 @@ fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
 /// that both share, so these permissions are missing for a moment.
 fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     let mut reworded: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitPart::Taking) {
+    for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitCall::Taking) {
         let [Some(old), Some(middle)] = [false, true].map(|after| document(calls, first, after)) else { continue };
         let mut others = calls.nodes.iter().enumerate();
         let second = others.find(|(other, it)| {
-            it.object == node.object && it.split == SplitPart::Giving && are_of_one_field(calls, first, *other)
+            it.object == node.object && it.split == SplitCall::Giving && are_of_one_field(calls, first, *other)
         });
         let Some(new) = second.and_then(|(second, _)| document(calls, second, true)) else { continue };
         if permission_effects::between(Some(&old), Some(&middle)).allow_leaves

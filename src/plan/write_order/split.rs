@@ -1,7 +1,7 @@
 //! Splits a call that takes and gives at once. The first call writes what both values have in common, and the second
 //! call writes the new value.
 
-use super::calls::{Calls, SplitPart};
+use super::calls::{Calls, SplitCall};
 use crate::model::call::IamCall;
 use crate::model::live::{LivePolicy, Quotas};
 use crate::plan::context::PlanContext;
@@ -28,7 +28,7 @@ pub(super) fn split(context: &PlanContext<'_>, calls: &mut Calls, cycle: &[usize
 }
 
 fn parts(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Split> {
-    if calls.nodes[node].split != SplitPart::Whole || !calls.effects(node).takes_and_gives() {
+    if calls.nodes[node].split != SplitCall::Unsplit || !calls.effects(node).takes_and_gives() {
         return None;
     }
     let (account, call) = calls.nodes[node].call.as_ref()?.iam()?;
