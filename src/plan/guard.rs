@@ -74,7 +74,7 @@ fn emptied_places(draft: &mut Draft) {
             || draft.steps.values().any(|step| !deletes_or_releases(step) && step.place() == Some(emptied.as_ref()));
         if all_removed && !others_change() {
             let why = format!("this plan would delete or release everything that irsa manages in {emptied}");
-            let hint = "if that is meant, use `--destroy` (with `--only` for a part)";
+            let hint = "if you want that, use `--destroy` (with `--only` for a part)";
             refuse(draft, addresses, &RefusalKind::Everything.because(why, hint));
         }
     }
@@ -85,7 +85,7 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
     let deletes = addresses(draft, |step| step.change.action() == Action::Delete);
     if deletes.len() > limit.value {
         let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
-        refuse(draft, deletes, &RefusalKind::MaxDelete.because(why, "check that they are meant, then use `--force`"));
+        refuse(draft, deletes, &RefusalKind::MaxDelete.because(why, "check that you want them, then use `--force`"));
     }
 }
 
@@ -108,7 +108,7 @@ fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
             percent.name,
             percent.value
         );
-        let hint = "check that they are meant, then use `--force`";
+        let hint = "check that you want them, then use `--force`";
         refuse(draft, changing, &RefusalKind::MaxChangePercent.because(why, hint));
     }
 }

@@ -138,7 +138,7 @@ fn path_differs(role: &desired::Role, before: &Role) -> Option<Refusal> {
     (role.path_declared && role.path != before.path).then(|| {
         let (live, declared) = (&before.path, &role.path);
         RefusalKind::RolePath.because(
-            format!("the live role has path `{live}`, declared is `{declared}`, and IAM cannot move a role"),
+            format!("the live role has path `{live}`, the declared path is `{declared}`, and IAM cannot move a role"),
             "declare the live path, or give the role a new `name`",
         )
     })

@@ -38,7 +38,7 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
         about(
             "kubernetes.unverified",
             Severity::Medium,
-            "not checked to be the declared cluster",
+            "irsa does not check that these are the declared clusters",
             &unverified.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect::<Vec<_>>(),
         ),
         about(

@@ -255,7 +255,7 @@ fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
 
 fn who_can_remove(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
     match object.ownership.other_owners(field)[..] {
-        [] => format!("it has no recorded owner, and annotation `{ADDRESS}` does not name this object"),
+        [] => format!("the field has no recorded owner, and annotation `{ADDRESS}` does not name this object"),
         ref names => format!("only {} can remove it", names.join(", ")),
     }
 }
@@ -349,8 +349,8 @@ pub(crate) fn steps_that_remove(
         if !removes {
             let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
                 [] => format!(
-                    "it has no other recorded owner: remove it with `kubectl annotate serviceaccount -n {namespace} \
-                     {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"
+                    "no other owner of the annotation is recorded: remove it with `kubectl annotate serviceaccount -n \
+                     {namespace} {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"
                 ),
                 ref names => format!(
                     "remove `{ROLE_ARN}` where it is set by `{}` (Helm values, Git), then plan again",

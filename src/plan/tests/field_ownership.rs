@@ -80,7 +80,7 @@ fn fields_of_an_object_with_another_address_stay_without_force() {
     item(&mut kit).annotations.insert(ADDRESS.into(), "service-account/east/apps/other".into());
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
-    assert!(note(&plan, "label-held").contains("it has no recorded owner"));
+    assert!(note(&plan, "label-held").contains("the field has no recorded owner"));
     assert!(note(&plan, "annotation-held").contains("cannot assume it"));
     kit.options.force_conflicts = true;
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
