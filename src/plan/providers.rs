@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many roles a note names.
 const NAMED: usize = 3;
 
-/// The accounts and clusters that need a provider, and the audiences that it must have.
+/// The pairs of account and cluster that need a provider, with the audiences that it must have.
 pub(crate) fn wanted<'a>(context: &PlanContext<'a>) -> BTreeMap<(&'a Key, &'a Key), BTreeSet<String>> {
     let mut wanted: BTreeMap<(&Key, &Key), BTreeSet<String>> = BTreeMap::new();
     for role in context.desired.roles.values() {

@@ -81,7 +81,7 @@ impl<'a> Comparison<'a> {
             return Err(format!("the saved plan says {}, now it would be {}", change.action, action.as_str()));
         }
         if action == Action::Delete {
-            // fields may be gone since, but none may be new or changed
+            // fields may be missing now, but none may be new or changed
             let shown = leaves(&change.before);
             let known =
                 step.fields.iter().all(|field| empty(&field.before) || alike(leaf(&shown, &field.path), &field.before));
@@ -110,8 +110,8 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Whether the difference in a field that this plan does not change is one that others may make: it is in an
-    /// ignored tag or an ignored attached policy, or in a tag that was not there.
+    /// Whether others may make this difference, in a field that this plan does not change: a new tag, an ignored tag,
+    /// or an ignored attached policy.
     fn others_may_change(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
         if let Some(tag) = path.strip_prefix("tags.") {
             return then.is_null() || tag.starts_with("aws:") || any_matches(&self.desired.ignore_tags, tag);

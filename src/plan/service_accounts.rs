@@ -118,7 +118,7 @@ fn has(fields: &ServiceAccount, field: MetaField<'_>) -> bool {
     }
 }
 
-/// A declared ServiceAccount beside its live object.
+/// A declared ServiceAccount, with its live object to compare.
 struct Comparison<'a> {
     item: &'a Declared<'a>,
     wanted: ServiceAccount,
