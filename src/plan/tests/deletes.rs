@@ -77,7 +77,7 @@ pub(super) fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown
             live.provider.tags.insert(OWNER.into(), "other".into());
         }
     }
-    refused(&kit.plan(), "orphan/default/role/far", "may be that of cluster `east`, not seen");
+    refused(&kit.plan(), "orphan/default/role/far", "may belong to cluster `east`, whose issuer is unknown");
 }
 
 #[test]

@@ -202,13 +202,13 @@ fn field<'a>(change: &'a mut ChangeV2, path: &str) -> &'a mut FieldV2 {
 /// The name of a change, the change, and the message.
 const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     ("no owner", |file| file.owner = "a\nb".into(), "is no owner"),
-    ("no shard", |file| file.options.shard = Some("x".into()), "do not go together"),
+    ("no shard", |file| file.options.shard = Some("x".into()), "its `shard` is not of the form `I/N`"),
     (
         "a shard of everything that goes",
         |file| (file.options.shard, file.options.destroy) = (Some("0/2".into()), true),
-        "do not go together",
+        "or it also has `destroy`",
     ),
-    ("twice", |file| file.changes.push(file.changes[0].clone()), "it lists `"),
+    ("twice", |file| file.changes.push(file.changes[0].clone()), "` twice"),
     (
         "a letter of another alphabet",
         |file| find(file, "role/comes").address = "role/c\u{43e}mes".into(),
@@ -221,8 +221,16 @@ const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     ),
     ("no address", |file| find(file, "role/comes").address = "all".into(), "is no address"),
     ("an unknown action", |file| find(file, "role/comes").action = "replace".into(), "has no action"),
-    ("another action", |file| find(file, "role/comes").action = "update".into(), "does not fit"),
-    ("a delete that leaves something", |file| find(file, "role/reports").action = "delete".into(), "does not fit"),
+    (
+        "another action",
+        |file| find(file, "role/comes").action = "update".into(),
+        "which contradicts its `before` and `after`",
+    ),
+    (
+        "a delete that leaves something",
+        |file| find(file, "role/reports").action = "delete".into(),
+        "which contradicts its `before` and `after`",
+    ),
     (
         "the object of another kind",
         |file| find(file, "role/comes").address = "policy/default/comes".into(),

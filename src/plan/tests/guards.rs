@@ -94,7 +94,7 @@ fn owner_label_of_another_field_manager_does_not_count() {
     kit.desired.policies.clear();
     kit.role("fresh", |role| role.bindings = vec![binding("east", "theirs0")]);
     kit.options.force = true;
-    refused(&kit.plan(), "orphan/default/role/reports", "another configuration's");
+    refused(&kit.plan(), "orphan/default/role/reports", "another configuration may use the same `owner`");
 }
 
 #[test]
@@ -131,7 +131,7 @@ pub(super) fn deletes_while_nothing_declared_exists_are_refused() {
     kit.desired.policies.clear();
     kit.role("fresh", |role| role.bindings = vec![binding("west", "fresh")]);
     kit.options.force = true;
-    refused(&kit.plan(), "orphan/default/role/reports", "another configuration's");
+    refused(&kit.plan(), "orphan/default/role/reports", "another configuration may use the same `owner`");
 }
 
 #[test]
@@ -420,7 +420,7 @@ pub(super) fn role_that_trusts_an_unread_cluster_is_not_deleted() {
     kit.desired.roles.remove(&key("far"));
     let mut gone = kit.desired.clusters.remove(&key("west")).unwrap();
     kit.live.clusters.remove(&key("west"));
-    refused(&kit.plan(), "orphan/default/role/far", "a cluster which was not read");
+    refused(&kit.plan(), "orphan/default/role/far", "whose cluster is not declared");
     gone.state = ClusterState::Gone;
     gone.issuer = Some(IssuerUrl::parse("https://oidc.example.com/id/west").unwrap());
     kit.desired.clusters.insert(key("west"), gone);
