@@ -28,7 +28,7 @@ fn cluster_with_only_an_issuer_needs_no_kubernetes_access() {
     // irsa cannot know whether a ServiceAccount there names the role, until the configuration says so
     bench.write("irsa.toml", &(METAL.to_owned() + &trusted("app")));
     let run = bench.ends(4, &["plan"]);
-    run.says("it is not deleted: cluster `metal`").says("`kubernetes = \"none\"` in `[clusters.metal]`");
+    run.says("it is not deleted: it trusts cluster `metal`").says("`kubernetes = \"none\"` in `[clusters.metal]`");
     bench.write("irsa.toml", &(METAL.to_owned() + "kubernetes = \"none\"\n" + &trusted("app")));
     let plan = bench.plan(&[]);
     assert_eq!(
