@@ -1,11 +1,12 @@
-//! Compares desired with live state: the changes to make, in a safe order, and everything that must not be done.
+//! Compares desired with live state. Returns the changes to make, in a safe order, and everything that is refused,
+//! unknown or waiting.
 //!
-//! Pure and synchronous: no IO, and no clock (the time is an option). A plan leaves apply no choice: each step is a list of
-//! API calls.
+//! Pure and synchronous: no IO, and no clock (the time is an option). `apply` decides nothing, because each step
+//! already has its API calls.
 //!
-//! `context` is what everything looks things up in, `draft` collects the decisions. Each kind of object has a module:
-//! `providers`, `policies`, `roles` (`iam` is what these share) and `service_accounts`. `other_shards`, `select`, `guard`
-//! and `write_order` then work on the whole draft.
+//! `context` has the lookups, and `draft` collects the decisions. Each kind of object has a module: `providers`,
+//! `policies`, `roles` (these three share `iam`) and `service_accounts`. `other_shards`, `select`, `guard` and
+//! `write_order` then work on the whole draft.
 
 pub mod change;
 mod confirm;
@@ -41,7 +42,7 @@ use crate::model::note::Note;
 use context::PlanContext;
 use draft::Draft;
 
-/// Compares `desired` with `live`. The plan's notes include `findings`, which are the linter's.
+/// Compares `desired` with `live`. The plan's notes include the linter's `findings`.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
     let context = PlanContext::new(desired, live, options);
     let mut draft = Draft::default();
@@ -60,7 +61,8 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     };
     rayon::join(plan_declared, || service_accounts::undeclared::plan(&context, &mut undeclared));
     draft.merge(undeclared);
-    // no shard has the undeclared IAM objects, so only an unsharded run deletes them; each kind needs the steps before it
+    // An undeclared IAM object belongs to no shard, so only a run without `--shard` deletes it. Keep this order: the
+    // roles need the ServiceAccounts' steps, and policies and providers need the roles' steps.
     if context.scope.is_none() {
         roles::undeclared::plan(&context, &mut draft);
         policies::plan_undeclared(&context, &mut draft);
@@ -77,7 +79,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
 }
 
 fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: Vec<String>) -> Plan {
-    let Draft { refused, unknown, mut notes, waiting, matching, shown, mut held_back, .. } = draft;
+    let Draft { refused, unknown, mut notes, waiting, unchanged, refused_steps, mut deferred, .. } = draft;
     notes.sort_by(|a, b| {
         (b.severity, &a.address, &a.rule, &a.origin, &a.text)
             .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
@@ -90,19 +92,18 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
         options: context.options.clone(),
         steps,
         refused: refused.into_iter().collect(),
-        withheld: shown.iter().filter_map(|address| held_back.remove(address)).collect(),
+        refused_steps: refused_steps.iter().filter_map(|address| deferred.remove(address)).collect(),
         unknown: unknown.into_iter().collect(),
         notes,
         ignored,
-        unchanged: matching.len(),
-        settled: matching,
+        unchanged,
         waiting: waiting.into_iter().collect(),
         unmatched,
         names: config_keys(context),
     }
 }
 
-/// The configuration's keys for issuers and role ARNs.
+/// The keys in the configuration, by issuer and by role ARN.
 fn config_keys(context: &PlanContext<'_>) -> ConfigKeys {
     let clusters = context.desired.clusters.keys();
     let clusters = clusters.filter_map(|key| Some((context.issuer(key).host_path()?.to_owned(), key.clone())));

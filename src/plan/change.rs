@@ -1,5 +1,5 @@
-//! `Change`: the change of one object, with its state before and after. A change without a difference cannot be made.
-//! `ResourceChange` has one for each kind of object.
+//! `Change`: the change of one object, with its state before and after. `ResourceChange` has one for each kind of
+//! object.
 
 use super::fields::{self, FieldChange, Form, Forms, PlanFields};
 use crate::model::address::{Address, OrphanKind};
@@ -22,7 +22,7 @@ pub enum Change<T> {
 }
 
 impl<T: PartialEq + Clone> Change<T> {
-    /// The update from the live state to the wanted one. None if they are equal.
+    /// The update from the live state to the wanted state. None if they are equal.
     pub(crate) fn update(before: &T, after: &T) -> Option<Self> {
         (before != after).then(|| Self::Update { before: before.clone(), after: after.clone() })
     }
@@ -117,7 +117,7 @@ impl ResourceChange {
         of_any_kind!(self, change => change.action())
     }
 
-    /// The whole object before and after, as JSON; `null` where it does not exist.
+    /// The whole object before and after, as JSON. `null` if it does not exist.
     pub(crate) fn sides(&self) -> (Value, Value) {
         of_any_kind!(self, change => {
             (change.before().map_or(Value::Null, fields::json), change.after().map_or(Value::Null, fields::json))
@@ -129,26 +129,26 @@ impl ResourceChange {
         of_any_kind!(self, change => fields::differences(change.before(), change.after()))
     }
 
-    /// The change, if it is one of a role.
+    /// The change, if the object is a role.
     pub(crate) fn of_role(&self) -> Option<&Change<Role>> {
         if let Self::Role(change) = self { Some(change) } else { None }
     }
 
-    /// The ARNs of the roles that it gives to pods before and after.
+    /// The role ARNs in the annotation of a ServiceAccount, before and after the change.
     pub(crate) fn pod_roles(&self) -> [Option<&String>; 2] {
         let change = self.of_service_account();
         let ends = [change.and_then(Change::before), change.and_then(Change::after)];
         ends.map(|end| end?.annotations.get(ROLE_ARN))
     }
 
-    /// The change, if it is one of a `ServiceAccount`.
+    /// The change, if the object is a `ServiceAccount`.
     pub(crate) fn of_service_account(&self) -> Option<&Change<ServiceAccount>> {
         if let Self::ServiceAccount(change) = self { Some(change) } else { None }
     }
 }
 
-/// The position of a change among those of other kinds: creates and updates go from providers to ServiceAccounts, deletes
-/// go back.
+/// The sort key of a change. Creates and updates: provider, policy, role, ServiceAccount. Deletes: the reverse, after
+/// them.
 pub(crate) fn rank(address: &Address, action: Action) -> u8 {
     let rank = match address {
         Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => 0,
@@ -169,7 +169,8 @@ pub(crate) fn forms(address: &Address) -> Forms {
     }
 }
 
-/// Whether each key of the field of this name is a field of its own.
+/// Whether the field of this name is a map (`tags`, `labels`, `annotations`, `inline`). Each of its keys counts as a
+/// field.
 pub(crate) fn is_map(field: &str) -> bool {
     let all = [Provider::FORMS, ManagedPolicy::FORMS, Role::FORMS, ServiceAccount::FORMS].into_iter().flatten();
     all.into_iter().any(|(name, form)| *name == field && matches!(form, Form::StringMap | Form::Documents))

@@ -1,18 +1,18 @@
-//! Compares two plans of the same world, for `drift`: a difference counts only if both reads show it.
+//! Compares two plans, for `drift`, which reads everything twice. A difference counts only if both plans have it.
 
 use super::change::Action;
 use super::step::{Plan, Step};
 
-/// The second plan without the differences that the first does not have. IAM answers from replicas that lag by seconds
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), so a single read may be stale.
+/// The second plan, without the differences that the first plan does not have. IAM answers from replicas that lag by
+/// seconds (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), so a single read may be stale.
 pub fn confirm(first: &Plan, second: Plan) -> Plan {
     let mut confirmed = second;
     let in_first = |step: &Step| first.changes().any(|other| same_difference(other, step));
     let (kept, stale): (Vec<Step>, Vec<Step>) = confirmed.steps.into_iter().partition(in_first);
     let exists = |step: &&Step| matches!(step.change.action(), Action::Update | Action::Adopt);
-    confirmed.unchanged += stale.iter().filter(exists).count();
+    confirmed.unchanged.extend(stale.iter().filter(exists).map(|step| step.address.clone()));
     confirmed.steps = kept;
-    confirmed.withheld.retain(in_first);
+    confirmed.refused_steps.retain(in_first);
     confirmed.refused.retain(|item| first.refused.iter().any(|other| other.address == item.address));
     confirmed.waiting.retain(|address| {
         address.is_in_cluster()
@@ -22,7 +22,7 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     confirmed
 }
 
-/// Whether both steps show that the object, and at least one field of it, differs in the same way.
+/// Whether both steps have the same object and action, and at least one field with the same values before and after.
 fn same_difference(first: &Step, second: &Step) -> bool {
     first.address == second.address
         && first.change.action() == second.change.action()

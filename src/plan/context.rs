@@ -21,7 +21,8 @@ pub(crate) enum Issuer {
     Missing,
     /// The cluster could not be read, for this reason.
     Unknown(String),
-    /// The cluster is declared `gone`. Host and path of its issuer, if declared or found in the tags of its provider.
+    /// The cluster is declared `gone`. Has the host and path of its issuer, if it is declared or a provider's tags name
+    /// the cluster.
     Gone(Option<String>),
 }
 
@@ -35,7 +36,7 @@ impl Issuer {
     }
 }
 
-/// Names a ServiceAccount without a copy. `Desired` has at most one managed binding for each.
+/// Refers to a ServiceAccount by borrowed names. `Desired` has at most one managed binding for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ServiceAccountRef<'a> {
     pub cluster: &'a Key,
@@ -61,7 +62,7 @@ pub(crate) struct PlanContext<'a> {
     pub field_manager: String,
     /// The objects of the shard that is planned. None without `--shard`.
     pub scope: Option<Scope>,
-    /// Clusters that have the same issuer as another one, which is the value.
+    /// Clusters that share their issuer with another cluster, which is the value.
     pub duplicates: BTreeMap<Key, Key>,
     issuers: BTreeMap<Key, Issuer>,
     clusters_by_issuer: HashMap<String, Key>,
@@ -126,8 +127,8 @@ impl<'a> PlanContext<'a> {
         }
     }
 
-    /// Makes the issuers of duplicate clusters unknown: two keys of one cluster would fight over its provider and its
-    /// ServiceAccounts.
+    /// Makes the issuers of duplicate clusters unknown, because two keys of one cluster would fight over its provider
+    /// and its ServiceAccounts.
     fn find_duplicates(&mut self) {
         let mut first: HashMap<&str, &Key> = HashMap::new();
         for (key, issuer) in &self.issuers {
@@ -152,16 +153,16 @@ impl<'a> PlanContext<'a> {
         })
     }
 
-    /// Whether this run plans the object: always, without `--shard`.
+    /// Whether this run plans the object. Without `--shard`, it plans every object.
     pub(crate) fn has(&self, address: &Address) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.has(address))
     }
 
-    /// Why objects of this shard wait for an object that another shard has.
+    /// Why objects of this shard wait for an object of another shard.
     pub(crate) fn waits_for_shard(&self, address: &Address) -> String {
         match self.scope.as_ref().and_then(|scope| scope.owner(address)) {
-            Some(shard) => format!("shard {shard} has it, which must run first"),
-            None => "no shard has it".to_owned(),
+            Some(shard) => format!("it belongs to shard {shard}, so run that shard first"),
+            None => "it belongs to no shard".to_owned(),
         }
     }
 
@@ -218,7 +219,7 @@ impl<'a> PlanContext<'a> {
         if let Some(live) = live.and_then(Observed::present) {
             return Some(RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name));
         }
-        // a role of another shard is known from the role list only
+        // only the role list has the roles of other shards
         let listed = self.scope.as_ref().and_then(|_| self.listed_role(role));
         let path = listed.and_then(|summary| IamPath::parse(&summary.path).ok());
         Some(RoleArn::of(&account.partition, &account.id, path.as_ref().unwrap_or(&role.path), &role.name))
@@ -230,7 +231,7 @@ impl<'a> PlanContext<'a> {
         self.account(&role.account)?.role_list.present()?.iter().find(|it| it.name.lower_case() == name)
     }
 
-    /// The live policy with this lower-case name under any path: names are unique in an account.
+    /// The live policy with this lower-case name, under any path, because names are unique in an account.
     pub(crate) fn policy_by_name(
         &self,
         account: &Key,
@@ -240,7 +241,7 @@ impl<'a> PlanContext<'a> {
         self.live_policies.get(&(account, lower_case.to_owned())).copied()
     }
 
-    /// The ARN of the policy: the live one if it exists, else the one that it will have.
+    /// The ARN of the policy: its live ARN if it exists, otherwise the ARN that it will have.
     pub(crate) fn attachment_arn(&self, account: &Key, attachment: &Attachment) -> Option<PolicyArn> {
         let key = match attachment {
             Attachment::Arn(arn) => return Some(arn.clone()),
@@ -267,7 +268,7 @@ impl<'a> PlanContext<'a> {
         role.bindings.iter().filter(|binding| !self.is_gone(&binding.cluster))
     }
 
-    /// The trust that a role needs for a binding; or why the issuer of its cluster is not known.
+    /// The trust that a role needs for a binding. An error says why the issuer of its cluster is not known.
     pub(crate) fn grant(&self, role: &Role, binding: &Binding) -> Result<Grant, (BlockedBy, String)> {
         let cluster = &binding.cluster;
         let unknown = |why: String| Err((BlockedBy::Unknown, why));
@@ -313,7 +314,7 @@ impl<'a> PlanContext<'a> {
         }
     }
 
-    /// The address of a live provider. That of a cluster which is not active is an orphan.
+    /// The address of a live provider. If no active cluster has its issuer, the provider is an orphan.
     pub(crate) fn provider_address(&self, account: &Key, host_path: &str) -> Address {
         match self.cluster_of(host_path) {
             Some((cluster, Issuer::Known(_))) => provider_address(account, cluster),
@@ -323,13 +324,13 @@ impl<'a> PlanContext<'a> {
         }
     }
 
-    /// The bindings that name one ServiceAccount each, managed or not.
+    /// The bindings that each name one ServiceAccount (no wildcard), managed or not.
     pub(crate) fn exact_bindings(&self) -> impl Iterator<Item = (&'a Binding, ServiceAccountRef<'a>)> {
         self.desired.roles.values().flat_map(exact_bindings)
     }
 }
 
-/// The bindings of a role that name one ServiceAccount each.
+/// The bindings of a role that each name one ServiceAccount (no wildcard).
 pub(crate) fn exact_bindings(role: &Role) -> impl Iterator<Item = (&Binding, ServiceAccountRef<'_>)> {
     role.bindings.iter().filter_map(|binding| match &binding.subject {
         Subject::Exact(namespace, name) => {

@@ -1,5 +1,5 @@
-//! Reports accounts and clusters that could not be used or not read in full: one entry each, instead of one for every
-//! object in them.
+//! Reports accounts and clusters that irsa could not use or not read in full. Each gets one entry, instead of one for
+//! every object in it.
 
 use super::context::{Issuer, PlanContext};
 use super::draft::Draft;
@@ -24,25 +24,25 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 
 fn account(context: &PlanContext<'_>, draft: &mut Draft, key: &Key) {
     let place = format!("account/{key}");
-    let Some(account) = context.live.accounts.get(key) else { return draft.place_unknown(place, "it was not read") };
+    let Some(account) = context.live.accounts.get(key) else { return draft.add_unknown(place, "it was not read") };
     match &account.identity {
         Access::Granted(_) => {}
-        Access::Wrong(refusal) => return draft.refuse_place(place, refusal.clone()),
-        Access::Unknown(why) => return draft.place_unknown(place, why),
+        Access::Wrong(refusal) => return draft.add_refused(place, refusal.clone()),
+        Access::Unknown(why) => return draft.add_unknown(place, why),
     }
     if let Observed::Unknown(why) = &account.role_list {
         let text = format!("irsa did not search for roles that are no longer declared: {why}");
         draft.note(&place, Severity::Medium, "orphans-unseen", None, text);
         if !account.role_list_denied {
-            draft.place_unknown(place.clone(), why);
+            draft.add_unknown(place.clone(), why);
         }
     }
     for Malformed { kind, name, why } in &account.malformed {
-        draft.place_unknown(format!("orphan/{key}/{kind}/{name}"), why);
+        draft.add_unknown(format!("orphan/{key}/{kind}/{name}"), why);
     }
     for (listed, what) in [(&account.policies_listed, "policies"), (&account.providers_listed, "OIDC providers")] {
         if let Observed::Unknown(why) = listed {
-            draft.place_unknown(place.clone(), format!("{what} could not be listed: {why}"));
+            draft.add_unknown(place.clone(), format!("{what} could not be listed: {why}"));
         }
     }
 }
@@ -51,7 +51,7 @@ fn cluster(context: &PlanContext<'_>, draft: &mut Draft, key: &Key, declared: &C
     let place = format!("cluster/{key}");
     if let Some(other) = context.duplicates.get(key) {
         let why = format!("it has the same issuer as cluster `{other}`");
-        return draft.refuse_place(place, RefusalKind::SameIssuer.because(why, "declare each cluster once"));
+        return draft.add_refused(place, RefusalKind::SameIssuer.because(why, "declare each cluster once"));
     }
     match context.issuer(key) {
         Issuer::Known(_) => {}
@@ -60,28 +60,28 @@ fn cluster(context: &PlanContext<'_>, draft: &mut Draft, key: &Key, declared: &C
             let name = declared.name.as_ref().map_or_else(|| key.to_string(), ToString::to_string);
             let why = format!("EKS has no cluster `{name}` in account `{}`", declared.account);
             let hint = "correct `name`, `region` and `account`, or declare it `state = \"gone\"`";
-            return draft.refuse_place(place, RefusalKind::NoCluster.because(why, hint));
+            return draft.add_refused(place, RefusalKind::NoCluster.because(why, hint));
         }
-        Issuer::Unknown(why) => return draft.place_unknown(place, why),
+        Issuer::Unknown(why) => return draft.add_unknown(place, why),
     }
     if context.scope.as_ref().is_some_and(|scope| !scope.has_cluster(key)) || !declared.has_api() {
         return;
     }
-    let Some(live) = context.live.clusters.get(key) else { return draft.place_unknown(place, "it was not read") };
+    let Some(live) = context.live.clusters.get(key) else { return draft.add_unknown(place, "it was not read") };
     match &live.api {
         Access::Granted(()) => {}
-        Access::Wrong(refusal) => return draft.refuse_place(place, refusal.clone()),
-        Access::Unknown(why) => return draft.place_unknown(place, why),
+        Access::Wrong(refusal) => return draft.add_refused(place, refusal.clone()),
+        Access::Unknown(why) => return draft.add_unknown(place, why),
     }
     let text = match live.extent {
         Extent::Whole | Extent::Ours => return,
         Extent::Named => {
-            "not every namespace could be listed: irsa searched for ServiceAccounts that are no longer declared only in \
-             namespaces with declared ones"
+            "not every namespace could be listed, so irsa searched for undeclared ServiceAccounts only in namespaces \
+             with declared ones"
         }
         Extent::Understood => {
-            "not every ServiceAccount could be parsed, and one that could not may name a role: irsa deletes no role that \
-             trusts the cluster"
+            "irsa could not parse some ServiceAccounts, which may use a role, so irsa deletes no role that trusts this \
+             cluster"
         }
     };
     draft.note(&place, Severity::Medium, "orphans-unseen", None, text);

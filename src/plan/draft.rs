@@ -1,4 +1,4 @@
-//! The plan while it is made: steps, refused and unknown objects, and the objects that are held back.
+//! The unfinished plan: steps, refused and unknown objects, and the objects that this run does not change.
 
 use super::change::ResourceChange;
 use super::step::{Part, Refused, Step, UnknownObject};
@@ -12,14 +12,14 @@ use crate::model::refusal::Refusal;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why an object is not brought to its declared state. Objects that depend on it are held back as well.
+/// Why this run does not bring an object to its declared state. Objects that depend on it do not change either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockedBy {
     /// The change is refused.
     Refused,
     /// The object could not be read.
     Unknown,
-    /// The object waits for another one, for this reason.
+    /// The object waits for another object, for this reason.
     Waits(String),
     /// `--only` does not select the object.
     NotSelected,
@@ -34,26 +34,27 @@ pub(crate) struct Draft {
     pub notes: Vec<Note>,
     pub waiting: BTreeSet<Address>,
     /// Declared objects that match their declaration.
-    pub matching: Vec<Address>,
-    /// Objects that are not brought to their declared state.
-    pub held: HashMap<Address, BlockedBy>,
-    /// The steps that held objects would have, where that is known: steps of other objects may have to come after them.
-    pub held_back: BTreeMap<Address, Step>,
-    /// The objects in `held_back` whose step the plan shows, as refused.
-    pub shown: BTreeSet<Address>,
-    /// Roles that keep their trust policy, since a cluster is unknown or missing. They may lose permissions but not get
-    /// any.
+    pub unchanged: Vec<Address>,
+    /// Objects that this run does not bring to their declared state.
+    pub blocked: HashMap<Address, BlockedBy>,
+    /// The known steps of blocked objects. This run does not make them, but calls on other objects may have to wait for
+    /// them.
+    pub deferred: BTreeMap<Address, Step>,
+    /// The objects whose deferred step the plan shows as refused.
+    pub refused_steps: BTreeSet<Address>,
+    /// Roles whose declared trust is unknown, because a cluster is unknown or missing. They keep their trust policy,
+    /// and may lose permissions but not get any.
     pub trust_unknown: BTreeSet<Address>,
-    /// Objects that only a note is about.
+    /// Objects that have a note and no step. `--only` may select them.
     pub noted: Vec<Address>,
-    /// Live objects that irsa manages, and the account or cluster that holds each.
+    /// Live objects that irsa manages, each with its account or cluster.
     pub ours: Vec<(Address, Place<Key>)>,
     /// Whether irsa manages any live object that is declared.
     pub declared_live: bool,
 }
 
 impl Draft {
-    /// Adds a step. Needs without a step are dropped when the plan is put in order.
+    /// Adds a step. `write_order` later drops each need that has no step.
     pub(crate) fn step(
         &mut self,
         address: &Address,
@@ -65,71 +66,71 @@ impl Draft {
         self.steps.insert(address.clone(), step(address, change, calls, needs, reasons));
     }
 
-    /// Records the step that a held object would have.
-    pub(crate) fn held_step(
+    /// Records the step of a blocked object.
+    pub(crate) fn defer_new(
         &mut self,
         address: &Address,
         change: ResourceChange,
         calls: impl IntoIterator<Item = Call>,
     ) {
-        self.held_back.insert(address.clone(), step(address, change, calls, [], Vec::new()));
+        self.deferred.insert(address.clone(), step(address, change, calls, [], Vec::new()));
     }
 
-    /// Moves the step of an object from `steps` to `held_back`. Returns whether the object had one.
-    pub(crate) fn hold_back(&mut self, address: &Address) -> bool {
+    /// Moves the step of an object from `steps` to `deferred`. Returns whether the object had a step.
+    pub(crate) fn defer(&mut self, address: &Address) -> bool {
         let step = self.steps.remove(address);
         step.is_some_and(|step| {
-            self.held_back.insert(address.clone(), step);
+            self.deferred.insert(address.clone(), step);
             true
         })
     }
 
     /// Refuses an object.
     pub(crate) fn refuse(&mut self, address: &Address, refusal: Refusal) {
-        self.hold(address, BlockedBy::Refused);
-        self.refuse_place(address.to_string(), refusal);
+        self.block(address, BlockedBy::Refused);
+        self.add_refused(address.to_string(), refusal);
     }
 
     /// Refuses an object and its step, if it has one. The plan still shows the step.
     pub(crate) fn refuse_step(&mut self, address: &Address, refusal: Refusal) {
-        if self.hold_back(address) {
-            self.shown.insert(address.clone());
+        if self.defer(address) {
+            self.refused_steps.insert(address.clone());
         }
         self.refuse(address, refusal);
     }
 
-    /// Refuses an account or a cluster.
-    pub(crate) fn refuse_place(&mut self, place: String, Refusal { why, hint, kind }: Refusal) {
-        self.refused.insert(Refused { address: place, why, hint, kind });
+    /// Refuses an object, an account or a cluster.
+    pub(crate) fn add_refused(&mut self, address: String, Refusal { why, hint, kind }: Refusal) {
+        self.refused.insert(Refused { address, why, hint, kind });
     }
 
     /// Records that an object could not be read.
     pub(crate) fn object_unknown(&mut self, address: &Address, why: impl Into<String>) {
-        self.hold(address, BlockedBy::Unknown);
-        self.place_unknown(address.to_string(), why);
+        self.block(address, BlockedBy::Unknown);
+        self.add_unknown(address.to_string(), why);
     }
 
-    /// Records that an account, a cluster or something in it could not be read.
-    pub(crate) fn place_unknown(&mut self, place: String, why: impl Into<String>) {
-        self.unknown.insert(UnknownObject { address: place, why: why.into() });
+    /// Records that an object, an account or a cluster could not be read.
+    pub(crate) fn add_unknown(&mut self, address: String, why: impl Into<String>) {
+        self.unknown.insert(UnknownObject { address, why: why.into() });
     }
 
     /// Makes an object wait for others, with a note.
     pub(crate) fn wait(&mut self, address: &Address, origin: Option<&Origin>, why: impl Into<String>) {
         let why = why.into();
-        self.hold(address, BlockedBy::Waits(why.clone()));
+        self.block(address, BlockedBy::Waits(why.clone()));
         self.waiting.insert(address.clone());
         self.note(address, Severity::Info, "waiting", origin, why);
     }
 
-    /// Leaves an object as it is, without an entry of its own in the plan.
-    pub(crate) fn hold(&mut self, address: &Address, blocked_by: BlockedBy) {
-        self.held.insert(address.clone(), blocked_by);
+    /// Leaves an object as it is. Adds no entry to the plan.
+    pub(crate) fn block(&mut self, address: &Address, blocked_by: BlockedBy) {
+        self.blocked.insert(address.clone(), blocked_by);
     }
 
     /// Counts a declared object as unchanged.
     pub(crate) fn unchanged(&mut self, address: &Address) {
-        self.matching.push(address.clone());
+        self.unchanged.push(address.clone());
     }
 
     /// Counts a live object as managed by irsa.
@@ -156,7 +157,7 @@ impl Draft {
         });
     }
 
-    /// Calls `decide` for every role, in parallel. A decision must not depend on that about another role.
+    /// Calls `decide` for every role, in parallel. A decision must not depend on the decision about another role.
     pub(crate) fn par_for_each_role(&mut self, desired: &Desired, decide: impl Fn(&mut Self, &Key, &Role) + Sync) {
         let roles: Vec<(&Key, &Role)> = desired.roles.iter().collect();
         let chunk = roles.len().div_ceil(rayon::current_num_threads()).max(1);
@@ -173,17 +174,17 @@ impl Draft {
         }
     }
 
-    /// Adds what a parallel worker decided about other objects.
+    /// Adds the decisions of a parallel worker, which are about other objects.
     pub(crate) fn merge(&mut self, mut other: Self) {
         self.steps.append(&mut other.steps);
         self.refused.append(&mut other.refused);
         self.unknown.append(&mut other.unknown);
         self.notes.append(&mut other.notes);
         self.waiting.append(&mut other.waiting);
-        self.matching.append(&mut other.matching);
-        self.held.extend(other.held);
-        self.held_back.append(&mut other.held_back);
-        self.shown.append(&mut other.shown);
+        self.unchanged.append(&mut other.unchanged);
+        self.blocked.extend(other.blocked);
+        self.deferred.append(&mut other.deferred);
+        self.refused_steps.append(&mut other.refused_steps);
         self.trust_unknown.append(&mut other.trust_unknown);
         self.noted.append(&mut other.noted);
         self.ours.append(&mut other.ours);

@@ -13,7 +13,7 @@ pub(crate) enum Form {
     Number,
     Texts,
     StringMap,
-    /// An object; a text for a live document that could not be parsed.
+    /// A JSON object, or a string if the live document could not be parsed.
     Document,
     /// Documents by name.
     Documents,
@@ -42,7 +42,7 @@ pub(crate) enum FieldValue<'a> {
     Number(u32),
     Texts(Vec<&'a str>),
     Document(&'a PolicyDocument),
-    /// Compared key by key: each key is a field of its own.
+    /// Compared key by key, because each key counts as a field.
     Map(BTreeMap<&'a str, Self>),
 }
 
@@ -68,9 +68,9 @@ impl<'a> FieldValue<'a> {
 pub struct FieldChange {
     /// The path of the field: `trust`, `tags.team`, `inline.queue`, `attached`, …
     pub path: String,
-    /// Its value before; `null` if it has none.
+    /// Its value before. `null` if it has none.
     pub before: Value,
-    /// Its value after; `null` if it has none.
+    /// Its value after. `null` if it has none.
     pub after: Value,
 }
 

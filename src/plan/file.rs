@@ -1,9 +1,8 @@
 //! The plan file: the plan as versioned JSON that other programs may rely on.
 //!
-//! The digests have no key, so whoever can write a plan file can also write digests that fit. That is why
-//! [`PlanV2::read`] accepts only the exact bytes that this program writes, requires that all parts agree with each other
-//! (`check`), and computes the counts again. Before a saved plan is applied, `plan::saved` derives it again from the
-//! configuration.
+//! The digests have no key, so whoever can write a plan file can also compute its digests. Therefore [`PlanV2::read`]
+//! accepts only the exact bytes that this program writes, requires that all parts agree with each other (`check`), and
+//! computes the counts again. Before a saved plan is applied, `plan::saved` derives it again from the configuration.
 
 pub(crate) mod check;
 
@@ -47,9 +46,9 @@ pub struct PlanV2 {
     pub complete: bool,
     /// The counts.
     pub summary: SummaryV2,
-    /// The changes in apply order, then the refused ones.
+    /// The changes in apply order, then the refused changes.
     pub changes: Vec<ChangeV2>,
-    /// The refused objects. A change of one of them is shown and not applied.
+    /// The refused objects. irsa shows their changes and does not apply them.
     pub refused: Vec<RefusedV2>,
     /// The objects that could not be read.
     pub unknown: Vec<UnknownV2>,
@@ -60,7 +59,7 @@ pub struct PlanV2 {
     pub ignored: Vec<IgnoredV2>,
     /// `sha256:…` of what would be applied: owner, configuration, options, and the changes without their reasons.
     pub plan_digest: String,
-    /// `sha256:…` of the whole file, with an empty text in this place.
+    /// `sha256:…` of the whole file, computed with an empty `digest`.
     pub digest: String,
 }
 
@@ -192,10 +191,10 @@ pub enum FileError {
     /// It has another format version.
     #[error("its format is `{0}`, this version of irsa reads `{FORMAT_VERSION}`")]
     Format(String),
-    /// Its bytes or digests are not those that irsa wrote.
+    /// irsa did not write these bytes, or a digest is wrong.
     #[error("it was changed since it was written")]
     Changed,
-    /// Its digests fit, but its parts contradict each other.
+    /// Its digests are right, but its parts contradict each other.
     #[error("it was changed since it was written: {0}")]
     Contradiction(String),
 }
@@ -210,7 +209,7 @@ struct Digested<'a> {
     changes: Vec<DigestedChange<'a>>,
 }
 
-/// A change without its reasons. A refused change is not applied, so whether it is refused counts.
+/// A change without its reasons. The digest covers `refused`, because a refused change is not applied.
 #[derive(Serialize)]
 struct DigestedChange<'a> {
     address: &'a str,
@@ -222,7 +221,7 @@ struct DigestedChange<'a> {
     refused: bool,
 }
 
-/// The key that a file of every format has.
+/// The one key that all formats share.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct AnyFormat {
@@ -230,7 +229,7 @@ struct AnyFormat {
 }
 
 impl PlanV2 {
-    /// The file of a plan; `created_at` is RFC 3339.
+    /// The file of a plan. `created_at` is RFC 3339.
     pub fn of(plan: &Plan, created_at: &str) -> Self {
         let Options { only, destroy, adopt, force, force_conflicts, allow_incomplete, skip_refused, shard, .. } =
             plan.options.clone();
@@ -265,8 +264,8 @@ impl PlanV2 {
         printable(&text)
     }
 
-    /// Reads a file that must have exactly the bytes that this program writes, and whose parts must agree. Computes the
-    /// counts again, since no digest protects them from forgery.
+    /// Reads a file. It must have exactly the bytes that this program writes, and its parts must agree. Computes the
+    /// counts again, because the digests do not protect them from forgery.
     ///
     /// # Errors
     /// If it is not a plan file, has another format, or was changed.
@@ -289,7 +288,7 @@ impl PlanV2 {
         Ok(file)
     }
 
-    /// The addresses of the refused objects. Their changes are shown and not applied.
+    /// The addresses of the refused objects. irsa shows their changes and does not apply them.
     pub(crate) fn refused_addresses(&self) -> HashSet<&str> {
         self.refused.iter().map(|item| item.address.as_str()).collect()
     }
@@ -315,7 +314,7 @@ impl PlanV2 {
         }
     }
 
-    /// The file with digests that fit, as anyone can compute them who can write the file.
+    /// Computes both digests again, as a forger would.
     #[cfg(test)]
     pub(crate) fn sealed(mut self) -> Self {
         self.plan_digest = self.computed_plan_digest();
@@ -350,7 +349,7 @@ fn sha256(document: &impl Serialize) -> String {
     text
 }
 
-/// The creation of an object as it is now, to show all of it.
+/// A change of an object in the form of the plan file, for example a `create` that shows all its fields.
 pub(crate) fn as_created(address: &Address, change: &ResourceChange) -> ChangeV2 {
     self::change(&Step {
         address: address.clone(),

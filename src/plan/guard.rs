@@ -1,6 +1,6 @@
-//! Refuses unexpectedly large plans. `--force` overrules the limits of `[guard]`, and `--destroy` the checks for an emptied
-//! account or cluster and for a reused owner; neither overrules `irsa/prevent-destroy`. Guards protect writes, so a plan
-//! that is only reported has none.
+//! Refuses unexpectedly large plans. `--force` turns off the limits of `[guard]`. `--destroy` turns off the checks for
+//! an emptied account or cluster and for a reused owner. Neither turns off `irsa/prevent-destroy`. Guards protect
+//! writes, so `drift` has none.
 
 use super::change::Action;
 use super::context::PlanContext;
@@ -29,7 +29,7 @@ pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
 }
 
 /// Whether the step deletes an object or releases a ServiceAccount.
-fn gives_up(step: &Step) -> bool {
+fn deletes_or_releases(step: &Step) -> bool {
     step.change.action() == Action::Delete
         || step.parts.iter().any(|part| match &part.call {
             Call::Kubernetes(_, KubernetesCall::Remove { from, .. }) => from.labels.contains_key(OWNER),
@@ -47,19 +47,21 @@ fn refuse(draft: &mut Draft, addresses: Vec<Address>, refusal: &Refusal) {
     }
 }
 
-/// The plan deletes although no declared object exists: the `owner` is probably another configuration's.
+/// The plan deletes although no declared object exists. Another configuration probably uses the same `owner`.
 fn reused_owner(draft: &mut Draft) {
     if draft.declared_live {
         return;
     }
-    let why = "nothing that is declared exists, yet objects of this owner do: `owner` may be another configuration's";
+    let why = "no declared object exists, but other objects with this `owner` do: another configuration may use the same \
+               `owner`";
     let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
-    refuse(draft, addresses(draft, gives_up), &RefusalKind::OwnerReused.because(why, hint));
+    refuse(draft, addresses(draft, deletes_or_releases), &RefusalKind::OwnerReused.because(why, hint));
 }
 
-/// The plan gives up every object that irsa manages in an account or a cluster, and changes nothing else there.
+/// The plan deletes or releases every object that irsa manages in an account or a cluster, and changes nothing else
+/// there.
 fn emptied_places(draft: &mut Draft) {
-    if !draft.steps.values().any(gives_up) {
+    if !draft.steps.values().any(deletes_or_releases) {
         return;
     }
     let mut owned: BTreeMap<Place<Key>, Vec<Address>> = BTreeMap::new();
@@ -67,11 +69,12 @@ fn emptied_places(draft: &mut Draft) {
         owned.entry(place).or_default().push(address);
     }
     for (emptied, addresses) in owned {
-        let all_go = addresses.iter().all(|address| draft.steps.get(address).is_some_and(gives_up));
-        let some_come = || draft.steps.values().any(|step| !gives_up(step) && step.place() == Some(emptied.as_ref()));
-        if all_go && !some_come() {
-            let why = format!("everything that is ours in {emptied} would go");
-            let hint = "if that is meant, use `--destroy` (with `--only` for a part)";
+        let all_removed = addresses.iter().all(|address| draft.steps.get(address).is_some_and(deletes_or_releases));
+        let others_change =
+            || draft.steps.values().any(|step| !deletes_or_releases(step) && step.place() == Some(emptied.as_ref()));
+        if all_removed && !others_change() {
+            let why = format!("this plan would delete or release everything that irsa manages in {emptied}");
+            let hint = "if you want that, use `--destroy` (with `--only` for a part)";
             refuse(draft, addresses, &RefusalKind::Everything.because(why, hint));
         }
     }
@@ -82,7 +85,7 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
     let deletes = addresses(draft, |step| step.change.action() == Action::Delete);
     if deletes.len() > limit.value {
         let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
-        refuse(draft, deletes, &RefusalKind::MaxDelete.because(why, "check that they are meant, then use `--force`"));
+        refuse(draft, deletes, &RefusalKind::MaxDelete.because(why, "check that you want them, then use `--force`"));
     }
 }
 
@@ -105,7 +108,7 @@ fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
             percent.name,
             percent.value
         );
-        let hint = "check that they are meant, then use `--force`";
+        let hint = "check that you want them, then use `--force`";
         refuse(draft, changing, &RefusalKind::MaxChangePercent.because(why, hint));
     }
 }

@@ -19,9 +19,9 @@ use crate::model::resource::StringMap;
 const TAG_LIMIT: usize = 50;
 
 /// The reason of a change by `forget`.
-pub(crate) const FORGET: &str = "released by `forget`: irsa removes its tags or labels and keeps the object";
+pub(crate) const FORGET: &str = "released by `forget`: irsa removes its own tags or labels and keeps the object";
 
-/// An entry of a list. One that is not in the list is unknown if the list could not be read.
+/// Looks up an entry of a list. A missing entry is unknown, not absent, if the list could not be read.
 pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
     match (entry, list) {
         (Some(Observed::Present(item)), _) => Observed::Present(item),
@@ -30,7 +30,7 @@ pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>)
     }
 }
 
-/// An object that is planned, and the account that holds it.
+/// An object to plan, and its account.
 pub(crate) struct IamObject<'a> {
     pub context: &'a PlanContext<'a>,
     pub address: Address,
@@ -59,8 +59,8 @@ impl IamObject<'_> {
         draft.own(&self.address, Place::Account(self.account_key.clone()));
     }
 
-    /// Compares an existing object with its declared state, and counts it if it is irsa's. An object that irsa takes over
-    /// changes in any case.
+    /// Compares an existing object with its declared state. Counts the object if irsa manages it. An adopted object
+    /// always has a change.
     pub(crate) fn compare<T: PartialEq + Clone>(
         &self,
         draft: &mut Draft,
@@ -80,7 +80,7 @@ impl IamObject<'_> {
         (ownership, change)
     }
 
-    /// Refuses to change an existing object of somebody else: of the owner in its tag, if it has one.
+    /// Refuses to change an existing object that irsa does not manage. `owner` is the owner in its tag, if it has one.
     pub(crate) fn refuse_foreign(&self, draft: &mut Draft, name: &str, owner: Option<String>) {
         let refusal = if let Some(owner) = owner {
             let hint = format!(
@@ -95,8 +95,8 @@ impl IamObject<'_> {
         draft.refuse(&self.address, refusal);
     }
 
-    /// The tags that the object should have: the declared ones, irsa's own, and the ignored ones that it has. IAM ignores
-    /// the case of tag keys and keeps the spelling of the first, so a live key keeps its spelling
+    /// The tags that the object should have: the declared tags, irsa's own tags, and the ignored tags that it already
+    /// has. To IAM, `Team` and `team` are one tag that keeps its first spelling, so the result has the live spelling
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
     pub(crate) fn wanted_tags(
         &self,
@@ -127,7 +127,7 @@ impl IamObject<'_> {
         forget.any(|(item, _)| *item == self.address || tagged == Some(&item.to_string()))
     }
 
-    /// Adds the step that deletes an undeclared object; refused, if there is an objection.
+    /// Adds the step that deletes an undeclared object. Refuses the step if there is an objection.
     pub(crate) fn delete(
         &self,
         draft: &mut Draft,
@@ -150,7 +150,7 @@ pub(crate) enum Ownership {
     Ours,
     /// The configuration or `--adopt` takes it over.
     Adopted,
-    /// It belongs to somebody else: to the owner in its tag, if it has one.
+    /// It belongs to somebody else. The value is the owner in its tag, if it has one.
     Foreign(Option<String>),
 }
 
@@ -170,8 +170,8 @@ impl Ownership {
     }
 }
 
-/// Notes that a live object keeps its name and path where the declared ones differ. IAM cannot move an object, and takes
-/// two names that differ in case for the same
+/// Notes that a live object keeps its name or path although another is declared. IAM cannot move an object, and ignores
+/// case in names
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>).
 pub(crate) fn note_name_and_path_kept(
     draft: &mut Draft,
@@ -181,9 +181,7 @@ pub(crate) fn note_name_and_path_kept(
     (path, declared_path): (&str, &str),
 ) {
     if name != declared_name {
-        let text = format!(
-            "IAM keeps the spelling `{name}`: it does not tell names apart by case, so `{declared_name}` is the same"
-        );
+        let text = format!("it keeps the name `{name}`: IAM ignores case, so `{declared_name}` is the same name");
         draft.note(address, Severity::Info, "name-kept", Some(origin), text);
     }
     if path != declared_path {
@@ -193,15 +191,15 @@ pub(crate) fn note_name_and_path_kept(
     }
 }
 
-/// Whether irsa leaves a tag alone: AWS's own tags, and those of `ignore-tags`.
+/// Whether irsa leaves a tag alone, because it is AWS's own or `ignore-tags` matches it.
 fn is_ignored_tag(context: &PlanContext<'_>, key: &str) -> bool {
     let lower_case = key.to_lowercase();
     let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.lower_case().matches(&lower_case));
     !is_mark(key) && (lower_case.starts_with("aws:") || listed())
 }
 
-/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set.
-/// irsa's own tags are set by a call of their own, first: they name the owner, and no access depends on them.
+/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set. The
+/// first call sets only irsa's own tags, because they name the owner and no access depends on them.
 pub(crate) fn tag_calls(
     before: &StringMap,
     after: &StringMap,
@@ -236,8 +234,8 @@ pub(crate) fn delete_reason(context: &PlanContext<'_>) -> String {
     if context.options.destroy { "`--destroy` deletes everything" } else { "no longer declared" }.to_owned()
 }
 
-/// Why the tags of an object forbid its delete: `irsa/prevent-destroy`, or the address of a cluster or an account that
-/// this configuration does not have.
+/// Why the tags of an object forbid its delete. They have `irsa/prevent-destroy`, or an address with a cluster or an
+/// account that this configuration does not declare.
 pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Refusal> {
     if context.options.report_only {
         return None;
@@ -259,14 +257,14 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
         (Some(key), Address::OidcProvider { .. }) => {
             format!("if the cluster was deleted, declare `[clusters.{key}]` with `state = \"gone\"`")
         }
-        // no IAM object but a provider has the address of a cluster: somebody else wrote the tag
+        // only a provider's address has a cluster, so somebody else wrote this tag
         _ => "check that no other configuration has this `owner`, and the key of the account".to_owned(),
     };
-    let why = format!("it is marked as of {place}, which this configuration lacks");
+    let why = format!("its tag `{ADDRESS}` names {place}, which is not declared");
     Some(RefusalKind::OtherConfiguration.because(why, hint))
 }
 
-/// An object that roles may use is not deleted while the roles of the account could not be listed.
+/// Why irsa does not delete an object that roles may use: the roles of the account could not be listed.
 pub(crate) fn roles_unlisted(account: &LiveAccount) -> Option<Refusal> {
     let Observed::Unknown(why) = &account.role_list else { return None };
     Some(RefusalKind::UnlistedRoles.because(

@@ -7,13 +7,13 @@ use crate::model::desired::Desired;
 use crate::model::live::{Live, LiveAccount, Observed};
 use crate::model::resource::ServiceAccount;
 
-/// What was read of an object.
+/// How much of an object was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveObject {
-    /// All of it, as a creation of the object as it is now. A ServiceAccount has the labels and annotations of every
-    /// field manager.
+    /// The whole live object, as a `Create` that shows all its fields. A ServiceAccount has the labels and annotations
+    /// of every field manager.
     Read(ResourceChange),
-    /// Only that it exists.
+    /// It exists, but only a list shows it.
     Listed,
     /// It does not exist, or was not read.
     Absent,
@@ -25,7 +25,7 @@ impl LiveObject {
     }
 }
 
-/// Whether the configuration declares the object, or the account or cluster that would hold it.
+/// Whether the configuration declares the object or, for an undeclared object, its account or cluster.
 pub(crate) fn is_known(address: &Address, desired: &Desired) -> bool {
     match address {
         Address::OidcProvider { account, cluster } => {

@@ -1,5 +1,5 @@
-//! With `--shard`: what objects of this shard need from other shards. They wait until another run has created or changed
-//! it. Without `--shard` nothing here changes a plan.
+//! With `--shard`, an object of this shard may need an object of another shard. It then waits until a run of that shard
+//! has created or changed the other object. Without `--shard`, nothing here changes a plan.
 
 use super::context::{PlanContext, provider_address};
 use super::draft::Draft;
@@ -13,7 +13,7 @@ use crate::model::pattern::Pattern;
 use crate::policy::trust_effects;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Holds providers and policies of other shards that roles of this one need and that are not ready.
+/// Blocks each provider and policy of another shard that a role of this shard needs and that is not ready.
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     if context.scope.is_none() {
         return;
@@ -31,22 +31,22 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
                 providers::not_ready_in_other_shard(context, account, cluster, address)
             }
             Address::Policy { account, key } => policies::not_ready_in_other_shard(context, account, key, address),
-            // a role depends on nothing else
+            // a role depends only on providers and policies
             _ => None,
         };
         if let Some(blocked_by) = blocked_by {
-            draft.hold(address, blocked_by);
+            draft.block(address, blocked_by);
         }
     }
     changing.extend(needed);
     for address in &changing {
         if let Address::Policy { account, key } = address {
-            policies::hold_change_of_other_shard(context, draft, (account, key), address);
+            policies::defer_change_of_other_shard(context, draft, (account, key), address);
         }
     }
 }
 
-/// The declared policies that are the boundary of a role, live or declared.
+/// The declared policies that are the role's live or declared permissions boundary.
 fn boundaries(context: &PlanContext<'_>, role: &Role) -> Vec<Address> {
     let account = context.account(&role.account);
     let live = account.and_then(|account| account.roles.get(&role.name.lower_case())?.present());
@@ -87,7 +87,8 @@ pub(crate) fn role_ready(context: &PlanContext<'_>, address: &Address, role: &Ro
     }
 }
 
-/// The roles of other shards that certainly do not exist, by ARN, with the reason to wait for them.
+/// The roles of other shards that do not exist, by ARN, with the reason to wait for them. Leaves out roles of accounts
+/// whose roles could not be listed.
 pub(crate) fn absent_roles(context: &PlanContext<'_>) -> BTreeMap<String, (Address, String)> {
     let mut absent = BTreeMap::new();
     if context.scope.is_none() {
@@ -104,7 +105,7 @@ pub(crate) fn absent_roles(context: &PlanContext<'_>) -> BTreeMap<String, (Addre
     absent
 }
 
-/// Whether this run reports a lint finding: only the shard that has the object does, or every run if no shard has it.
+/// Whether this run reports a lint finding. If the finding is about an object, only the run of its shard reports it.
 pub(crate) fn is_reported_here(context: &PlanContext<'_>, note: &Note) -> bool {
     note.address.parse().map_or(true, |address: Address| context.has(&address))
 }

@@ -1,4 +1,5 @@
-//! Plans customer managed policies: declared ones against the live ones, and undeclared ones that have the owner tag.
+//! Plans customer managed policies. Compares each declared policy with the live one, and deletes undeclared policies
+//! that have the owner tag.
 
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
@@ -24,7 +25,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             continue;
         }
         let Some(account) = context.account(account_key) else {
-            draft.hold(&address, BlockedBy::Unknown);
+            draft.block(&address, BlockedBy::Unknown);
             continue;
         };
         let object = IamObject { context, address, account_key, account };
@@ -66,7 +67,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
     let (calls, deleted_versions) = update(arn, live, &after, quotas.versions_per_policy);
     if let Ownership::Foreign(owner) = ownership {
         if let Some(change) = change {
-            draft.held_step(address, change, object.calls(calls));
+            draft.defer_new(address, change, object.calls(calls));
         }
         return object.refuse_foreign(draft, &format!("policy `{}`", before.name), owner);
     }
@@ -81,7 +82,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
                 && !too_large
                 && let Some(why) = used_outside_shard(object, arn, live)
             {
-                draft.held_step(address, change, object.calls(calls));
+                draft.defer_new(address, change, object.calls(calls));
                 return draft.wait(address, Some(&policy.origin), why);
             }
             let declared = format!("declared at {}", policy.origin);
@@ -102,10 +103,10 @@ fn update(arn: &PolicyArn, live: &LivePolicy, after: &ManagedPolicy, quota: usiz
     let mut calls = tag_policy(arn, &before.tags, &after.tags);
     let mut reasons = Vec::new();
     if before.document != after.document {
-        // the default version and the new one count as well
+        // the default version and the new version count as well
         let surplus = live.other_versions.len().saturating_sub(quota.saturating_sub(2));
         for version in live.other_versions.iter().take(surplus) {
-            reasons.push(format!("version `{version}` is deleted: IAM keeps {quota}"));
+            reasons.push(format!("version `{version}` is deleted, because IAM allows {quota} versions"));
             calls.push(IamCall::DeletePolicyVersion { arn: arn.clone(), version: version.clone() });
         }
         let (from, to) = (before.document.clone(), after.document.clone());
@@ -123,8 +124,9 @@ fn tag_policy(arn: &PolicyArn, before: &StringMap, after: &StringMap) -> Vec<Iam
     )
 }
 
-/// Why the document of a policy must not change in this shard: roles outside it have the policy, and it may grow only
-/// after those that lose principals have lost them. Only an unsharded run sees all of them.
+/// Why this shard must not change the document of a policy: something outside this shard uses the policy. If a role of
+/// another shard loses a principal, that must happen before the policy allows more, and only a run without `--shard`
+/// orders these calls.
 fn used_outside_shard(object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy) -> Option<String> {
     object.context.scope.as_ref()?;
     let roles = object.account.roles.values().filter_map(Observed::present);
@@ -132,20 +134,20 @@ fn used_outside_shard(object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy
     let all = live.uses();
     (all > here).then(|| {
         format!(
-            "it differs from its declaration, and roles outside this shard have it: {all} uses, {here} of them here; a \
-             run without `--shard` changes it"
+            "its document is used outside this shard too ({all} uses, {here} of them here), so only a run without \
+             `--shard` changes it"
         )
     })
 }
 
-/// How often a role has the policy: attached, as its boundary, or both. IAM counts both
+/// How many uses IAM counts for this role: one if the policy is attached, and one if it is the boundary
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html>).
 fn uses(role: &Role, arn: &PolicyArn) -> usize {
     usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
 }
 
-/// Why roles must not get a policy of another shard: until it is as declared, new principals would get what it no longer
-/// allows.
+/// Why roles must not attach a policy of another shard yet. Its live document may allow what the declared document no
+/// longer allows, and new principals would get these permissions.
 pub(crate) fn not_ready_in_other_shard(
     context: &PlanContext<'_>,
     account: &Key,
@@ -161,8 +163,9 @@ pub(crate) fn not_ready_in_other_shard(
     }
 }
 
-/// Holds the change that another shard will make to a policy, so that this plan orders its own calls around it.
-pub(crate) fn hold_change_of_other_shard(
+/// Records the change that another shard will make to a policy, so that `write_order` defers the calls that must come
+/// after it.
+pub(crate) fn defer_change_of_other_shard(
     context: &PlanContext<'_>,
     draft: &mut Draft,
     (account, key): (&Key, &Key),
@@ -175,12 +178,12 @@ pub(crate) fn hold_change_of_other_shard(
     let after = ManagedPolicy { document: to.clone(), ..live.policy.clone() };
     if let Some(change) = Change::update(&live.policy, &after) {
         let call = IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
-        draft.held_step(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
-        draft.held.entry(address.clone()).or_insert_with(|| BlockedBy::Waits(context.waits_for_shard(address)));
+        draft.defer_new(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
+        draft.blocked.entry(address.clone()).or_insert_with(|| BlockedBy::Waits(context.waits_for_shard(address)));
     }
 }
 
-/// Plans every policy with the owner tag that is not declared; with `--destroy`, also the declared ones.
+/// Plans every undeclared policy with the owner tag. With `--destroy`, also the declared policies.
 pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
     for (account_key, account) in context.accounts() {
         for (arn, live) in &account.policies {
@@ -231,8 +234,8 @@ fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize
         RefusalKind::StillAttached.because(
             format!("it is attached {} times, this plan detaches {detached}", live.uses()),
             format!(
-                "see `aws iam list-entities-for-policy --policy-arn {arn}` and detach it there, or leave the policy \
-                 to them with `forget = [\"{address}\"]`"
+                "detach it from all that `aws iam list-entities-for-policy --policy-arn {arn}` lists, or keep the \
+                 policy with `forget = [\"{address}\"]`"
             ),
         )
     })

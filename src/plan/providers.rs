@@ -1,4 +1,5 @@
-//! Plans OIDC providers. They are not declared: each account needs one for each cluster that its roles trust.
+//! Plans OIDC providers. The configuration does not declare them, because each account needs a provider for each
+//! cluster that its roles trust.
 
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many roles a note names.
 const NAMED: usize = 3;
 
-/// The accounts and clusters that need a provider, and the audiences that it must have.
+/// The pairs of account and cluster that need a provider, with the audiences that it must have.
 pub(crate) fn wanted<'a>(context: &PlanContext<'a>) -> BTreeMap<(&'a Key, &'a Key), BTreeSet<String>> {
     let mut wanted: BTreeMap<(&Key, &Key), BTreeSet<String>> = BTreeMap::new();
     for role in context.desired.roles.values() {
@@ -41,7 +42,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             continue;
         }
         let (Some(account), Issuer::Known(issuer)) = (context.account(account_key), context.issuer(cluster)) else {
-            draft.hold(&address, BlockedBy::Unknown);
+            draft.block(&address, BlockedBy::Unknown);
             continue;
         };
         let Some(arn) = context.provider_arn(account_key, issuer) else { continue };
@@ -60,8 +61,8 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// irsa adds missing audiences to the provider of somebody else as well, but never tags it: IAM allows only one provider
-/// for an issuer in an account.
+/// IAM allows only one provider for an issuer in an account. So irsa also adds missing audiences to a provider of
+/// somebody else, but never tags it.
 fn existing(
     draft: &mut Draft,
     object: &IamObject<'_>,
@@ -106,7 +107,8 @@ pub(crate) fn of_issuer<'l>(account: &'l LiveAccount, issuer: &str) -> Option<&'
     account.providers.iter().find(|(arn, _)| arn.host_path() == issuer).map(|(_, provider)| provider)
 }
 
-/// Why roles must keep their trust in this issuer: irsa manages its provider, and no declared cluster has it.
+/// Why roles must keep their trust in this issuer: irsa manages its provider, but no declared cluster has this issuer.
+/// The cluster may exist, and its pods may use the roles.
 pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Refusal> {
     if context.cluster_of(issuer).is_some() {
         return None;
@@ -137,7 +139,7 @@ pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &s
     }
     let cluster = cluster.map_or_else(|| "NAME".to_owned(), |cluster| cluster.to_string());
     Some(RefusalKind::UndeclaredIssuer.because(
-        format!("trust in issuer `{issuer}`, which no declared cluster has, would go"),
+        format!("trust in issuer `{issuer}` would be lost, and no declared cluster has this issuer"),
         format!("declare `[clusters.{cluster}]` with `state = \"gone\"` and `issuer = \"https://{issuer}\"` first"),
     ))
 }
@@ -150,7 +152,7 @@ pub(crate) fn not_ready_in_other_shard(
     cluster: &Key,
     address: &Address,
 ) -> Option<BlockedBy> {
-    // roles are held back by the cluster itself if its issuer is unknown
+    // if the issuer is unknown, `PlanContext::grant` blocks the role
     let Issuer::Known(issuer) = context.issuer(cluster) else { return None };
     let arn = context.provider_arn(account, issuer)?;
     let live = context.account(account)?;
@@ -161,7 +163,8 @@ pub(crate) fn not_ready_in_other_shard(
     }
 }
 
-/// Plans every provider with the owner tag that no declared role needs; with `--destroy`, all with the owner tag.
+/// Plans every provider with the owner tag that no declared role needs. With `--destroy`, every provider with the owner
+/// tag.
 pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
     let wanted: BTreeSet<Address> = wanted(context)
         .into_keys()
@@ -204,7 +207,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
         .or_else(kept_by_role);
     if objection.is_none() && !users.foreign.is_empty() {
         draft.note(&object.address, Severity::Low, "left-to-others", None, users.note_text());
-        let reason = "roles of others trust it: irsa removes its tags and keeps the provider".to_owned();
+        let reason = "roles of others trust it, so irsa removes its own tags and keeps the provider".to_owned();
         let change = ResourceChange::Provider(Change::Update { before, after });
         return object.step(draft, change, untag, users.leaving, vec![delete_reason(context), reason]);
     }
@@ -227,9 +230,9 @@ fn malformed_role(account: &LiveAccount) -> Option<Refusal> {
 struct TrustingRoles {
     /// Roles that this plan deletes, or that stop trusting it.
     leaving: Vec<Address>,
-    /// A role that keeps its trust, and that irsa manages or could not read.
+    /// A role that keeps its trust, if irsa manages it or could not read it.
     staying: Option<RoleName>,
-    /// The names, in backticks, of roles of somebody else.
+    /// The names of roles that irsa does not manage, in backticks.
     foreign: Vec<String>,
 }
 
@@ -246,7 +249,7 @@ impl TrustingRoles {
             let leaves = draft.steps.get(&role).and_then(|step| step.change.of_role()).is_some_and(|change| {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
             });
-            // observe reads every role that trusts an issuer of ours; it leaves out those that are certainly foreign
+            // `observe` reads every role that trusts an issuer of ours, except roles that are certainly foreign
             let foreign = match object.account.roles.get(&lower_case) {
                 None => true,
                 Some(Observed::Present(live)) => !context.is_ours(&live.role.tags),
@@ -270,7 +273,7 @@ impl TrustingRoles {
         };
         let names = self.foreign.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
         let (roles, trust) = if self.foreign.len() == 1 { ("role", "trusts") } else { ("roles", "trust") };
-        format!("{roles} {names}{more} of others {trust} it: irsa removes its tags and keeps it")
+        format!("{roles} {names}{more} of others {trust} it, so irsa removes its own tags and keeps the provider")
     }
 }
 

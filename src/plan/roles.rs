@@ -28,7 +28,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
             return;
         }
         let Some(account) = context.account(&role.account) else {
-            return draft.hold(&address, BlockedBy::Unknown);
+            return draft.block(&address, BlockedBy::Unknown);
         };
         let object = IamObject { context, address, account_key: &role.account, account };
         match account.roles.get(&role.name.lower_case()) {
@@ -46,7 +46,8 @@ fn wanted_trust(context: &PlanContext<'_>, role: &desired::Role) -> Result<Polic
     Ok(trust::build(&grants.collect::<Result<BTreeSet<_>, _>>()?, &role.extra_trust))
 }
 
-/// The role in its declared state. A live role keeps its name, its path and what the configuration ignores.
+/// The role in its declared state. A live role keeps its name, its path, and the tags and policies that the
+/// configuration ignores.
 fn wanted(object: &IamObject<'_>, role: &desired::Role, live: Option<&Role>, trust: PolicyDocument) -> Role {
     let declared = role.attach.iter().filter_map(|item| object.context.attachment_arn(&role.account, item));
     let live_policies = live.into_iter().flat_map(|live| &live.attached);
@@ -105,7 +106,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     let change = change.map(|change| (ResourceChange::Role(Box::new(change)), calls::update(before, &after)));
     if let Ownership::Foreign(owner) = ownership {
         if let Some((change, calls)) = change {
-            draft.held_step(address, change, object.calls(calls));
+            draft.defer_new(address, change, object.calls(calls));
         }
         return object.refuse_foreign(draft, &format!("role `{}`", before.name), owner);
     }
@@ -126,18 +127,18 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     let paths = (before.path.as_str(), role.path.as_str());
     note_name_and_path_kept(draft, address, &role.origin, names, paths);
     match blocked {
-        Some(blocked) => draft.hold(address, blocked),
+        Some(blocked) => draft.block(address, blocked),
         None if unchanged => draft.unchanged(address),
         None => {}
     }
 }
 
-/// The role needs another path, and IAM cannot move a role.
+/// The live role has another path than the declared one, and IAM cannot move a role.
 fn path_differs(role: &desired::Role, before: &Role) -> Option<Refusal> {
     (role.path_declared && role.path != before.path).then(|| {
         let (live, declared) = (&before.path, &role.path);
         RefusalKind::RolePath.because(
-            format!("the live role has path `{live}`, declared is `{declared}`, and IAM cannot move a role"),
+            format!("the live role has path `{live}`, the declared path is `{declared}`, and IAM cannot move a role"),
             "declare the live path, or give the role a new `name`",
         )
     })
@@ -155,7 +156,7 @@ fn lost_issuer(
     before.difference(&kept).find_map(|issuer| trust_to_keep(context, &role.account, issuer))
 }
 
-/// The role would get a policy, by its ARN, that does not exist.
+/// The role names the ARN of a policy that does not exist.
 fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Refusal> {
     let context = object.context;
     let is_declared = |arn: &PolicyArn| context.declared_policies(&role.account).any(|(_, other)| other == *arn);
@@ -175,7 +176,7 @@ fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&
     let origin = role.policy_origins.get(arn).unwrap_or(&role.origin);
     Some(RefusalKind::NoPolicy.because(
         format!("policy `{arn}`, {what} at {origin}, does not exist"),
-        "correct the ARN, or create the policy first; one of yours can be declared under `[policies]`",
+        "correct the ARN, or create the policy first, or declare it under `[policies]`",
     ))
 }
 
@@ -207,8 +208,8 @@ fn trust_size(after: &Role, quotas: &Quotas) -> String {
     format!("trust policy: {} of {} characters", after.trust.size(), quotas.trust_size)
 }
 
-/// The steps that must come before an update: of providers that the role starts to trust, or trusts with new audiences,
-/// and of policies that it starts to attach.
+/// The steps that must come before an update: those of all its providers if the trust policy changes, and those of the
+/// policies that it newly attaches.
 fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
     let trusted = before.trust.federated_issuers();
     let providers = context.bindings(role).filter(|binding| match context.issuer(&binding.cluster) {

@@ -32,13 +32,13 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
         about(
             "kubernetes",
             Severity::Medium,
-            "not looked at, so that roles are deleted while ServiceAccounts there may name them",
+            "irsa does not read these clusters, so it may delete roles that ServiceAccounts there use",
             &unmanaged.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect::<Vec<_>>(),
         ),
         about(
             "kubernetes.unverified",
             Severity::Medium,
-            "not checked to be the declared cluster",
+            "irsa does not check that these are the declared clusters",
             &unverified.map(|(key, cluster)| (quoted(key.as_str()), Some(&cluster.origin))).collect::<Vec<_>>(),
         ),
         about(
@@ -90,7 +90,7 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// Sorts patterns by their number of literal characters, because a pattern with fewer matches more.
+/// Sorts patterns by their number of literal characters, because a pattern with fewer of them matches more names.
 fn broadest_first<'a>(
     patterns: impl Iterator<Item = (&'a Pattern, &'a str, Option<&'a Origin>)>,
 ) -> Vec<(String, Option<&'a Origin>)> {
@@ -100,7 +100,8 @@ fn broadest_first<'a>(
     list.into_iter().map(|(pattern, behind, origin)| (quoted(pattern.as_str()) + behind, origin)).collect()
 }
 
-/// The limits that differ from their defaults, and those of the command line. A looser limit has a higher severity.
+/// The limits that differ from their defaults, and the limits of the command line. A limit that is looser than its
+/// default has a higher severity.
 fn of_guard(guard: &Guard) -> Option<Note> {
     let Guard { max_change_percent, min_existing, max_delete, recent_use, at_most } = guard;
     let default = Guard::default();

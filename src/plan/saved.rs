@@ -1,4 +1,4 @@
-//! Applies a saved plan: compares it with a fresh plan, and keeps only the steps that both contain.
+//! Compares a saved plan with a fresh plan, and keeps only the steps that both contain.
 
 use super::change::Action;
 use super::file::check::{alike, empty, leaf, leaves};
@@ -24,13 +24,12 @@ pub struct Stale {
 /// Returns `fresh`, which was planned from `desired` and `live`, reduced to the steps that `saved` contains. Only values of
 /// `fresh` are written, so a forged file can ask for fewer changes and never for others.
 ///
-/// # Errors
-/// All stale changes, sorted by address: a field has neither its old nor its new value, or the configuration no longer
-/// gives the change. A change that is done already is not stale.
+/// # Errors All stale changes, sorted by address. A change is stale if a field has neither its old nor its new value,
+/// or if the configuration no longer asks for the change. A change that is done already is not stale.
 pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
     let comparison = Comparison::new(saved, &fresh, desired, live);
-    // the saved plan only shows the refused changes
+    // the file has the refused changes only for display
     let refused = saved.refused_addresses();
     let asked = || saved.changes.iter().filter(|change| !refused.contains(change.address.as_str()));
     for change in asked() {
@@ -54,21 +53,21 @@ pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> R
     if stale.is_empty() { Ok(plan) } else { Err(stale.into_iter().collect()) }
 }
 
-/// The saved plan, and what its changes are compared with. Maps have printed addresses as keys.
+/// The saved plan, with the fresh plan and the states to compare it with. Maps have printed addresses as keys.
 struct Comparison<'a> {
     saved: &'a PlanV2,
     fresh: &'a Plan,
     desired: &'a Desired,
     live: &'a Live,
     steps: HashMap<String, &'a Step>,
-    settled: HashSet<String>,
+    unchanged: HashSet<String>,
 }
 
 impl<'a> Comparison<'a> {
     fn new(saved: &'a PlanV2, fresh: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
         let steps = fresh.steps.iter().map(|step| (step.address.to_string(), step)).collect();
-        let settled = fresh.settled.iter().map(ToString::to_string).collect();
-        Self { saved, fresh, desired, live, steps, settled }
+        let unchanged = fresh.unchanged.iter().map(ToString::to_string).collect();
+        Self { saved, fresh, desired, live, steps, unchanged }
     }
 
     fn check(&self, change: &ChangeV2) -> Result<(), String> {
@@ -82,7 +81,7 @@ impl<'a> Comparison<'a> {
             return Err(format!("the saved plan says {}, now it would be {}", change.action, action.as_str()));
         }
         if action == Action::Delete {
-            // the object may have lost fields since, and may not have gained or changed any
+            // fields may be missing now, but none may be new or changed
             let shown = leaves(&change.before);
             let known =
                 step.fields.iter().all(|field| empty(&field.before) || alike(leaf(&shown, &field.path), &field.before));
@@ -111,7 +110,8 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Whether a field that this plan does not change differs only in what others may change.
+    /// Whether others may make this difference, in a field that this plan does not change: a new tag, an ignored tag,
+    /// or an ignored attached policy.
     fn others_may_change(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
         if let Some(tag) = path.strip_prefix("tags.") {
             return then.is_null() || tag.starts_with("aws:") || any_matches(&self.desired.ignore_tags, tag);
@@ -125,13 +125,13 @@ impl<'a> Comparison<'a> {
         ours(then) == ours(now)
     }
 
-    /// A saved change that the fresh plan does not contain is done already, or stale.
+    /// Checks a saved change that the fresh plan does not contain. It is done already, or stale.
     fn check_missing(&self, change: &ChangeV2) -> Result<(), String> {
         let fresh = self.fresh;
         if let Some(refused) = fresh.refused.iter().find(|item| item.address == change.address) {
             return Err(refused.reason());
         }
-        // nothing is planned in an account or cluster that is refused
+        // a refused account or cluster has no steps
         let known = |address: &str| self.saved.refused.iter().any(|item| item.address == address);
         let is_place = |address: &str| ["account/", "cluster/"].iter().any(|prefix| address.starts_with(prefix));
         if let Some(place) = fresh.refused.iter().find(|item| is_place(&item.address) && !known(&item.address)) {
@@ -144,9 +144,9 @@ impl<'a> Comparison<'a> {
             return Err("it could not be read".to_owned());
         }
         if fresh.waiting.iter().any(|address| address.to_string() == change.address) {
-            return Err("it waits for others now".to_owned());
+            return Err("it now waits for another object".to_owned());
         }
-        if self.settled.contains(&change.address) && change.action == Action::Delete.as_str() {
+        if self.unchanged.contains(&change.address) && change.action == Action::Delete.as_str() {
             return Err("the configuration declares it".to_owned());
         }
         if self.done(change) { Ok(()) } else { Err("the configuration no longer asks for it".to_owned()) }
@@ -158,16 +158,16 @@ impl<'a> Comparison<'a> {
         if !live_object::is_known(&address, self.desired) {
             return false;
         }
-        let settled = self.settled.contains(&change.address);
+        let unchanged = self.unchanged.contains(&change.address);
         let object = match live_object::object(&address, self.desired, self.live) {
             LiveObject::Read(object) => object.sides().1,
-            // its owner and its fields are unknown
+            // the role list does not show its owner and its fields
             LiveObject::Listed => return change.action != Action::Delete.as_str() && only_removes(change),
-            LiveObject::Absent => return !settled && only_removes(change),
+            LiveObject::Absent => return !unchanged && only_removes(change),
         };
         let (is, then) = (leaves(&object), leaves(&change.after));
         let has = |path: &str| alike(leaf(&is, path), leaf(&then, path));
-        if settled {
+        if unchanged {
             let theirs = |path: &str| self.others_may_change(&address, path, leaf(&then, path), leaf(&is, path));
             let named = |path: &str| change.fields.iter().any(|field| field.path == path);
             // another field manager may still own a field of a ServiceAccount that irsa has released
@@ -181,7 +181,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Whether a change only removes values: it is done if the object is neither live nor declared.
+/// Whether a change only removes values. Such a change is done if the object is neither live nor declared.
 fn only_removes(change: &ChangeV2) -> bool {
     change.action == Action::Delete.as_str() || change.fields.iter().all(|field| field.after.is_null())
 }

@@ -1,5 +1,5 @@
-//! `--only`: keeps the selected objects with their dependencies, and refuses deletes that would leave others without what
-//! they use.
+//! `--only`: keeps the selected objects with their dependencies, and refuses to delete an object that an unselected
+//! object still uses.
 
 use super::change::Action;
 use super::context::{PlanContext, exact_bindings};
@@ -20,8 +20,8 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     }
     let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
     let known: BTreeSet<&Address> =
-        draft.steps.keys().chain(draft.held.keys()).chain(&draft.matching).chain(&draft.noted).collect();
-    // policies of other shards are held too
+        draft.steps.keys().chain(draft.blocked.keys()).chain(&draft.unchanged).chain(&draft.noted).collect();
+    // `blocked` has policies of other shards too
     let known = known.into_iter().filter(|address| context.has(address));
     let known: Vec<(&Address, String)> = known.map(|address| (address, address.to_string())).collect();
     let selects_known = |pattern: &Pattern| known.iter().any(|(_, text)| pattern.matches(text));
@@ -35,11 +35,11 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     refuse_dangling(draft, &selected);
     let others: Vec<Address> = draft.steps.keys().filter(|address| !selected.contains(address)).cloned().collect();
     for address in others {
-        draft.hold_back(&address);
-        draft.held.entry(address).or_insert(BlockedBy::NotSelected);
+        draft.defer(&address);
+        draft.blocked.entry(address).or_insert(BlockedBy::NotSelected);
     }
-    draft.shown.retain(|address| selected.contains(address));
-    draft.matching.retain(|address| selected.contains(address));
+    draft.refused_steps.retain(|address| selected.contains(address));
+    draft.unchanged.retain(|address| selected.contains(address));
     draft.waiting.retain(|address| selected.contains(address));
     let mut kept = places(context, &selected);
     kept.extend(selected.iter().map(ToString::to_string));
@@ -49,7 +49,7 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     unmatched
 }
 
-/// The directly selected objects and all their dependencies. An object that is given up needs none.
+/// The directly selected objects and all their dependencies. An object that is deleted or forgotten needs none.
 fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
     let mut roles: HashMap<Address, Vec<Address>> = HashMap::new();
     for (key, role) in &context.desired.roles {
@@ -63,7 +63,7 @@ fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Addre
     let mut open = direct;
     while let Some(address) = open.pop() {
         let planned = context.has(&address) && !context.options.destroy;
-        if planned && !draft.steps.get(&address).is_some_and(gives_up) {
+        if planned && !draft.steps.get(&address).is_some_and(deletes_or_forgets) {
             match &address {
                 Address::Role { key } => {
                     open.extend(context.desired.roles.get(key).into_iter().flat_map(|role| context.dependencies(role)));
@@ -76,17 +76,17 @@ fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Addre
     selected
 }
 
-/// Whether a step deletes its object or removes irsa's tags: no later run would find it.
-fn gives_up(step: &Step) -> bool {
+/// Whether a step deletes its object or removes irsa's tags, so that no later run finds it.
+fn deletes_or_forgets(step: &Step) -> bool {
     let owner = format!("tags.{OWNER}");
     step.change.action() == Action::Delete
         || step.fields.iter().any(|field| field.path == owner && field.after.is_null())
 }
 
-/// Refuses to give up an object if a step that must come first is not selected.
+/// Refuses to delete or forget an object if a step that must come first is not selected.
 fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
-    let given_up = draft.steps.values().filter(|step| selected.contains(&step.address) && gives_up(step));
-    let dangling: Vec<(Address, Address)> = given_up
+    let leaving = draft.steps.values().filter(|step| selected.contains(&step.address) && deletes_or_forgets(step));
+    let dangling: Vec<(Address, Address)> = leaving
         .filter_map(|step| {
             let need = step.needs.iter().find(|need| draft.steps.contains_key(*need) && !selected.contains(*need))?;
             Some((step.address.clone(), need.clone()))

@@ -48,7 +48,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
 fn declared(draft: &mut Draft, item: &Declared<'_>) {
     let address = &item.address;
     let Some(cluster) = item.context.cluster(&item.binding.cluster) else {
-        return draft.hold(address, BlockedBy::Unknown);
+        return draft.block(address, BlockedBy::Unknown);
     };
     let ServiceAccountRef { namespace, name, .. } = item.reference;
     let live = cluster.service_accounts.get(&(namespace.clone(), name.clone()));
@@ -118,7 +118,7 @@ fn has(fields: &ServiceAccount, field: MetaField<'_>) -> bool {
     }
 }
 
-/// A declared ServiceAccount beside its live object.
+/// A declared ServiceAccount, with its live object to compare.
 struct Comparison<'a> {
     item: &'a Declared<'a>,
     wanted: ServiceAccount,
@@ -132,18 +132,19 @@ struct Comparison<'a> {
 enum Fate {
     /// It is declared.
     Declared,
-    /// irsa gives it up, which removes it.
+    /// Only irsa owns it, so the API removes it when irsa no longer applies it.
     GivenUp,
-    /// irsa gives it up and removes it: nobody who owns it too is known, so nobody else would remove it.
+    /// irsa removes it with a patch. It would stay otherwise, because `before-first-apply`, which stands for nobody,
+    /// owns it too.
     Removed,
-    /// irsa gives it up, and it stays: another manager owns it too.
+    /// irsa no longer applies it, but it stays, because another manager owns it too.
     Shared,
-    /// An undeclared annotation for the webhook is drift: removed.
+    /// An undeclared annotation for the webhook that irsa removes as drift.
     Drift,
-    /// An undeclared annotation for the webhook, set on purpose, keeps pods from assuming the role: refused, or removed
-    /// with `--force-conflicts`.
+    /// An undeclared audience that the role does not trust, so that pods cannot assume the role. irsa refuses the
+    /// change, or removes the annotation with `--force-conflicts`.
     Conflict,
-    /// An undeclared annotation for the webhook does no harm: it stays.
+    /// An undeclared annotation for the webhook that stays, because it does no harm.
     Harmless,
     /// The field has nothing to do with irsa.
     Foreign,
@@ -172,14 +173,17 @@ impl Comparison<'_> {
         }
     }
 
-    /// The fate of an `eks.amazonaws.com/*` annotation that is not declared. With the owner label, it is drift if it was
-    /// set by hand or by nobody known. Another manager (Helm, `kubectl apply`) would set it again: it stays, unless it is
-    /// an audience that the role does not trust. It also stays if it is harmless and irsa did not create the object, since
-    /// it may be older than the owner label.
+    /// The fate of an `eks.amazonaws.com/*` annotation that is not declared. It is harmful if it is an audience that
+    /// the role does not trust.
+    ///
+    /// - Harmless, and set by a manager that would set it again (Helm, `kubectl apply`, an admission policy): it stays.
+    /// - Harmless, and irsa did not create the object: it stays, because it may be older than the owner label.
+    /// - Otherwise, set by hand or by nobody known, on an object with our owner label: it is drift.
+    /// - Otherwise: it is a conflict.
     fn undeclared(&self, field: MetaField<'_>) -> Fate {
         let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
         let by_hand = self.ownership.known_owners(field).all(is_interactive);
-        // an admission policy leaves no record where other managers do, and sets the annotation again
+        // if other fields have recorded managers and this annotation has none, an admission policy sets it
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
         let harmless = field != MetaField::Annotation(AUDIENCE) || self.ownership.value(field) == trusted;
@@ -204,7 +208,8 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     let address = &item.address;
     let ownership = FieldOwnership::of(item.context, live);
     let ours = item.context.is_ours(&live.labels);
-    // anyone in the namespace can set the label, so the guards count only objects whose label irsa owns
+    // everybody who can write in the namespace can set the label, so the guards count only objects whose label irsa
+    // owns
     if ours && ownership.is_own(MetaField::Label(OWNER)) {
         draft.own(address, Place::Cluster(item.binding.cluster.clone()));
         draft.declared_live = true;
@@ -217,7 +222,7 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
         let why = format!("it carries the label of owner `{owner}`");
         return draft.refuse(address, RefusalKind::OwnerLabel.because(why, hint));
     }
-    // that irsa created an object is never inferred: also one without other managers may be somebody else's
+    // only the annotation shows that irsa created the object: without other managers, it may still be somebody else's
     let wanted = wanted(item, ownership.is_own(MetaField::Annotation(CREATED)));
     let comparison = Comparison { item, wanted, ownership, ours };
     let fates: Vec<(MetaField<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
@@ -289,12 +294,13 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
     step(draft, item, Change::Update { before, after }, apply.into_iter().chain(remove), reasons);
 }
 
-/// `, set by …,` if any owners are known.
+/// `, set by …,`. Empty if no owner is known.
 fn set_by(owners: &[&str]) -> String {
     if owners.is_empty() { String::new() } else { format!(", set by `{}`,", owners.join("`, `")) }
 }
 
-/// Why the object is not changed: another manager owns a field that irsa sets, or set an annotation that is not declared.
+/// Why irsa does not change the object: another manager owns a field that irsa sets, or set an annotation that is not
+/// declared.
 fn refusal(
     ownership: &FieldOwnership<'_>,
     fates: &[(MetaField<'_>, Fate)],
@@ -328,7 +334,7 @@ fn refusal(
     Some(kind.because(why, hint))
 }
 
-/// Adds a step behind that of the role. A role of another shard must trust the ServiceAccount already.
+/// Adds a step that comes after the role's step. A role of another shard must trust the ServiceAccount already.
 fn step(
     draft: &mut Draft,
     item: &Declared<'_>,

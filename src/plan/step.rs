@@ -1,4 +1,4 @@
-//! The plan: options, steps and calls, and what is refused, unknown or waiting.
+//! The plan: options, steps, calls, and the objects that are refused, unknown or waiting.
 
 use super::change::{Action, ResourceChange};
 use super::fields::FieldChange;
@@ -45,28 +45,27 @@ pub struct Plan {
     pub config_digest: String,
     /// The options of the run.
     pub options: Options,
-    /// The steps, in an order in which they can be made.
+    /// The steps, in apply order.
     pub steps: Vec<Step>,
-    /// Refused objects; sorted by address.
+    /// Refused objects, sorted by address.
     pub refused: Vec<Refused>,
-    /// The steps of refused objects. They are shown and never made. Sorted by address.
-    pub withheld: Vec<Step>,
-    /// Objects that could not be read; sorted by address.
+    /// The steps of refused objects. irsa shows and never makes them. Sorted by address.
+    pub refused_steps: Vec<Step>,
+    /// Objects that could not be read, sorted by address.
     pub unknown: Vec<UnknownObject>,
-    /// Warnings and information; sorted.
+    /// Warnings and information, sorted.
     pub notes: Vec<Note>,
     /// The findings that the configuration ignores, with the reasons.
     pub ignored: Vec<Note>,
-    /// The number of declared objects that match their declaration.
-    pub unchanged: usize,
-    /// Objects that wait: a `ServiceAccount` for its namespace or its creator, and in a shard every object that needs
-    /// one of another shard. Sorted.
-    pub waiting: Vec<Address>,
     /// The declared objects that match their declaration.
-    pub settled: Vec<Address>,
+    pub unchanged: Vec<Address>,
+    /// Objects that wait, sorted. A ServiceAccount waits until its namespace exists, until somebody creates it
+    /// (`annotate`), or until its deletion ends. Any object waits for an object of another shard, or outside `--only`,
+    /// that must change first.
+    pub waiting: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
-    /// The configuration's keys for issuers and role ARNs.
+    /// The keys in the configuration, by issuer and by role ARN.
     pub names: ConfigKeys,
 }
 
@@ -94,9 +93,9 @@ pub struct Step {
     pub fields: Vec<FieldChange>,
     /// Why, for the reader.
     pub reasons: Vec<String>,
-    /// The calls, in write order: each begins once the one before has succeeded.
+    /// The calls, in write order. Each call begins after the call before it has succeeded.
     pub parts: Vec<Part>,
-    /// The steps with a call that must succeed before one of these.
+    /// Other steps with a call that must succeed before a call of this step.
     pub needs: Vec<Address>,
 }
 
@@ -184,9 +183,9 @@ impl Plan {
         !self.refused.is_empty() && !self.options.skip_refused
     }
 
-    /// The steps, then the withheld ones.
+    /// The steps, then the steps of refused objects.
     pub fn changes(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().chain(&self.withheld)
+        self.steps.iter().chain(&self.refused_steps)
     }
 
     /// Whether any object differs from its declaration, including objects that this run does not change.
@@ -199,7 +198,7 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Whether an IAM object differs and waits, so that this run leaves the difference.
+    /// Whether an IAM object differs, but this run does not change it, because it waits for another object.
     pub fn leaves(&self) -> bool {
         self.waiting.iter().any(|address| !address.is_in_cluster())
     }
@@ -212,7 +211,7 @@ impl Plan {
             update: count(Action::Update),
             delete: count(Action::Delete),
             adopt: count(Action::Adopt),
-            unchanged: self.unchanged,
+            unchanged: self.unchanged.len(),
             refused: self.refused.len(),
             waiting: self.waiting.len(),
         }

@@ -1,13 +1,18 @@
-//! Puts the calls of a plan in order: take before you give.
+//! Puts the calls of a plan in order, so that each removal of access comes before the additions that it must precede.
 //!
-//! At no moment may anybody hold a permission that they hold neither before nor after the run, whichever calls fail. Two
-//! rules ensure that, for every role and every two calls that affect it (`docs/write-order.md` has the proof):
+//! During the run, nobody may have a permission that they have neither before nor after it, even if calls fail. A call
+//! *takes* if it removes access to a role, and *gives* if it adds access. It does so in one or more *factors*: trust,
+//! allows, denies, boundary, session length, tags, and the OIDC provider. Two rules apply to every role and every two
+//! calls that affect it (`docs/write-order.md` has the proof):
 //!
-//! 1. a call that takes in one factor of the role comes before a call that gives in another factor;
-//! 2. in denies, boundary and tags, what takes comes before what gives also within the factor.
+//! 1. A call that takes in one factor comes before a call that gives in another factor.
+//! 2. Within denies, within boundary and within tags, a call that takes also comes before a call that gives.
 //!
-//! Calls that must come after a deferred call are deferred as well. Where the rules form a cycle, a call that takes and
-//! gives at once is split, or the role denies everything for a moment. If neither helps, the changes are refused.
+//! Where these rules permit it, rule 3 (courtesy) keeps anybody from losing access for a moment.
+//!
+//! Calls that must come after a deferred call are deferred as well. If the rules form a cycle, irsa splits a call that
+//! takes and gives at once, or lets the role deny everything until its last call. If neither helps, irsa refuses the
+//! changes.
 
 mod calls;
 mod deferred;
@@ -25,7 +30,7 @@ use super::step::{Part, PartId, Step};
 use crate::model::address::Address;
 use crate::model::refusal::{Refusal, RefusalKind};
 use calls::Calls;
-use edges::Dip;
+use edges::AccessGap;
 use graph::{EdgeReason, Graph};
 use mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,15 +57,15 @@ pub(crate) fn arrange(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<Step>
     }
 }
 
-/// An order of the calls that are made, and what it costs.
+/// An order of the calls that this run makes, and its costs.
 struct Order {
     /// Positions of calls.
     sorted: Vec<usize>,
     graph: Graph,
-    dips: Vec<Dip>,
-    /// Objects that ServiceAccounts cannot use for a moment.
-    without_accounts: BTreeSet<usize>,
-    /// Objects that would exceed a quota if they did not free space first, and why.
+    gaps: Vec<AccessGap>,
+    /// Objects, mostly roles, that pods cannot use for a moment.
+    briefly_unusable: BTreeSet<usize>,
+    /// Objects that would exceed a quota if their calls did not free space first, and why.
     at_quota: BTreeMap<usize, String>,
 }
 
@@ -70,30 +75,30 @@ struct NoSafeOrder {
     refusal: Refusal,
 }
 
-const TWO_STEPS: &str = "apply the change in two steps: first what takes permissions away, then what gives them";
+const TWO_STEPS: &str = "apply the change in two steps: first remove permissions, then add them";
 
 fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<Order, NoSafeOrder> {
-    let (mut dropped, mut without_accounts) = (BTreeSet::new(), BTreeSet::new());
+    let (mut dropped, mut briefly_unusable) = (BTreeSet::new(), BTreeSet::new());
     let mut at_quota: BTreeMap<usize, String> = BTreeMap::new();
     loop {
         let mut graph = edges::graph(calls, draft, &dropped, &at_quota.keys().copied().collect());
         graph.retain(|first, second, _| !calls.is_deferred(first) && !calls.is_deferred(second));
         let cycles = graph.cycles();
         if !cycles.is_empty() {
-            // one deny breaks every cycle of its role
+            // the roles that deny everything from now on: that breaks every cycle of the role
             let mut denied = BTreeSet::new();
             for cycle in cycles {
-                break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut without_accounts, &mut denied))?;
+                break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut briefly_unusable, &mut denied))?;
             }
             continue;
         }
-        let dips = edges::add_before_remove(calls, &mut graph);
+        let gaps = edges::add_before_remove(calls, &mut graph);
         let mut sorted = graph.sorted(|node| calls.rank(node));
         sorted.retain(|node| !calls.is_deferred(*node));
         let over = quota::exceeded(context, calls, &sorted);
         if over.keys().all(|object| at_quota.contains_key(object)) {
             return match over.into_iter().next() {
-                None => Ok(Order { sorted, graph, dips, without_accounts, at_quota }),
+                None => Ok(Order { sorted, graph, gaps, briefly_unusable, at_quota }),
                 Some((object, why)) => Err(NoSafeOrder {
                     objects: BTreeSet::from([calls.objects[object].address.clone()]),
                     refusal: RefusalKind::SizeOnTheWay
@@ -111,7 +116,7 @@ fn break_cycle(
     calls: &mut Calls,
     graph: &Graph,
     cycle: &[usize],
-    (dropped, without_accounts, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
+    (dropped, briefly_unusable, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
 ) -> Result<(), NoSafeOrder> {
     if mutant::is(Mutant::NoSplit) {
         dropped.extend(cycle.iter().flat_map(|first| cycle.iter().map(|second| (*first, *second))));
@@ -127,10 +132,11 @@ fn break_cycle(
     if let Some((first, second, _)) =
         courtesy.max_by_key(|(first, second, _)| (calls.rank(*second), calls.rank(*first)))
     {
-        let is_account = |node: &usize| calls.address_of(*node).is_in_cluster();
+        let is_service_account = |node: &usize| calls.address_of(*node).is_in_cluster();
         let ends = [*first, *second];
-        if ends.iter().any(is_account) {
-            without_accounts.extend(ends.iter().filter(|node| !is_account(node)).map(|node| calls.nodes[*node].object));
+        if ends.iter().any(is_service_account) {
+            briefly_unusable
+                .extend(ends.iter().filter(|node| !is_service_account(node)).map(|node| calls.nodes[*node].object));
         }
         dropped.insert((*first, *second));
         return Ok(());
@@ -153,18 +159,20 @@ fn break_cycle(
     let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
     let all = all.join(", ");
     let refusal = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Required) {
-        let why = format!("of {all} each must be there before another one of them");
-        RefusalKind::Circle.because(why, "make one of them first, without what names another")
+        let why = format!("{all} need each other, so none of them can come first");
+        RefusalKind::Circle.because(why, "create one of them first, without its reference to another")
     } else {
-        let why = format!("in no order of the calls on {all} would everybody keep to what they hold before or after");
+        let why = format!(
+            "every order of the calls on {all} gives somebody access for a moment that they have neither before nor after"
+        );
         RefusalKind::NoSafeOrder.because(why, TWO_STEPS)
     };
     Err(NoSafeOrder { objects, refusal })
 }
 
-/// Takes the steps out of the draft, and gives them their calls in this order.
+/// Takes the steps out of the draft, and puts their calls in this order.
 fn steps(draft: &mut Draft, calls: &Calls, order: &Order) -> Vec<Step> {
-    // the position of each call in its step, and the calls of other objects that come right before it
+    // for each call, its position in its step, and the calls of other objects that come right before it
     let mut part = vec![0; calls.nodes.len()];
     let mut before: Vec<Vec<usize>> = vec![Vec::new(); calls.nodes.len()];
     let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -200,7 +208,7 @@ fn steps(draft: &mut Draft, calls: &Calls, order: &Order) -> Vec<Step> {
         step.needs.dedup();
         steps.push(step);
     }
-    // the steps without calls: their objects are as they should be already
+    // the steps without calls, whose objects are as they should be already
     steps.extend(drafted.into_values());
     steps
 }

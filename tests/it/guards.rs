@@ -80,7 +80,7 @@ fn undeclared_object_is_drift_even_if_a_guard_refuses_its_deletion() {
     scene.declare(&role("fresh"));
     assert_eq!(scene.bench.ends(2, &drift(&["--format", "json"])).json()["refused"], json!([]));
     let plan = scene.bench.plan(&["--force"]);
-    assert!(refusals(&plan).join("\n").contains("another configuration's"), "{plan}");
+    assert!(refusals(&plan).join("\n").contains("another configuration may use the same `owner`"), "{plan}");
     assert!(changes(&plan).contains(&"delete service-account/main/apps/old".to_owned()), "it is shown: {plan}");
 }
 

@@ -276,7 +276,10 @@ fn guards_still_hold_after_others_set_our_labels() {
     let bound_elsewhere = text
         + "[[roles.app0.trust]]\nprincipals = { aws = [\"arn:aws:iam::111122223333:role/x\"] }\nactions = [\"sts:AssumeRole\"]\n";
     scene.bench.write("irsa.toml", &bound_elsewhere);
-    scene.bench.ends(4, &["plan"]).says("everything that is ours in cluster/main would go");
+    scene
+        .bench
+        .ends(4, &["plan"])
+        .says("this plan would delete or release everything that irsa manages in cluster/main");
 }
 
 /// `depth` nested objects.
@@ -334,7 +337,7 @@ fn role_is_kept_while_a_malformed_service_account_may_reference_it() {
     odd(&scene, "stranger", |_| ());
     scene.declare(&role("app"));
     let run = scene.bench.ends(4, &["plan"]);
-    run.says("was not read whole").says("orphans-unseen").says("service-account/main/apps/stranger");
+    run.says("did not read in full").says("orphans-unseen").says("service-account/main/apps/stranger");
     odd(&scene, "stranger", |object| object["metadata"]["annotations"] = json!({}));
     scene.bench.ends(0, &["plan"]).says("- orphan/default/role/other");
 }

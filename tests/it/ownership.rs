@@ -317,8 +317,8 @@ fn role_name_in_another_case_is_the_same_role() {
     let id = scene.someone.role_id("reports");
     scene.declare(&(text.replace("reports", "Reports") + &policy.replace("queue", "Queue")));
     let run = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
-    run.says("No changes.").says("role/app: IAM keeps the spelling `reports`").says("name-kept");
-    run.says("policy/default/q: IAM keeps the spelling `queue`");
+    run.says("No changes.").says("role/app: it keeps the name `reports`").says("name-kept");
+    run.says("policy/default/q: it keeps the name `queue`");
     scene.bench.converges();
     assert_eq!(scene.someone.role_id("reports"), id);
     scene.declare(&(text + policy + &role("other").replace("[roles.other]", "[roles.other]\nname = \"REPORTS\"")));

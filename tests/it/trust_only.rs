@@ -28,7 +28,7 @@ fn cluster_with_only_an_issuer_needs_no_kubernetes_access() {
     // irsa cannot know whether a ServiceAccount there names the role, until the configuration says so
     bench.write("irsa.toml", &(METAL.to_owned() + &trusted("app")));
     let run = bench.ends(4, &["plan"]);
-    run.says("it is not deleted: cluster `metal`").says("`kubernetes = \"none\"` in `[clusters.metal]`");
+    run.says("it is not deleted: it trusts cluster `metal`").says("`kubernetes = \"none\"` in `[clusters.metal]`");
     bench.write("irsa.toml", &(METAL.to_owned() + "kubernetes = \"none\"\n" + &trusted("app")));
     let plan = bench.plan(&[]);
     assert_eq!(
@@ -36,7 +36,11 @@ fn cluster_with_only_an_issuer_needs_no_kubernetes_access() {
         (vec!["delete orphan/default/role/old".to_owned()], vec![]),
         "{plan}"
     );
-    bench.ends(0, &["plan"]).says("guard-not-default").says("kubernetes: not looked at").says("`metal`");
+    bench
+        .ends(0, &["plan"])
+        .says("guard-not-default")
+        .says("kubernetes: irsa does not read these clusters")
+        .says("`metal`");
     bench.converges();
     assert!(!someone.has_role("old") && someone.has_role("app"));
     bench.ends(0, &["apply", "--destroy", "--auto-approve"]);

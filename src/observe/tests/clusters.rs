@@ -328,7 +328,7 @@ async fn malformed_service_account_without_a_name_makes_missing_ones_be_read() {
     // and no role is deleted that it may name
     kit.desired.roles.remove(&key("reports"));
     let plan = crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new());
-    assert!(plan.refused.iter().any(|refused| refused.why.contains("was not read whole")), "{:?}", plan.refused);
+    assert!(plan.refused.iter().any(|refused| refused.why.contains("did not read in full")), "{:?}", plan.refused);
     assert!(plan.notes.iter().any(|note| note.address == "cluster/east" && note.rule == "orphans-unseen"));
 }
 

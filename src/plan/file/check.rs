@@ -1,5 +1,5 @@
-//! Checks that the parts of a plan file agree with each other and have the form in which irsa writes them. A reader may
-//! look at the whole objects or at the fields, so both must say the same.
+//! Checks that the parts of a plan file agree with each other and have the form in which irsa writes them. A change has
+//! the whole objects and its fields. Readers use either, so both must say the same.
 
 use super::{ChangeV2, FieldV2, PlanV2};
 use crate::ids::Key;
@@ -22,7 +22,7 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
     }
     let shard = &file.options.shard;
     if shard.as_ref().is_some_and(|text| text.parse::<Shard>().is_err() || file.options.destroy) {
-        return Err("its options do not go together".to_owned());
+        return Err("its `shard` is not of the form `I/N`, or it also has `destroy`".to_owned());
     }
     let is_known = |word: &String| RefusalKind::ALL.iter().any(|kind| kind.word() == word);
     if let Some(word) = file.refused.iter().filter_map(|item| item.word.as_ref()).find(|word| !is_known(word)) {
@@ -31,7 +31,7 @@ pub(super) fn check(file: &PlanV2) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for change in &file.changes {
         if !seen.insert(&change.address) {
-            return Err(format!("`{}` stands in it twice", change.address));
+            return Err(format!("it lists `{}` twice", change.address));
         }
         check_change(change).map_err(|why| format!("`{}` {why}", change.address))?;
     }
@@ -52,7 +52,7 @@ fn check_change(change: &ChangeV2) -> Result<(), String> {
         (Action::Create, None, Some(after)) if change.before.is_null() => vec![after],
         (Action::Delete, Some(before), None) if change.after.is_null() => vec![before],
         (Action::Update | Action::Adopt, Some(before), Some(after)) => vec![before, after],
-        _ => return Err(format!("has a `{}` that does not fit what is before and after", change.action)),
+        _ => return Err(format!("has action `{}`, which contradicts its `before` and `after`", change.action)),
     };
     for side in sides {
         if !has_forms(side, forms(&address)) {
@@ -70,7 +70,7 @@ fn has_forms(object: &Map<String, Value>, forms: &[(&str, Form)]) -> bool {
         && forms.iter().all(|(key, form)| object.get(*key).is_some_and(|value| form.holds(value)))
 }
 
-/// The whole object must differ in the listed fields, with these values, and in no other.
+/// `before` and `after` must differ in exactly the listed fields, and have the listed values.
 fn check_fields(change: &ChangeV2) -> Result<(), String> {
     if !change.fields.is_sorted_by(|one, next| one.path < next.path) {
         return Err("has fields that are out of order".to_owned());
@@ -105,12 +105,12 @@ pub(crate) fn leaves(object: &Value) -> BTreeMap<String, &Value> {
     leaves
 }
 
-/// The value of a field; null if the object does not have it.
+/// The value of a field. Null if the object does not have it.
 pub(crate) fn leaf<'a>(leaves: &BTreeMap<String, &'a Value>, path: &str) -> &'a Value {
     leaves.get(path).copied().unwrap_or(&Value::Null)
 }
 
-/// Whether two values of a field are equal: null equals an empty value, and documents are equal if they mean the same.
+/// Whether two values of a field are equal. Null equals an empty value, and documents are equal if they mean the same.
 pub(crate) fn alike(one: &Value, other: &Value) -> bool {
     one == other || (empty(one) && empty(other)) || same_document(one, other)
 }

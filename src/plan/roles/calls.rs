@@ -10,7 +10,7 @@ pub(crate) fn without_permissions(role: &Role) -> Role {
     Role { attached: BTreeSet::new(), inline: InlinePolicies::new(), ..role.clone() }
 }
 
-/// `CreateRole` sets the boundary, so the permissions that follow are always under it.
+/// `CreateRole` already sets the boundary, so it limits the permissions from the start.
 pub(crate) fn create(after: &Role) -> Vec<IamCall> {
     let created = without_permissions(after);
     let permissions = permissions(&created, after);
@@ -54,7 +54,8 @@ fn settings(role: &Role) -> RoleSettings {
     RoleSettings { description: role.description.clone(), max_session_duration: role.max_session_duration }
 }
 
-/// Attaches and writes policies first, then detaches and deletes.
+/// Lists the calls that attach and write policies, then the calls that detach and delete them. `write_order` decides
+/// the order in which they run.
 fn permissions(before: &Role, after: &Role) -> Vec<IamCall> {
     let name = &after.name;
     let attach = |arn| IamCall::Attach { name: name.clone(), arn };

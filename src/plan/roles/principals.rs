@@ -1,8 +1,8 @@
 //! Makes each role wait for the new roles that its trust policy names.
 //!
 //! IAM refuses a trust policy with a role that does not exist
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). Of two new roles that
-//! trust each other neither can be first; `write_order` refuses both.
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>). If two new roles
+//! trust each other, neither can be first, so `write_order` refuses both.
 
 use crate::model::address::Address;
 use crate::plan::change::Change;
@@ -26,7 +26,7 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
     if new_roles.is_empty() && absent.is_empty() {
         return;
     }
-    let mut held = Vec::new();
+    let mut missing = Vec::new();
     for step in draft.steps.values_mut() {
         let Some(change) = step.change.of_role() else { continue };
         let Some(after) = change.after() else { continue };
@@ -35,7 +35,7 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
         for principal in principals(&after.trust) {
             needs.extend(new_roles.get(principal));
             if let Some((role, why)) = absent.get(principal).filter(|_| !trusted.contains(&principal)) {
-                held.push((role, why));
+                missing.push((role, why));
                 needs.push(role);
             }
         }
@@ -45,8 +45,8 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
             }
         }
     }
-    for (role, why) in held {
-        draft.held.entry(role.clone()).or_insert_with(|| BlockedBy::Waits(why.clone()));
+    for (role, why) in missing {
+        draft.blocked.entry(role.clone()).or_insert_with(|| BlockedBy::Waits(why.clone()));
     }
 }
 

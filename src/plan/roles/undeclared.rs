@@ -1,5 +1,5 @@
-//! Plans undeclared roles that have the owner tag: deletes each, unless it may still be in use. Notes foreign roles that
-//! trust a declared cluster.
+//! Plans undeclared roles that have the owner tag. Deletes each role, unless it may still be in use. Notes foreign
+//! roles that trust a declared cluster.
 
 use super::calls;
 use crate::ids::Key;
@@ -19,7 +19,7 @@ use crate::policy::PolicyDocument;
 use crate::policy::trust::SUBJECT_PREFIX;
 use std::collections::BTreeSet;
 
-/// Plans every role with the owner tag that is not declared; with `--destroy`, also the declared ones.
+/// Plans every undeclared role with the owner tag. With `--destroy`, also the declared roles.
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     let mut roles = Vec::new();
     for (account_key, account) in context.accounts() {
@@ -121,7 +121,7 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
         "say how to reach it"
     };
     Some(RefusalKind::PartlyReadCluster.because(
-        format!("cluster `{cluster}`, which its trust names, was not read whole"),
+        format!("it trusts cluster `{cluster}`, which irsa did not read in full"),
         format!(
             "{remedy}, then plan again; if irsa manages nothing there and no ServiceAccount names the role, set \
              `kubernetes = \"none\"` in `[clusters.{cluster}]`"
@@ -129,12 +129,12 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
     ))
 }
 
-/// The issuer may be that of a cluster which this configuration does not have, or could not read.
+/// The issuer may belong to a cluster that irsa could not read, or that this configuration does not declare.
 fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &str) -> Option<Refusal> {
     let context = object.context;
     if let Some(cluster) = context.cluster_without_issuer() {
         return Some(RefusalKind::UnseenCluster.because(
-            format!("its trust names issuer `{issuer}`, which may be that of cluster `{cluster}`, not seen"),
+            format!("it trusts issuer `{issuer}`, which may belong to cluster `{cluster}`, whose issuer is unknown"),
             format!("make `{cluster}` readable, or declare it `state = \"gone\"`"),
         ));
     }
@@ -142,7 +142,7 @@ fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &s
     let foreign = !context.is_ours(&provider.provider.tags);
     (foreign && trusts_service_accounts(trust, issuer)).then(|| {
         RefusalKind::UnreadCluster.because(
-            format!("its trust names issuer `{issuer}`, that of a cluster which was not read"),
+            format!("it trusts issuer `{issuer}`, whose cluster is not declared, so irsa cannot see who uses the role"),
             format!(
                 "declare the cluster with `issuer = \"https://{issuer}\"`, and `state = \"gone\"` if it was deleted"
             ),
@@ -150,7 +150,8 @@ fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &s
     })
 }
 
-/// Whether the trust policy names ServiceAccounts of the issuer. An issuer without any need not be a cluster.
+/// Whether the trust policy names ServiceAccounts of the issuer. If not, the issuer need not belong to a cluster (for
+/// example, it is GitHub's).
 fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
     if !trust.is_parsed() {
         return trust.text().contains(SUBJECT_PREFIX);
@@ -162,7 +163,7 @@ fn trusts_service_accounts(trust: &PolicyDocument, issuer: &str) -> bool {
         .any(|statement| statement.canonical().federated().any(of_issuer) && statement.text().contains(SUBJECT_PREFIX))
 }
 
-/// Notes each role of somebody else that trusts a declared cluster. Only an unsharded run knows which roles are foreign.
+/// Notes each foreign role that trusts a declared cluster. Only a run without `--shard` knows which roles are foreign.
 pub(crate) fn note_foreign(context: &PlanContext<'_>, draft: &mut Draft) {
     for (key, account) in context.accounts() {
         let of_account =

@@ -9,7 +9,7 @@ use std::fmt;
 
 /// The manager to which the API server assigns all fields of an object without `managedFields` when it is first applied
 /// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#upgrading-from-client-side-apply-to-server-side-apply>).
-/// It stands for nobody: the real writer is unknown.
+/// It stands for nobody, because the real writer is unknown.
 pub(crate) const UNTRACKED: &str = "before-first-apply";
 
 /// A label or an annotation, by its key.
@@ -60,7 +60,7 @@ impl<'a> FieldOwnership<'a> {
         Self { live, irsa: &context.field_manager }
     }
 
-    /// The entries of irsa, or those of the other managers.
+    /// The entries of irsa, or the entries of all other managers.
     fn entries(&self, own: bool) -> impl Iterator<Item = &'a FieldManager> {
         let irsa = self.irsa;
         self.live
@@ -95,7 +95,7 @@ impl<'a> FieldOwnership<'a> {
         }
     }
 
-    /// The call that removes these fields, whoever owns them. None if there are none.
+    /// The call that removes these fields, whoever owns them. None if the object has none of them.
     pub(crate) fn remove(&self, which: impl Fn(MetaField<'_>) -> bool) -> Option<KubernetesCall> {
         let from = self.pick(which);
         let some = !(from.labels.is_empty() && from.annotations.is_empty());
@@ -107,7 +107,7 @@ impl<'a> FieldOwnership<'a> {
         self.entries(true).any(|manager| field.is_owned_by(manager))
     }
 
-    /// Whether another manager owns the field too, so that it stays when irsa gives it up.
+    /// Whether another manager owns the field too, so that it stays when irsa no longer applies it.
     pub(crate) fn is_shared(&self, field: MetaField<'_>) -> bool {
         self.entries(false).any(|manager| field.is_owned_by(manager))
     }
@@ -117,7 +117,7 @@ impl<'a> FieldOwnership<'a> {
         self.known_owners(field).collect()
     }
 
-    /// The same without a list: most fields have none.
+    /// The same as an iterator, because most fields have no other owner.
     pub(crate) fn known_owners(&self, field: MetaField<'_>) -> impl Iterator<Item = &'a str> {
         let known = move |manager: &&FieldManager| manager.name != UNTRACKED && field.is_owned_by(manager);
         self.entries(false).filter(known).map(|manager| manager.name.as_str())

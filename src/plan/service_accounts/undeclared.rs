@@ -1,5 +1,6 @@
-//! Plans undeclared ServiceAccounts that irsa manages: deletes those that are irsa's alone, and releases irsa's fields on
-//! the others. An object that lost its owner label is released as well, or irsa's fields would stay on it for ever.
+//! Plans undeclared ServiceAccounts that irsa manages. Deletes an object if irsa created it and nobody else uses or
+//! manages it. Otherwise removes irsa's fields from it. Also handles objects that lost their owner label, because
+//! irsa's fields would stay on them for ever.
 
 use super::being_deleted;
 use super::field_ownership::{FieldOwnership, MetaField};
@@ -48,7 +49,7 @@ impl Undeclared<'_> {
     }
 }
 
-/// Plans every ServiceAccount that irsa manages and that is not declared; with `--destroy`, also the declared ones.
+/// Plans every undeclared ServiceAccount that irsa manages. With `--destroy`, also the declared ServiceAccounts.
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     let (mut declared, mut trusted) = (HashSet::new(), HashSet::new());
     for (binding, reference) in context.exact_bindings().filter(|_| !context.options.destroy) {
@@ -86,10 +87,10 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// An object that could not be parsed is only noted, although irsa may manage it: whoever can write ServiceAccounts could
-/// otherwise block every plan.
+/// Only notes an object that could not be parsed, although irsa may manage it. Otherwise, everybody who can write
+/// ServiceAccounts could block every plan.
 fn note_unknown(draft: &mut Draft, address: &Address, why: &str) {
-    let text = format!("whether it is ours, or names a role, is not known: {why}");
+    let text = format!("irsa cannot tell whether it manages this object, or whether the object uses a role: {why}");
     draft.note(address, Severity::Medium, "orphans-unseen", None, text);
 }
 
@@ -149,30 +150,34 @@ fn remove(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>)
 
 /// How irsa removes fields of a live object.
 struct Removal<'a> {
-    /// irsa's fields, and those that it removes although others own them.
+    /// irsa's fields, and the fields of others that irsa removes.
     before: ServiceAccount,
     after: ServiceAccount,
-    /// irsa's fields, before.
+    /// irsa's fields before the change.
     own: ServiceAccount,
-    /// Removes fields that would stay when irsa gives them up.
+    /// Removes the fields that stay when irsa no longer applies them.
     patch: Option<KubernetesCall>,
     /// Fields that stay because of other owners.
     kept: Vec<MetaField<'a>>,
 }
 
 impl<'a> Removal<'a> {
-    /// Removes the fields that `wanted` selects. Those that irsa alone owns go when irsa gives them up. Fields without a
-    /// known owner (the object was restored, or its record of managers reset) are patched away if the address annotation
-    /// names the object. Fields of other managers are removed only with `--force-conflicts`.
+    /// Removes the fields that `wanted` selects.
+    ///
+    /// - Only irsa owns the field: the API removes it when irsa no longer applies it.
+    /// - No other owner is known (the object was restored, or its record of managers was reset): irsa removes it with a
+    ///   patch, if irsa owns it too or the address annotation names the object.
+    /// - Another manager owns it: irsa removes it with a patch, but only with `--force-conflicts`.
+    ///
+    /// If the annotation has the ARN of a role that may be foreign, no patch removes the annotations for the webhook.
     fn of(context: &PlanContext<'_>, object: &Undeclared<'a>, wanted: impl Fn(MetaField<'_>) -> bool) -> Self {
         let ownership = object.ownership;
         let has_own_address = object.has_own_address();
-        let foreign_role = object.annotation(ROLE_ARN).is_some_and(|arn| is_foreign_role(context, arn));
+        let may_be_foreign = object.annotation(ROLE_ARN).is_some_and(|arn| may_be_foreign_role(context, arn));
         let patchable = |field: MetaField<'_>| {
-            let of_foreign_role = foreign_role && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
+            let is_kept = may_be_foreign && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
             let unowned = ownership.other_owners(field).is_empty();
-            !of_foreign_role
-                && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
+            !is_kept && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
         };
         let alone = |field: MetaField<'_>| ownership.is_own(field) && !ownership.is_shared(field);
         let removed = |field: MetaField<'_>| wanted(field) && (alone(field) || patchable(field));
@@ -185,7 +190,7 @@ impl<'a> Removal<'a> {
         }
     }
 
-    /// Adds the step; or a note, if other owners keep every field.
+    /// Adds the step. If other owners keep every field, adds a note instead.
     fn step(self, draft: &mut Draft, object: &Undeclared<'_>, give_up: Option<KubernetesCall>, reasons: Vec<String>) {
         let Some(change) = Change::update(&self.before, &self.after) else {
             return note_label_kept(draft, object);
@@ -195,8 +200,9 @@ impl<'a> Removal<'a> {
     }
 }
 
-/// Whether this is certainly the ARN of somebody else's role.
-fn is_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
+/// Whether this may be the ARN of a role that irsa does not manage. True if irsa could not read the role or its
+/// account.
+fn may_be_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
     let Ok(arn) = RoleArn::parse(arn) else { return false };
     let mut accounts = context.accounts();
     let Some((_, live)) =
@@ -214,14 +220,15 @@ fn is_foreign_role(context: &PlanContext<'_>, arn: &str) -> bool {
     }
 }
 
-/// The address annotation names a cluster that is not declared: another configuration may have the same owner.
+/// Refuses the step if the address annotation names a cluster that is not declared, because another configuration may
+/// have the same owner.
 fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
     // a long address is cut, so it does not parse
     let rest = object.annotation(ADDRESS).and_then(|address| address.strip_prefix("service-account/"));
     let cluster = rest.and_then(|rest| rest.split_once('/')).and_then(|(cluster, _)| Key::parse(cluster).ok());
     let Some(cluster) = cluster else { return };
     if !context.desired.clusters.contains_key(&cluster) && !context.options.report_only {
-        let why = format!("it is marked as of cluster `{cluster}`, which this configuration lacks");
+        let why = format!("its annotation `{ADDRESS}` names cluster `{cluster}`, which is not declared");
         let hint = "check that no other configuration has this `owner`, and the key of the cluster";
         draft.refuse_step(&object.address, RefusalKind::OtherConfiguration.because(why, hint));
     }
@@ -229,7 +236,7 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
 
 /// Notes that the annotation stays, although the role no longer trusts the pods.
 fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
-    let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !is_foreign_role(context, arn)) else { return };
+    let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !may_be_foreign_role(context, arn)) else { return };
     let owner = who_can_remove(object, MetaField::Annotation(ROLE_ARN));
     let text = format!(
         "annotation `{ROLE_ARN}` stays: {owner}. `{arn}` no longer trusts its pods, so they cannot assume it: remove the \
@@ -248,12 +255,12 @@ fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
 
 fn who_can_remove(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
     match object.ownership.other_owners(field)[..] {
-        [] => format!("nobody is recorded to hold it, and annotation `{ADDRESS}` does not say that it is ours"),
+        [] => format!("the field has no recorded owner, and annotation `{ADDRESS}` does not name this object"),
         ref names => format!("only {} can remove it", names.join(", ")),
     }
 }
 
-/// Why the object must not be deleted. Empty if it may.
+/// Why irsa must not delete the object. Empty if it may.
 fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
     let Undeclared { ownership, trusted, .. } = object;
     let live = ownership.live;
@@ -286,7 +293,7 @@ fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
         .into_iter()
         .filter(|mark| live.labels.contains_key(*mark) || live.annotations.contains_key(*mark))
         .chain(managed_by_helm.then_some("app.kubernetes.io/managed-by"))
-        // irsa itself may have set it, as a declared label or annotation
+        // irsa itself may have set the mark, as a declared label or annotation
         .filter(|mark| {
             ![MetaField::Label(mark), MetaField::Annotation(mark)].iter().any(|field| ownership.is_own(*field))
         });
@@ -297,7 +304,7 @@ fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
             reasons.push(format!("{} pods use it, for example `{}`", pods.len(), pods[0]));
         }
         Some(Observed::Unknown(why)) => reasons.push(format!("its pods could not be read: {why}")),
-        // pods are read only if nothing else is known to forbid the delete
+        // `observe` reads pods only if nothing else forbids the delete
         None if reasons.is_empty() => reasons.push("its pods were not read".to_owned()),
         Some(Observed::Present(_) | Observed::Absent) | None => {}
     }
@@ -325,7 +332,8 @@ pub(crate) fn users<'a>(context: &PlanContext<'a>, roles: impl Iterator<Item = &
     users
 }
 
-/// The steps that remove the annotation with this role from ServiceAccounts; or why one keeps it.
+/// The steps that remove the annotation with this role from ServiceAccounts. Refuses if a ServiceAccount keeps the
+/// annotation.
 pub(crate) fn steps_that_remove(
     context: &PlanContext<'_>,
     draft: &Draft,
@@ -341,8 +349,8 @@ pub(crate) fn steps_that_remove(
         if !removes {
             let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
                 [] => format!(
-                    "nobody else is recorded to set it: remove it with `kubectl annotate serviceaccount -n {namespace} \
-                     {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"
+                    "no other owner of the annotation is recorded: remove it with `kubectl annotate serviceaccount -n \
+                     {namespace} {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"
                 ),
                 ref names => format!(
                     "remove `{ROLE_ARN}` where it is set by `{}` (Helm values, Git), then plan again",
@@ -356,8 +364,8 @@ pub(crate) fn steps_that_remove(
     Ok(steps)
 }
 
-/// Whether a change removes the annotation with this role: it deletes the object, writes another value, or gives up a
-/// field that irsa owns. If only others own the field, it stays.
+/// Whether a change removes the annotation with this role: it deletes the object, writes another value, or removes a
+/// field that irsa owns. If only others own the field, the annotation stays.
 fn removes(change: &Change<ServiceAccount>, role: &RoleArn) -> bool {
     let value = |item: &ServiceAccount| item.annotations.get(ROLE_ARN).cloned();
     let names_role = |item: &ServiceAccount| value(item).as_deref() == Some(role.as_str());

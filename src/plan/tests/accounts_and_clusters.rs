@@ -38,7 +38,7 @@ fn cluster_with_new_objects_is_not_emptied() {
     bind(&mut kit, "east");
     assert_eq!(kit.plan().refused, []);
     bind(&mut kit, "west");
-    refused(&kit.plan(), "service-account/east/apps/worker", "everything that is ours in cluster/east");
+    refused(&kit.plan(), "service-account/east/apps/worker", "everything that irsa manages in cluster/east");
 }
 
 #[test]

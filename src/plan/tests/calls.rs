@@ -1,4 +1,5 @@
-//! The order of the calls of one role: denies hold longest, and what stays is never missing.
+//! The order of the calls of one role: old denies stay until the end, and permissions that the role keeps are never
+//! missing.
 
 use super::kit::{Kit, allow, aws, binding, declared, key};
 use super::rules::{applied, apply, live_role, step};
@@ -188,7 +189,8 @@ fn principal_that_keeps_a_changing_policy_always_has_it() {
     kit.desired.roles.get_mut(&key("reports")).unwrap().name = "reports-2".parse().unwrap();
     kit.policy("bucket", allow("s3:PutObject"));
     assert_eq!(calls(&kit.plan(), "policy/default/bucket"), ["iam:CreatePolicyVersion"]);
-    // one principal leaves, one stays, one is added: the role is narrowed once, before both of its policies
+    // one principal leaves, one stays, one is added: the role loses a principal once, before both of its policies
+    // change
     let mut kit = applied();
     let bind = |kit: &mut Kit, names: [&str; 2]| {
         reports(kit, |role| {

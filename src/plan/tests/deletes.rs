@@ -1,4 +1,4 @@
-//! What is deleted and what is only released: each rule with its counterexample.
+//! Which objects irsa deletes, and which it only releases. Each rule has its counterexample.
 
 use super::kit::{Kit, NOW, allow, binding, declared, key};
 use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step};
@@ -56,7 +56,7 @@ fn role_that_also_trusts_another_provider_is_deleted() {
     let mut kit = with_outside("repo:example/reports:ref:refs/heads/main");
     assert_eq!(step(&kit.plan(), ROLE).change.action(), Action::Delete);
     let mut kit = with_outside("system:serviceaccount:apps:worker");
-    refused(&kit.plan(), ROLE, "that of a cluster which was not read");
+    refused(&kit.plan(), ROLE, "whose cluster is not declared");
 }
 
 #[test]
@@ -65,7 +65,7 @@ pub(super) fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown
     kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
     apply(&mut kit);
     kit.desired.roles.remove(&key("far"));
-    // its issuer is known from the tags of its provider only
+    // only the tags of its provider show its issuer
     kit.desired.clusters.get_mut(&key("west")).unwrap().state = ClusterState::Gone;
     kit.live.clusters.remove(&key("west"));
     kit.cluster("east").issuer = Observed::Unknown("timeout".into());
@@ -77,7 +77,7 @@ pub(super) fn role_of_a_gone_cluster_is_deleted_while_another_cluster_is_unknown
             live.provider.tags.insert(OWNER.into(), "other".into());
         }
     }
-    refused(&kit.plan(), "orphan/default/role/far", "may be that of cluster `east`, not seen");
+    refused(&kit.plan(), "orphan/default/role/far", "may belong to cluster `east`, whose issuer is unknown");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn created_mark_is_never_inferred() {
     let plan = kit.plan();
     let (to, force) = applies(&plan);
     assert_eq!((to.annotations.get(CREATED).map(String::as_str), force), (Some("true"), false));
-    // irsa owns other fields of it, but not that one
+    // irsa owns other fields of the object, but not this one
     let item = live_account(&mut kit, "east", "worker");
     item.annotations.remove(CREATED);
     Arc::make_mut(&mut item.managers[0]).annotations.retain(|key| key != CREATED);

@@ -80,7 +80,7 @@ fn fields_of_an_object_with_another_address_stay_without_force() {
     item(&mut kit).annotations.insert(ADDRESS.into(), "service-account/east/apps/other".into());
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
-    assert!(note(&plan, "label-held").contains("nobody is recorded to hold it"));
+    assert!(note(&plan, "label-held").contains("the field has no recorded owner"));
     assert!(note(&plan, "annotation-held").contains("cannot assume it"));
     kit.options.force_conflicts = true;
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
@@ -209,7 +209,7 @@ fn undeclared_annotation_of_another_manager_is_refused_only_if_it_breaks_access(
         assert_eq!((names(&plan), plan.refused.len()), (Vec::new(), 0), "{key} {by:?}");
         assert!(note(&plan, "annotation-undeclared").contains(key));
     }
-    // no recorded owner, and it breaks access
+    // it has no recorded owner, and breaks access
     assert!(removed(&spoiled(AUDIENCE, "other", None).plan()).annotations.contains_key(AUDIENCE));
 }
 
@@ -273,7 +273,7 @@ fn hint_offers_force_only_to_commands_that_write() {
     assert_eq!(hint(&mut kit), "take the field out of what that manager applies");
 }
 
-/// A field of irsa without a recorded owner is removed; one that another manager owns too stays.
+/// irsa removes its own field without another recorded owner. A field that another manager owns too stays.
 #[test]
 fn undeclared_field_is_removed_unless_another_manager_owns_it() {
     for (by, goes) in [("before-first-apply", true), ("helm", false)] {
@@ -359,7 +359,7 @@ fn service_account_being_deleted_waits() {
     let plan = kit.plan();
     assert_eq!((names(&plan), plan.summary().waiting), (Vec::new(), 1));
     assert!(note(&plan, "waiting").contains("is being deleted, and waits for finalizer `example.com/hold`"));
-    // no longer declared: nothing is left to do, and its role can be deleted
+    // it is no longer declared, so its role can be deleted
     let mut kit = undeclared();
     item(&mut kit).deleting = Some(Vec::new());
     let plan = kit.plan();

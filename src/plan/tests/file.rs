@@ -1,4 +1,4 @@
-//! Which plan files are accepted, and what is computed from them.
+//! Which plan files irsa accepts, and what it computes from them.
 
 use super::kit::{Kit, allow, aws, binding, key};
 use super::rules::{applied, apply, live_account, live_role};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const GOLDEN: &str = include_str!("../../../tests/fixtures/plan/v2.json");
 const OLD: &str = include_str!("../../../tests/fixtures/plan/v1.json");
 
-/// A plan with every action on every kind of object that has it.
+/// A plan with every possible pair of an action and a kind of object.
 fn every_action() -> PlanV2 {
     let mut kit = applied();
     kit.role("goes", |role| role.bindings = vec![binding("east", "goes")]);
@@ -202,13 +202,13 @@ fn field<'a>(change: &'a mut ChangeV2, path: &str) -> &'a mut FieldV2 {
 /// The name of a change, the change, and the message.
 const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     ("no owner", |file| file.owner = "a\nb".into(), "is no owner"),
-    ("no shard", |file| file.options.shard = Some("x".into()), "do not go together"),
+    ("no shard", |file| file.options.shard = Some("x".into()), "its `shard` is not of the form `I/N`"),
     (
         "a shard of everything that goes",
         |file| (file.options.shard, file.options.destroy) = (Some("0/2".into()), true),
-        "do not go together",
+        "or it also has `destroy`",
     ),
-    ("twice", |file| file.changes.push(file.changes[0].clone()), "stands in it twice"),
+    ("twice", |file| file.changes.push(file.changes[0].clone()), "` twice"),
     (
         "a letter of another alphabet",
         |file| find(file, "role/comes").address = "role/c\u{43e}mes".into(),
@@ -221,8 +221,16 @@ const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     ),
     ("no address", |file| find(file, "role/comes").address = "all".into(), "is no address"),
     ("an unknown action", |file| find(file, "role/comes").action = "replace".into(), "has no action"),
-    ("another action", |file| find(file, "role/comes").action = "update".into(), "does not fit"),
-    ("a delete that leaves something", |file| find(file, "role/reports").action = "delete".into(), "does not fit"),
+    (
+        "another action",
+        |file| find(file, "role/comes").action = "update".into(),
+        "which contradicts its `before` and `after`",
+    ),
+    (
+        "a delete that leaves something",
+        |file| find(file, "role/reports").action = "delete".into(),
+        "which contradicts its `before` and `after`",
+    ),
     (
         "the object of another kind",
         |file| find(file, "role/comes").address = "policy/default/comes".into(),

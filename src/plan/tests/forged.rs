@@ -1,4 +1,4 @@
-//! Forged saved plans: their digests and parts agree, but the configuration does not give these changes.
+//! Forged saved plans: their digests and parts agree, but the configuration does not ask for these changes.
 
 use super::kit::{Kit, allow, aws, key};
 use super::rules::{applied, apply, live_account, live_role, names};

@@ -87,14 +87,14 @@ fn owner_label_of_another_field_manager_does_not_count() {
     kit.role("keep", |role| role.bindings = vec![binding("west", "keep")]);
     kit.desired.policies.clear();
     kit.options.force = true;
-    refused(&kit.plan(), "service-account/east/apps/worker", "everything that is ours in cluster/east");
+    refused(&kit.plan(), "service-account/east/apps/worker", "everything that irsa manages in cluster/east");
     let mut kit = applied();
     labelled(&mut kit, "kubectl-label");
     kit.desired.roles.clear();
     kit.desired.policies.clear();
     kit.role("fresh", |role| role.bindings = vec![binding("east", "theirs0")]);
     kit.options.force = true;
-    refused(&kit.plan(), "orphan/default/role/reports", "another configuration's");
+    refused(&kit.plan(), "orphan/default/role/reports", "another configuration may use the same `owner`");
 }
 
 #[test]
@@ -118,7 +118,7 @@ pub(super) fn emptying_an_account_or_cluster_needs_destroy() {
     kit.desired.roles.retain(|name, _| name == &key("elsewhere"));
     kit.desired.policies.clear();
     kit.options.force = true;
-    refused(&kit.plan(), "service-account/east/apps/worker", "everything that is ours in cluster/east");
+    refused(&kit.plan(), "service-account/east/apps/worker", "everything that irsa manages in cluster/east");
     kit.desired.roles.clear();
     kit.options.destroy = true;
     assert_eq!(kit.plan().refused, []);
@@ -131,7 +131,7 @@ pub(super) fn deletes_while_nothing_declared_exists_are_refused() {
     kit.desired.policies.clear();
     kit.role("fresh", |role| role.bindings = vec![binding("west", "fresh")]);
     kit.options.force = true;
-    refused(&kit.plan(), "orphan/default/role/reports", "another configuration's");
+    refused(&kit.plan(), "orphan/default/role/reports", "another configuration may use the same `owner`");
 }
 
 #[test]
@@ -162,7 +162,7 @@ pub(super) fn trust_in_our_issuer_stays_until_its_cluster_is_declared_gone() {
     kit.live.clusters.remove(&key("west"));
     kit.role("reports", |role| role.bindings = vec![binding("east", "worker")]);
     let plan = kit.plan();
-    refused(&plan, "role/reports", "which no declared cluster has");
+    refused(&plan, "role/reports", "no declared cluster has this issuer");
     refused(&plan, "orphan/default/oidc-provider/oidc.example.com/id/west", "cluster `west`");
     // declared gone: its trust, provider and bindings are removed without a request to it
     let mut gone = Kit::new().desired.clusters[&key("west")].clone();
@@ -207,7 +207,7 @@ fn role_with_the_address_of_an_undeclared_cluster_gets_the_hint_of_a_reused_owne
         kit.desired.policies.clear();
         live_role(&mut kit, "reports").role.tags.insert(ADDRESS.into(), address.into());
         let plan = kit.plan();
-        refused(&plan, "orphan/default/role/reports", "it is marked as of cluster `lost`");
+        refused(&plan, "orphan/default/role/reports", "its tag `irsa/address` names cluster `lost`");
         let refused = plan.refused.iter().find(|item| item.address == "orphan/default/role/reports").unwrap();
         assert!(refused.hint.contains(hint), "{address}: {}", refused.hint);
     }
@@ -229,7 +229,7 @@ pub(super) fn unknown_object_is_neither_changed_nor_deleted() {
     kit.desired.roles.remove(&key("reports"));
     kit.desired.policies.clear();
     kit.cluster("east").extent = Extent::Named;
-    refused(&kit.plan(), "orphan/default/role/reports", "was not read whole");
+    refused(&kit.plan(), "orphan/default/role/reports", "did not read in full");
     // a cluster that does not exist is refused by name
     let mut kit = applied();
     kit.cluster("east").issuer = Observed::Absent;
@@ -349,7 +349,7 @@ fn difference_missing_from_the_second_plan_is_dropped() {
     let second = kit.plan();
     assert_eq!((names(&first).len(), names(&second).len()), (1, 1));
     let confirmed = confirm(&first, second);
-    assert_eq!((names(&confirmed).len(), confirmed.unchanged), (0, 6));
+    assert_eq!((names(&confirmed).len(), confirmed.unchanged.len()), (0, 6));
     let first = kit.plan();
     let second = kit.plan();
     assert_eq!(names(&confirm(&first, second)), ["update role/keep"]);
@@ -420,7 +420,7 @@ pub(super) fn role_that_trusts_an_unread_cluster_is_not_deleted() {
     kit.desired.roles.remove(&key("far"));
     let mut gone = kit.desired.clusters.remove(&key("west")).unwrap();
     kit.live.clusters.remove(&key("west"));
-    refused(&kit.plan(), "orphan/default/role/far", "a cluster which was not read");
+    refused(&kit.plan(), "orphan/default/role/far", "whose cluster is not declared");
     gone.state = ClusterState::Gone;
     gone.issuer = Some(IssuerUrl::parse("https://oidc.example.com/id/west").unwrap());
     kit.desired.clusters.insert(key("west"), gone);

@@ -96,7 +96,7 @@ impl Kit {
     }
 
     pub(crate) fn plan(&mut self) -> Plan {
-        // what observe does: everything declared has a look, if only to say that it is absent
+        // like `observe`, adds an entry for every declared object, also if it is absent
         let account = self.live.accounts.get_mut(&key("default")).unwrap();
         for role in self.desired.roles.values() {
             account.roles.entry(role.name.lower_case()).or_insert(Observed::Absent);
@@ -137,13 +137,12 @@ impl Kit {
             options: self.options.clone(),
             steps: Vec::new(),
             refused: Vec::new(),
-            withheld: Vec::new(),
+            refused_steps: Vec::new(),
             unknown: Vec::new(),
             notes: Vec::new(),
             ignored: Vec::new(),
-            unchanged: 0,
+            unchanged: Vec::new(),
             waiting: Vec::new(),
-            settled: Vec::new(),
             unmatched: Vec::new(),
             names: ConfigKeys::default(),
         }

@@ -1,4 +1,4 @@
-//! What a shard waits for from other shards: each case with its counterexample.
+//! The objects of other shards for which a shard waits. Each case has its counterexample.
 
 use super::kit::{Kit, allow, binding, declared, key};
 use super::rules::{apply, live_role, names, step};
@@ -13,7 +13,7 @@ use crate::policy::Statement;
 use crate::policy::document::PolicyKind;
 use serde_json::json;
 
-/// A shard that has cluster `east` and one that has `west`.
+/// A shard that has cluster `east`, and a shard that has `west`.
 fn apart(kit: &Kit) -> (Shard, Shard) {
     let home = |count: u32, cluster: &str| {
         let shards = (0..count).filter_map(|index| Shard::new(index, count));
@@ -72,7 +72,7 @@ fn role_waits_for_the_policy_of_another_shard() {
     assert_eq!(waiting(&first), ["role/b", "service-account/west/apps/b"]);
     assert_eq!(
         why(&first, "role/b"),
-        format!("`policy/default/bucket` comes first: shard {east} has it, which must run first")
+        format!("`policy/default/bucket` comes first: it belongs to shard {east}, so run that shard first")
     );
     assert!(first.leaves() && !first.is_empty(), "its provider is made already");
     // nor is it created while the policy is unknown
@@ -97,14 +97,14 @@ fn role_waits_for_the_provider_of_another_shard() {
     let (east, west) = apart(&kit);
     kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
     let plan = of(&kit, east);
-    assert!(why(&plan, "role/a").starts_with("`oidc-provider/default/west` comes first: shard"));
+    assert!(why(&plan, "role/a").starts_with("`oidc-provider/default/west` comes first: it belongs to shard"));
     kit.account().providers_listed = Observed::Unknown("denied".into());
     assert!(unknown(&of(&kit, east)).contains(&"role/a"));
     kit.account().providers_listed = Observed::Present(());
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
     // the ServiceAccount in west belongs to the other shard, and waits for the role
-    assert!(why(&of(&kit, west), "service-account/west/apps/a").contains(&format!("shard {east} has it")));
+    assert!(why(&of(&kit, west), "service-account/west/apps/a").contains(&format!("it belongs to shard {east}")));
 }
 
 #[test]
@@ -114,7 +114,9 @@ fn provider_of_another_shard_may_be_unknown() {
     kit.role("c", |role| role.bindings = vec![binding("east", "c")]);
     run(&mut kit, east);
     kit.role("a", |role| role.bindings = vec![binding("east", "a"), binding("west", "a")]);
-    assert!(why(&of(&kit, east), "role/a").starts_with("`oidc-provider/default/west` comes first: shard"));
+    assert!(
+        why(&of(&kit, east), "role/a").starts_with("`oidc-provider/default/west` comes first: it belongs to shard")
+    );
     // east's own provider was read, although the list failed
     kit.account().providers_listed = Observed::Unknown("denied".into());
     let plan = of(&kit, east);
@@ -167,7 +169,7 @@ fn role_waits_for_new_principals_of_another_shard() {
     trusting(&mut kit, &["own", "b"]);
     let plan = of(&kit, east);
     assert_eq!(waiting(&plan), ["role/a", "service-account/east/apps/a"]);
-    assert!(why(&plan, "role/a").contains(&format!("`role/b` comes first: shard {west} has it")));
+    assert!(why(&plan, "role/a").contains(&format!("`role/b` comes first: it belongs to shard {west}")));
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);
     run(&mut kit, east);

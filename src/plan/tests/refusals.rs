@@ -1,4 +1,4 @@
-//! Every kind of refusal that a plan can have is made by a test, with the message that its page has.
+//! A test makes every kind of refusal that a plan can have, with the message in the documentation.
 
 use super::kit::{Kit, REFUSED, allow, aws, binding, declared, key};
 use super::rules::{applied, apply, refused};
@@ -10,7 +10,7 @@ use crate::model::refusal::RefusalKind;
 use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
-/// The kinds that no plan has: they end a run.
+/// The kinds that no plan has, because they end a run.
 const ENDING: [RefusalKind; 6] = [
     RefusalKind::HasRefusals,
     RefusalKind::Incomplete,
@@ -20,7 +20,7 @@ const ENDING: [RefusalKind; 6] = [
     RefusalKind::Locked,
 ];
 
-/// The kinds that come from what was read: the tests of `observe` and `world` make them.
+/// The kinds that come from reading. The tests of `observe` and `world` make them.
 const READ: [RefusalKind; 3] =
     [RefusalKind::WrongAccount, RefusalKind::CertificateAuthority, RefusalKind::WrongCluster];
 
@@ -108,7 +108,7 @@ fn deny_that_does_not_fit_is_refused() {
     set(&mut kit, "Two", "b");
     assert_eq!(kit.plan().refused, []);
     kit.account().quotas.inline_size = allow("sqs:SendMessage").size();
-    refused(&kit.plan(), "role/reports", "on the way its inline policies would have");
+    refused(&kit.plan(), "role/reports", "during the change its inline policies would have");
 }
 
 /// Each of two policies of a role takes a permission and a deny, and neither has room for both denies in between.
@@ -131,6 +131,6 @@ fn policies_without_a_safe_order_are_refused() {
     assert_eq!(kit.plan().refused, []);
     kit.account().quotas.managed_size = after.size();
     for policy in ["policy/default/bucket", "policy/default/second"] {
-        refused(&kit.plan(), policy, "in no order of the calls on");
+        refused(&kit.plan(), policy, "every order of the calls on");
     }
 }

@@ -22,14 +22,14 @@ fn reported_plan_has_no_guards() {
     live_account(&mut kit, "east", "s3").annotations.insert(ADDRESS.into(), "service-account/north/apps/s3".into());
     let guarded = kit.plan();
     assert_eq!(guarded.refused.len(), 40, "{:#?}", guarded.refused);
-    assert_eq!((guarded.steps.len(), guarded.withheld.len(), guarded.summary().delete), (0, 40, 39));
+    assert_eq!((guarded.steps.len(), guarded.refused_steps.len(), guarded.summary().delete), (0, 40, 39));
     kit.options.report_only = true;
     let told = kit.plan();
-    assert_eq!((told.refused.as_slice(), told.steps.len(), told.withheld.len()), (&[][..], 40, 0));
+    assert_eq!((told.refused.as_slice(), told.steps.len(), told.refused_steps.len()), (&[][..], 40, 0));
     // a difference that only the second plan shows is dropped, even if it is refused
     kit.options.report_only = false;
-    assert_eq!(confirm(&kit.empty_plan(), guarded.clone()).withheld, []);
-    assert_eq!(confirm(&guarded, guarded.clone()).withheld.len(), 40);
+    assert_eq!(confirm(&kit.empty_plan(), guarded.clone()).refused_steps, []);
+    assert_eq!(confirm(&guarded, guarded.clone()).refused_steps.len(), 40);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn refused_change_is_shown_only_for_our_objects() {
         refused(&plan, "orphan/default/role/reports", "instance profiles");
         refused(&plan, "role/theirs", "owner `them`");
         refused(&plan, "service-account/east/apps/theirs", "`role/theirs`, which it depends on");
-        let shown: Vec<String> = plan.withheld.iter().map(|step| step.address.to_string()).collect();
+        let shown: Vec<String> = plan.refused_steps.iter().map(|step| step.address.to_string()).collect();
         assert_eq!(shown, ["orphan/default/policy/bucket", "orphan/default/role/reports"]);
     }
 }

@@ -1,5 +1,6 @@
-//! Shards that run at the same time, with their calls in any order: no object is planned twice, no IAM object is deleted,
-//! nobody ever holds more than before or after, and together with an unsharded run they end in the state of one run.
+//! Shards that run at the same time, with their calls in any order: no object is planned twice, no IAM object is
+//! deleted, nobody ever has more access than before or after, and together with an unsharded run they end in the state
+//! of one run.
 
 use super::kit::{Kit, aws, binding, key};
 use super::laws::{chooser, declare, pairs, sketch};
@@ -112,7 +113,7 @@ proptest! {
     }
 }
 
-/// Each pair of policies whose documents were not read is a cycle of its own: each may deny and allow.
+/// Each pair of policies whose documents were not read is a cycle, because each may deny and allow.
 #[test]
 fn role_that_exchanges_two_unread_policies_for_two_others_is_denied_once_meanwhile() {
     let mut kit = Kit::new();

@@ -330,7 +330,7 @@ pub(crate) fn made(item: &ServiceAccount, uid: &str) -> LiveServiceAccount {
     live
 }
 
-/// Server-side apply: deletes the fields that irsa owned and releases, unless another manager owns them.
+/// Server-side apply. Deletes the fields that irsa owned and no longer applies, unless another manager owns them.
 fn apply(live: &mut LiveServiceAccount, from: &ServiceAccount, to: &ServiceAccount) {
     let others: Vec<Arc<FieldManager>> = live.managers.iter().filter(|manager| manager.name != US).cloned().collect();
     live.labels

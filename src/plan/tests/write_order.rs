@@ -1,6 +1,6 @@
-//! The law of the write order: whichever calls fail, and in whatever permitted order they run, at no moment does anybody
-//! hold a permission that they hold neither before nor after. And the courtesy: unless a note says so, nobody lacks for a
-//! moment what they hold before and after.
+//! The law of the write order: at no moment does anybody have a permission that they have neither before nor after,
+//! whichever calls fail, and in any permitted order. Also the courtesy: nobody lacks for a moment a permission that
+//! they have before and after, unless a note says so.
 //!
 //! This test follows `docs/write-order.md` and not the planner. Its own evaluator, which shares no code with `policy`,
 //! reads the JSON of the documents. `IRSA_TEST_CASES` sets the number of cases.
@@ -229,7 +229,7 @@ fn foreign(name: &str) -> PolicyArn {
     PolicyArn::parse(format!("arn:aws:iam::aws:policy/{name}")).unwrap()
 }
 
-/// Permissions that are held: ServiceAccount, role, action, resource, hour of the session.
+/// Permissions that somebody has: ServiceAccount, role, action, resource, hour of the session.
 type Permissions = BTreeSet<(String, String, &'static str, &'static str, u32)>;
 
 /// The factors that decide what somebody can do through a role.
@@ -285,8 +285,9 @@ fn held(live: &Live) -> Permissions {
     held
 }
 
-/// The permissions that are held in every mix of old and new factors of a role, so rule 1 cannot remove them for a moment.
-/// (A permission that one factor takes and another gives back is missing in between, because rule 1 takes first.)
+/// The permissions that somebody has in every mix of old and new factors of a role, so that rule 1 cannot remove them
+/// for a moment. (If one factor removes a permission and another factor adds it back, the permission is missing in
+/// between, because rule 1 removes first.)
 fn kept(before: &Live, after: &Live) -> Permissions {
     let (old, new) = (factors(before), factors(after));
     let mut kept = Permissions::new();
@@ -386,9 +387,9 @@ struct Tally {
 /// A broken promise.
 #[derive(Debug)]
 enum Breach {
-    /// Somebody held a permission that they hold neither before nor after.
+    /// Somebody had a permission that they have neither before nor after.
     Wider(String),
-    /// Somebody lacked a permission that they hold before and after, and no note said so.
+    /// Somebody lacked a permission that they have before and after, and no note said so.
     Missed(String),
 }
 
@@ -434,7 +435,7 @@ fn tamper(dice: &mut Dice, kit: &mut Kit) {
     }
 }
 
-/// The live state after the whole configuration is applied; `None` if irsa refuses to.
+/// The live state after irsa applied the whole configuration. `None` if irsa refuses to.
 fn declared_end(kit: &Kit) -> Option<Live> {
     let mut kit = kit.clone();
     kit.options.adopt = true;
@@ -448,7 +449,7 @@ fn declared_end(kit: &Kit) -> Option<Live> {
     None
 }
 
-/// A plan of the whole configuration or of a part, and whether it is of the whole.
+/// A plan of the whole configuration or of a part, and whether it is the whole.
 fn planned(dice: &mut Dice, kit: &mut Kit) -> (Plan, bool) {
     kit.options.skip_refused = true;
     kit.options.adopt = dice.one_in(2);

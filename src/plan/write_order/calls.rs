@@ -23,24 +23,25 @@ pub(super) struct PlannedObject {
     pub action: Action,
     /// Objects that it depends on.
     pub needs: Vec<Address>,
-    /// Whether this run does not change it. Its calls stay in the graph, because calls on other objects may wait for them.
+    /// Whether this run does not change it. Its calls are in the graph all the same, because calls on other objects may
+    /// wait for them.
     pub deferred: bool,
     /// The account of an IAM object that has calls.
     pub account: Option<Key>,
-    /// The position of its role among the affected roles, if it is one.
+    /// If it is a role, its position among the affected roles.
     pub role: Option<usize>,
-    /// Decides between calls that no edge puts in order.
+    /// The sort key of calls that no edge puts in order.
     rank: u8,
 }
 
-/// Which part of a change a call makes.
+/// Which call of a split change this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SplitPart {
-    /// From the old value to the new one.
-    Whole,
-    /// From the old value to what both have in common.
+pub(super) enum SplitCall {
+    /// From the old value to the new value.
+    Unsplit,
+    /// From the old value to the common part of both values.
     Taking,
-    /// From there to the new value.
+    /// From the common part to the new value.
     Giving,
 }
 
@@ -49,12 +50,12 @@ pub(super) enum SplitPart {
 pub(super) struct PlannedCall {
     /// The position of its object.
     pub object: usize,
-    /// `None` if it is unknown what would be written.
+    /// `None` if irsa does not know what would be written.
     pub call: Option<Call>,
-    pub split: SplitPart,
+    pub split: SplitCall,
     /// Its effects on the affected roles at these positions.
     pub effects: Vec<(usize, Effects)>,
-    /// Decides between calls of one object that no edge puts in order.
+    /// The sort key of calls of one object that no edge puts in order.
     pub place: usize,
 }
 
@@ -65,18 +66,21 @@ pub(super) struct AffectedRole {
     pub object: Option<usize>,
     pub before: Option<Role>,
     pub after: Option<Role>,
-    /// Changed policies that users which this run does not read have attached, if it stands for them.
+    /// Only for the role that stands for unread users: the changed policies that they have attached.
     unread_attached: BTreeSet<PolicyArn>,
-    /// Changed policies that are the boundary of such users.
+    /// Likewise, the changed policies that are their boundary.
     unread_bounds: BTreeSet<PolicyArn>,
-    /// The calls that add and remove the deny for everything. The first is `None` if an earlier run left the deny there.
+    /// The calls that add and remove the inline policy that denies everything. The first is `None` if an earlier run
+    /// left the policy there.
     pub deny: Option<(Option<usize>, usize)>,
 }
 
-/// All calls, with what they change and affect. Positions are indexes into these lists.
+/// All calls, with the objects that they change and the roles that they affect. A position is an index into one of
+/// these lists.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub objects: Vec<PlannedObject>,
+    /// The calls, which are the nodes of the graph.
     pub nodes: Vec<PlannedCall>,
     pub roles: Vec<AffectedRole>,
     pub documents: Documents,
@@ -93,7 +97,7 @@ impl Calls {
     pub(super) fn of(context: &PlanContext<'_>, draft: &Draft) -> Self {
         let mut calls = Self::default();
         let mut steps: Vec<(&Step, bool)> = draft.steps.values().map(|step| (step, false)).collect();
-        steps.extend(draft.held_back.values().map(|step| (step, true)));
+        steps.extend(draft.deferred.values().map(|step| (step, true)));
         steps.sort_by(|(one, _), (other, _)| one.address.cmp(&other.address));
         for (step, deferred) in &steps {
             calls.add_object(context, step, *deferred);
@@ -175,7 +179,7 @@ impl Calls {
         }
     }
 
-    /// Adds the roles that do not change themselves and have at least two of the policies that do.
+    /// Adds each unchanged role that has two or more policies whose documents change.
     fn add_unchanged_roles(&mut self, context: &PlanContext<'_>) {
         if self.documents.changes.is_empty() {
             return;
@@ -191,7 +195,7 @@ impl Calls {
         }
     }
 
-    /// The position of a live role, which is added as unchanged if it is not there yet.
+    /// The position of a live role. Adds it as an unchanged role if it is not there yet.
     fn unchanged_role(&mut self, account: &Key, lower_case: &str, role: &Role) -> usize {
         let next = self.roles.len();
         let position = *self.roles_by_name.entry((account.clone(), lower_case.to_owned())).or_insert(next);
@@ -202,7 +206,8 @@ impl Calls {
         position
     }
 
-    /// Adds a call of unknown content for each role whose declared trust is unknown: somebody may be about to lose the role.
+    /// Adds a call of unknown content for each role whose declared trust is unknown, because somebody may be about to
+    /// lose the role. Calls that give must wait for it.
     fn add_unknown_trust(&mut self, context: &PlanContext<'_>, draft: &Draft) {
         for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
@@ -222,9 +227,9 @@ impl Calls {
         self.nodes.push(PlannedCall::new(object, None, effects, 0));
     }
 
-    /// Adds all users of changed policies that this run does not read: users, groups, roles that irsa does not manage. One
-    /// role stands for all of them. It has all of their policies, so it is affected at least as much as each of them. A
-    /// declared role that could not be read may be one of them, and its trust may change.
+    /// Adds the users of changed policies that this run does not read: IAM users, groups, and roles that irsa does not
+    /// manage. One invented role stands for all of them. It has all their policies, so an order that is safe for it is
+    /// safe for each of them. A declared role that could not be read may be one of them, and its trust may change.
     fn add_unread_users(&mut self, context: &PlanContext<'_>) {
         for key in context.desired.accounts.keys() {
             let Some(account) = context.account(key) else { continue };
@@ -259,7 +264,7 @@ impl Calls {
         }
     }
 
-    /// The effects of a call on a policy or provider on all roles.
+    /// How a call on a policy or provider affects each role.
     fn effects_on_others(&self, call: &IamCall) -> Vec<(usize, Effects)> {
         let on_each = |effects: &dyn Fn(&AffectedRole) -> Effects| {
             self.roles.iter().enumerate().map(|(position, role)| (position, effects(role))).collect()
@@ -277,7 +282,7 @@ impl Calls {
         }
     }
 
-    /// Finds the denies for everything that an earlier run left behind.
+    /// Finds the inline policies that deny everything and that an earlier run left behind.
     fn find_left_denies(&mut self) {
         for (position, node) in self.nodes.iter().enumerate() {
             let Some(IamCall::DeleteInline { policy, .. }) = node.iam() else { continue };
@@ -289,7 +294,7 @@ impl Calls {
         }
     }
 
-    /// Decides between calls that no edge puts in order: the lower one comes first.
+    /// The sort key of calls that no edge puts in order.
     pub(super) fn rank(&self, node: usize) -> (u8, usize, usize) {
         let PlannedCall { object, place, .. } = self.nodes[node];
         (self.objects[object].rank, object, place)
@@ -307,7 +312,7 @@ impl Calls {
         self.nodes[node].iam()
     }
 
-    /// The role that a call changes itself.
+    /// The role that the call itself changes.
     pub(super) fn own_role(&self, node: usize) -> Option<&AffectedRole> {
         self.objects[self.nodes[node].object].role.map(|role| &self.roles[role])
     }
@@ -336,8 +341,8 @@ impl Calls {
         all
     }
 
-    /// Denies everything to a role from before the first until after the last of its calls. `false` if it does already, or
-    /// if the role itself does not change.
+    /// Adds two calls to a role: the first puts the inline policy that denies everything, and the last deletes it.
+    /// `false` if the role has the policy already, or has no calls of its own.
     pub(super) fn deny_everything(&mut self, role: usize) -> bool {
         let AffectedRole { object: Some(object), before, after, deny: None, .. } = &self.roles[role] else {
             return false;
@@ -358,7 +363,7 @@ impl Calls {
         true
     }
 
-    /// Replaces a call by one that only takes and one that only gives, with the calls `between` them.
+    /// Replaces a call by a call that only takes and a call that only gives, with the call `between` them.
     pub(super) fn split(&mut self, position: usize, [taking, giving]: [IamCall; 2], between: Option<IamCall>) {
         let PlannedCall { object, ref effects, place, .. } = self.nodes[position];
         let Some(account) = self.objects[object].account.clone() else { return };
@@ -372,9 +377,9 @@ impl Calls {
             self.nodes.push(PlannedCall::new(object, iam(call), Vec::new(), place + 1));
         }
         let giving = PlannedCall::new(object, iam(giving), given, place + SPREAD - 1);
-        self.nodes.push(PlannedCall { split: SplitPart::Giving, ..giving });
+        self.nodes.push(PlannedCall { split: SplitCall::Giving, ..giving });
         let node = &mut self.nodes[position];
-        (node.call, node.split, node.effects) = (iam(taking), SplitPart::Taking, taken);
+        (node.call, node.split, node.effects) = (iam(taking), SplitCall::Taking, taken);
     }
 
     pub(super) fn objects_by_address(&self) -> BTreeMap<&Address, usize> {
@@ -384,7 +389,7 @@ impl Calls {
 
 impl PlannedCall {
     fn new(object: usize, call: Option<Call>, effects: Vec<(usize, Effects)>, place: usize) -> Self {
-        Self { object, call, split: SplitPart::Whole, effects, place }
+        Self { object, call, split: SplitCall::Unsplit, effects, place }
     }
 
     pub(super) fn iam(&self) -> Option<&IamCall> {
@@ -393,7 +398,7 @@ impl PlannedCall {
 }
 
 impl AffectedRole {
-    /// Whether both ends of the role have this property.
+    /// Whether the role has this property before and after.
     fn both(&self, has: impl Fn(&Role) -> bool) -> bool {
         [&self.before, &self.after].into_iter().all(|end| end.as_ref().is_some_and(&has))
     }
@@ -417,7 +422,7 @@ impl AffectedRole {
     }
 }
 
-/// Whether an object that this run does not read has the policy attached, and whether one has it as its boundary.
+/// Whether something that this run does not read has the policy attached, and whether something has it as its boundary.
 fn has_unread_users(account: &LiveAccount, arn: &PolicyArn, live: &LivePolicy) -> (bool, bool) {
     let roles = || account.roles.values().filter_map(Observed::present).map(|live| &live.role);
     let attached = roles().filter(|role| role.attached.contains(arn)).count();

@@ -1,4 +1,4 @@
-//! Defers changes: what this run must not do yet, because an object that must change first does not change.
+//! Defers each change that must come after a change which this run does not make.
 
 use super::NoSafeOrder;
 use super::calls::Calls;
@@ -22,8 +22,9 @@ pub(super) fn defer_dependents(draft: &mut Draft) {
             dependents.entry(need.clone()).or_default().push(step.address.clone());
         }
     }
-    // an object outside `--only` does not change, and its live state counts
-    let blocks = |draft: &Draft, need: &&Address| draft.held.get(need).is_some_and(|by| *by != BlockedBy::NotSelected);
+    // an object outside `--only` blocks nothing here, because its live state counts
+    let blocks =
+        |draft: &Draft, need: &&Address| draft.blocked.get(need).is_some_and(|by| *by != BlockedBy::NotSelected);
     let is_blocked = |step: &&Step| step.needs.iter().any(|need| blocks(draft, &need));
     let mut next: BTreeSet<Address> =
         draft.steps.values().filter(is_blocked).map(|step| step.address.clone()).collect();
@@ -37,11 +38,11 @@ pub(super) fn defer_dependents(draft: &mut Draft) {
 
 /// Defers a step for the reason that blocks `first`.
 fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) {
-    let shown = draft.shown.contains(first);
-    if draft.hold_back(address) && shown {
-        draft.shown.insert(address.clone());
+    let is_shown = draft.refused_steps.contains(first);
+    if draft.defer(address) && is_shown {
+        draft.refused_steps.insert(address.clone());
     }
-    match draft.held.get(first).cloned() {
+    match draft.blocked.get(first).cloned() {
         Some(BlockedBy::Refused) => {
             let why = format!("`{first}`, {relation}, is refused");
             draft.refuse(address, RefusalKind::DependsOnRefused.because(why, format!("mend `{first}` first")));
@@ -65,7 +66,7 @@ pub(super) fn refuse(draft: &mut Draft, refused: NoSafeOrder) {
     defer_dependents(draft);
 }
 
-/// Defers the calls that must come after a deferred one. `true` if there are any.
+/// Defers the calls that must come after a deferred call. `true` if there are any.
 pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -> bool {
     let mut of_one_object: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut waiting: BTreeMap<usize, usize> = BTreeMap::new();
@@ -96,8 +97,9 @@ pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -
     any
 }
 
-/// Reduces the step of a role of unknown trust to the calls that take permissions away: without those in `out`, without
-/// those that must come after them, and without those that remove what a call in `out` would add elsewhere.
+/// Reduces the step of a role whose declared trust is unknown to the calls that remove permissions. Drops the calls in
+/// `out`, the calls that must come after them, and each call that removes a permission which a dropped call would add
+/// in another policy.
 fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut out: BTreeSet<usize>) {
     let nodes = calls.by_object().swap_remove(object);
     loop {
@@ -118,14 +120,14 @@ fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, m
     let operations: Vec<String> = operations.into_iter().collect();
     let address = calls.objects[object].address.clone();
     let text = format!(
-        "whom it should trust is unknown, so it may lose permissions and may not get any: left out are {}",
+        "irsa does not know whom it should trust, so it removes permissions and adds none: left out are {}",
         operations.join(", ")
     );
     draft.note(&address, Severity::Medium, "held-back", None, text);
     let Some(mut step) = draft.steps.remove(&address) else { return };
     let kept: Vec<usize> = nodes.into_iter().filter(|node| !out.contains(node) && calls.iam(*node).is_some()).collect();
     if kept.is_empty() {
-        draft.held_back.insert(address, step);
+        draft.deferred.insert(address, step);
         return;
     }
     if let ResourceChange::Role(change) = &mut step.change {

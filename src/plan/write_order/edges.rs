@@ -1,7 +1,7 @@
-//! Draws the edges: which call must come before which. An edge exists by the two rules of the write order, because objects
-//! depend on each other, or so that nobody loses access for a moment.
+//! Draws the edges: which call must come before which. An edge has one of three reasons: a rule of the write order
+//! (take before give), an object that another object needs, or courtesy (nobody loses access for a moment).
 
-use super::calls::{Calls, PlannedCall, SplitPart};
+use super::calls::{Calls, PlannedCall, SplitCall};
 use super::effects::{Effects, Factor};
 use super::graph::{EdgeReason, Graph};
 use super::mutant::{self, Mutant};
@@ -15,14 +15,14 @@ use crate::policy::permission_effects::PermissionEffects;
 use crate::policy::{PolicyDocument, trust_effects};
 use std::collections::{BTreeSet, HashMap};
 
-/// The calls on policies and providers, by ARN: roles refer to these objects.
+/// The calls on policies and providers, by the ARN with which roles refer to them.
 #[derive(Default)]
 struct WritesByArn<'c> {
     /// Calls that create the object, or add an audience to it.
     creating: HashMap<&'c str, Vec<usize>>,
-    /// The call that writes the new document; of a split one, the first part, which does all that takes.
+    /// The call that writes the new document. If it is split, the first call, which only takes.
     taking: HashMap<&'c str, usize>,
-    /// The call that writes the new document; of a split one, the second part, which does all that gives.
+    /// The call that writes the new document. If it is split, the second call, which only gives.
     giving: HashMap<&'c str, usize>,
     deleting: HashMap<&'c str, usize>,
 }
@@ -42,10 +42,10 @@ impl<'c> WritesByArn<'c> {
             } else if call.creates() || matches!(call.write(), FieldWrite::AddAudience(_)) {
                 writes.creating.entry(arn).or_default().push(position);
             } else if call.field() == Field::Document {
-                if node.split != SplitPart::Giving {
+                if node.split != SplitCall::Giving {
                     writes.taking.insert(arn, position);
                 }
-                if node.split != SplitPart::Taking {
+                if node.split != SplitCall::Taking {
                     writes.giving.insert(arn, position);
                 }
             }
@@ -54,8 +54,8 @@ impl<'c> WritesByArn<'c> {
     }
 }
 
-/// The graph of all calls, also of deferred ones. `dropped` are courtesy edges that a cycle has cost, and in the objects
-/// `at_quota`, calls that free space come first.
+/// The graph of all calls, also of deferred ones. Leaves out the courtesy edges in `dropped`, which form cycles. In the
+/// objects in `at_quota`, calls that free space come first.
 pub(super) fn graph(
     calls: &Calls,
     draft: &Draft,
@@ -108,7 +108,7 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
                     graph.edge(*first, *second, reason);
                 }
             }
-            // the provider must not let somebody use a role that is about to be deleted
+            // a role that is about to be deleted goes first, because the provider would let somebody use it
             if takes.gives_in(Factor::Provider)
                 && let Some(deletion) = deletion()
             {
@@ -118,7 +118,8 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
     }
 }
 
-/// `TagRole` and `UntagRole` are two calls of one change. docs/write-order.md says what holds between them.
+/// `TagRole` and `UntagRole` are two calls of one change. docs/write-order.md says which tags the role has between
+/// them.
 fn are_tags_of_one_role(calls: &Calls, first: usize, second: usize) -> bool {
     calls.nodes[first].object == calls.nodes[second].object && writes_tags(calls, first) && writes_tags(calls, second)
 }
@@ -127,7 +128,7 @@ fn writes_tags(calls: &Calls, node: usize) -> bool {
     calls.iam(node).is_some_and(|call| call.field() == Field::Tags)
 }
 
-/// The policies that a role has only after a call on it, and those that it has only before.
+/// The policies that a role has only after a call on it, and the policies that it has only before.
 fn policies_added_and_removed<'c>(calls: &'c Calls, node: usize) -> (Vec<&'c PolicyArn>, Vec<&'c PolicyArn>) {
     let (Some(call), Some(role)) = (calls.iam(node), calls.own_role(node)) else { return Default::default() };
     let boundary = |end: &'c Option<Role>| end.iter().filter_map(|role| role.permissions_boundary.as_ref()).collect();
@@ -141,7 +142,7 @@ fn policies_added_and_removed<'c>(calls: &'c Calls, node: usize) -> (Vec<&'c Pol
     }
 }
 
-/// The OIDC providers that a role trusts before a call on it, and those that it trusts afterwards.
+/// The OIDC providers that a role trusts before a call on it, and the providers that it trusts afterwards.
 fn providers_before_and_after(calls: &Calls, node: usize) -> (BTreeSet<String>, BTreeSet<String>) {
     let (Some(call), Some(role)) = (calls.iam(node), calls.own_role(node)) else { return Default::default() };
     let (old, new) = match call.write() {
@@ -154,7 +155,7 @@ fn providers_before_and_after(calls: &Calls, node: usize) -> (BTreeSet<String>, 
     (providers(old), providers(new))
 }
 
-/// An object must exist before a role refers to it, and until no role does.
+/// A policy or provider is created before a role refers to it, and deleted after no role refers to it.
 fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut Graph) {
     let created_before = |arn: &str, graph: &mut Graph| {
         let creating = writes.creating.get(arn).into_iter().flatten();
@@ -223,7 +224,7 @@ fn within_object(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
                 graph.edge(*other, *node, EdgeReason::Required);
             }
             let parts = [*node, *other].map(|node| calls.nodes[node].split);
-            if parts == [SplitPart::Taking, SplitPart::Giving] && are_of_one_field(calls, *node, *other) {
+            if parts == [SplitCall::Taking, SplitCall::Giving] && are_of_one_field(calls, *node, *other) {
                 graph.edge(*node, *other, EdgeReason::Required);
             }
         }
@@ -235,7 +236,7 @@ pub(super) fn are_of_one_field(calls: &Calls, one: usize, other: usize) -> bool 
     calls.iam(one).map(IamCall::field) == calls.iam(other).map(IamCall::field)
 }
 
-/// The order of the calls of an object and those of an object that it needs.
+/// The order between the calls of an object and the calls of an object that it needs.
 fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
     let positions = calls.objects_by_address();
     for (object, nodes) in calls.objects.iter().zip(by_object) {
@@ -251,16 +252,16 @@ fn between_objects(calls: &Calls, by_object: &[Vec<usize>], graph: &mut Graph) {
     }
 }
 
-/// Why a call comes after one on an object that its own object needs.
+/// Why `later` comes after `earlier`, where the object of `later` needs the object of `earlier`.
 fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason> {
-    let is_account = |node: usize| calls.address_of(node).is_in_cluster();
+    let is_service_account = |node: usize| calls.address_of(node).is_in_cluster();
     let role_call = |node: usize| calls.iam(node).filter(|call| matches!(call.target(), Target::Role(_)));
     let (earlier_on_role, later_on_role) = (role_call(earlier), role_call(later));
     let creates_role = earlier_on_role.is_some_and(IamCall::creates);
-    if is_account(later) {
+    if is_service_account(later) {
         return Some(if creates_role { EdgeReason::Required } else { EdgeReason::Courtesy });
     }
-    if is_account(earlier) {
+    if is_service_account(earlier) {
         // a role is deleted after the annotation that names it
         let deletes_role = later_on_role.is_some_and(IamCall::deletes);
         return Some(if deletes_role { EdgeReason::Required } else { EdgeReason::Courtesy });
@@ -274,7 +275,7 @@ fn needs_first(calls: &Calls, earlier: usize, later: usize) -> Option<EdgeReason
     if trusts_new_audience(earlier_call, calls.iam(later)?) {
         return Some(EdgeReason::Courtesy);
     }
-    // a role is created only if all that it needs could be created
+    // a role is created only after everything that it needs was created
     let creates = earlier_on_role.is_none()
         && (earlier_call.creates() || matches!(earlier_call.write(), FieldWrite::AddAudience(_)));
     (begins && creates).then_some(EdgeReason::Required)
@@ -291,7 +292,7 @@ fn trusts_new_audience(earlier: &IamCall, later: &IamCall) -> bool {
     }
 }
 
-/// A ServiceAccount that moves to another role can use the old one until its annotation names the new one.
+/// If a ServiceAccount moves to another role, its annotation changes before the old role stops trusting it.
 fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<usize>], graph: &mut Graph) {
     let loses = |node: usize| match calls.iam(node).map(IamCall::write) {
         Some(FieldWrite::Trust(from, to)) => trust_effects::between(from, to).loses,
@@ -309,8 +310,8 @@ fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<us
     }
 }
 
-/// Two calls on which a role depends, in an order in which it lacks access between them.
-pub(super) struct Dip {
+/// Two calls that run in an order in which a role lacks access between them.
+pub(super) struct AccessGap {
     /// The position of the role among the affected ones.
     pub role: usize,
     /// The call that should come first.
@@ -319,14 +320,15 @@ pub(super) struct Dip {
     pub second: usize,
 }
 
-/// Rule 3: new allows arrive before old ones leave. A policy is attached after its document gives, and detached before its
-/// document takes. Adds these edges where the other edges permit it, and returns where they do not.
-pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
-    let mut wanted: Vec<Dip> = Vec::new();
+/// Rule 3: new allows exist before irsa removes old ones. A role attaches a policy after the policy's document gives,
+/// and detaches a policy before the document takes. Adds these edges unless they form a cycle. Returns the calls
+/// between which it could not add an edge.
+pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<AccessGap> {
+    let mut wanted: Vec<AccessGap> = Vec::new();
     for (role, nodes) in calls.by_role().iter().enumerate() {
         for (first, _) in nodes.iter().filter(|(_, effects)| effects.gives_in(Factor::Allows)) {
             let removing = nodes.iter().filter(|(node, effects)| node != first && effects.takes_in(Factor::Allows));
-            wanted.extend(removing.map(|(second, _)| Dip { role, first: *first, second: *second }));
+            wanted.extend(removing.map(|(second, _)| AccessGap { role, first: *first, second: *second }));
         }
     }
     let writes = WritesByArn::of(calls);
@@ -334,22 +336,22 @@ pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<Dip> {
         let Some(role) = calls.objects[calls.nodes[node].object].role else { continue };
         let (added, removed) = policies_added_and_removed(calls, node);
         let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, PermissionEffects::gives));
-        wanted.extend(giving.map(|first| Dip { role, first, second: node }));
+        wanted.extend(giving.map(|first| AccessGap { role, first, second: node }));
         let taking =
             removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, PermissionEffects::takes));
-        wanted.extend(taking.map(|second| Dip { role, first: node, second }));
+        wanted.extend(taking.map(|second| AccessGap { role, first: node, second }));
     }
-    let mut dips = Vec::new();
-    for dip in wanted {
-        let denied = calls.roles[dip.role].deny.is_some();
-        if denied || calls.is_deferred(dip.first) || calls.is_deferred(dip.second) {
+    let mut gaps = Vec::new();
+    for gap in wanted {
+        let denied = calls.roles[gap.role].deny.is_some();
+        if denied || calls.is_deferred(gap.first) || calls.is_deferred(gap.second) {
             continue;
         }
-        if graph.reaches(dip.second, dip.first) {
-            dips.push(dip);
+        if graph.reaches(gap.second, gap.first) {
+            gaps.push(gap);
         } else {
-            graph.edge(dip.first, dip.second, EdgeReason::Courtesy);
+            graph.edge(gap.first, gap.second, EdgeReason::Courtesy);
         }
     }
-    dips
+    gaps
 }

@@ -1,8 +1,9 @@
-//! The effects of a call on a role: in which of the role's factors it takes permissions away, and in which it gives some.
+//! The effects of a call on a role: the factors in which it takes (removes access), and the factors in which it gives
+//! (adds access).
 //!
-//! A role has seven factors: trust, allows, denies, boundary, session length, tags, and whether its OIDC provider exists.
-//! All of them together decide what somebody can do through the role. So a permission that exists neither before nor
-//! after the plan can only arise if one factor has already given while another has not yet taken.
+//! A role has seven factors: trust, allows, denies, boundary, session length, tags, and whether its OIDC provider
+//! exists. All of them together decide what somebody can do through the role. So a permission that exists neither
+//! before nor after the plan appears only while one factor already gives and another factor does not yet take.
 
 use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;
@@ -12,7 +13,7 @@ use crate::policy::permission_effects::{self, PermissionEffects};
 use crate::policy::{PolicyDocument, trust_effects};
 use std::collections::HashMap;
 
-/// One of the things that decide what somebody can do through a role.
+/// A property that decides what somebody can do through a role, together with the other six.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Factor {
     Trust,
@@ -29,14 +30,15 @@ impl Factor {
     const ALL: [Self; 7] =
         [Self::Trust, Self::Allows, Self::Denies, Self::Boundary, Self::Session, Self::Tags, Self::Provider];
 
-    /// Whether a call that takes must also come before one that gives in the same factor. One call writes trust, and one
-    /// the session length. New allows come before old ones leave, so that a permission that moves between two policies is
-    /// never missing.
+    /// Whether a call that takes must come before a call that gives within this factor. Trust and session length do not
+    /// need that, because one call writes the whole value. Allows do not need it either: irsa adds new allows before it
+    /// removes old ones, so that a permission that moves between two policies is never missing.
     fn takes_before_it_gives(self) -> bool {
         matches!(self, Self::Denies | Self::Boundary | Self::Tags) && !mutant::is(Mutant::NoRuleTwo)
     }
 
-    /// Whether a session that starts while the role denies everything still has the value of that moment afterwards.
+    /// Whether a session keeps the value that this factor has when the session starts. If so, a deny for everything
+    /// does not help, because a session that starts during the deny outlasts it.
     fn outlasts_a_deny(self) -> bool {
         matches!(self, Self::Trust | Self::Session | Self::Tags | Self::Provider)
     }
@@ -56,7 +58,7 @@ impl Factor {
     }
 }
 
-/// The factors in which a call takes, and those in which it gives, as sets of bits.
+/// The factors in which a call takes, and the factors in which it gives, as sets of bits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Effects {
     takes: u8,
@@ -118,7 +120,7 @@ impl Effects {
         self.gives & factor.bit() != 0
     }
 
-    /// Whether a call with these effects must come before one with `other`: take before you give.
+    /// Whether a call with these effects must come before a call with the effects `other`, by rules 1 and 2.
     pub(super) fn come_before(self, other: Self) -> bool {
         Factor::ALL.into_iter().filter(|factor| self.takes_in(*factor)).any(|factor| {
             let gives_in_others = other.gives & !factor.bit() != 0;
@@ -138,15 +140,15 @@ pub(super) struct DocumentChange {
 /// The documents of managed policies, before and after the plan.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
-    /// The live ones, as far as they were read.
+    /// The live documents, as far as irsa read them.
     pub live: HashMap<PolicyArn, PolicyDocument>,
     pub changes: HashMap<PolicyArn, DocumentChange>,
 }
 
 impl Documents {
     /// Every document that the policy may have at the moment when a role attaches it (`attach`) or detaches it. `None`
-    /// is a document that was not read. A role attaches a policy after its document takes, and detaches it before its
-    /// document gives.
+    /// is a document that was not read. A role attaches a policy after the document loses permissions, and detaches a
+    /// policy before the document gains permissions.
     pub(super) fn possible(&self, arn: &PolicyArn, attach: bool) -> Vec<Option<&PolicyDocument>> {
         let Some(change) = self.changes.get(arn) else { return vec![self.live.get(arn)] };
         let (before, after) = (change.before.as_ref().map(Some), change.after.as_ref().map(Some));
@@ -180,8 +182,8 @@ impl Documents {
         Effects::of_boundary(all)
     }
 
-    /// The effects of a call on its own role. Creation and deletion have none: nobody can use the role before the one and
-    /// after the other, and edges keep them first and last among the role's calls.
+    /// The effects of a call on its own role. `CreateRole` and `DeleteRole` have none, because they are the first and
+    /// the last call of a role, and nobody can use it before or after.
     pub(super) fn effects(&self, call: &IamCall) -> Effects {
         match call.write() {
             FieldWrite::Trust(from, to) => {

@@ -1,4 +1,4 @@
-//! A directed graph of what must come before what: its cycles, and a sorted order.
+//! A directed graph of the calls that must come before other calls. Finds its cycles and a sorted order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -6,13 +6,13 @@ use std::collections::{BTreeSet, BinaryHeap};
 /// Why one call comes before another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EdgeReason {
-    /// The second call fails, or is unsafe, before the first.
+    /// If the second call came first, it would fail or be unsafe.
     Required,
-    /// Take before you give, for the affected role at this position.
+    /// Take before give, for the affected role at this position.
     TakeBeforeGive(usize),
     /// A role attaches or detaches a policy whose document changes.
     ChangedDocument,
-    /// Nobody loses access for a moment. This gives way to all other reasons.
+    /// Otherwise somebody would lose access for a moment. If a cycle needs it, irsa drops such an edge.
     Courtesy,
 }
 
@@ -62,7 +62,7 @@ impl Graph {
         false
     }
 
-    /// The sets of nodes of which each must come before all others of its set. Each set is sorted.
+    /// The strongly connected components: sets of nodes that all reach each other. Each set is sorted.
     pub(super) fn cycles(&self) -> Vec<Vec<usize>> {
         let sorted: BTreeSet<usize> = self.sorted(|_| ()).into_iter().collect();
         let left: Vec<usize> = (0..self.edges.len()).filter(|node| !sorted.contains(node)).collect();
@@ -80,8 +80,8 @@ impl Graph {
         cycles
     }
 
-    /// The nodes in an order that the edges permit. Where several may come next, the one of the lowest rank does. Leaves
-    /// out nodes in a cycle or after one.
+    /// The nodes in an order that the edges permit. If several nodes may come next, the node of the lowest rank does.
+    /// Leaves out nodes in a cycle and nodes after a cycle.
     pub(super) fn sorted<R: Ord>(&self, rank: impl Fn(usize) -> R) -> Vec<usize> {
         let mut incoming = vec![0; self.edges.len()];
         self.edges.iter().flatten().for_each(|(next, _)| incoming[*next] += 1);

@@ -1,4 +1,4 @@
-//! Breaks a rule of the write order on purpose, so that a test can show that the law test notices. Only tests break any.
+//! Breaks a rule of the write order on purpose, to prove that the tests of the rules then fail. Only tests do this.
 
 /// The rule that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) enum Mutant {
     DenyIsAllow,
     /// A cycle loses edges instead of having a call split.
     NoSplit,
-    /// No call waits for a deferred one.
+    /// No call waits for a deferred call.
     NothingFollows,
     /// Trust that is unknown counts as trust that stays the same.
     UnknownTrustStays,

@@ -2,7 +2,7 @@
 //! (`sessions-live-on`).
 
 use super::Order;
-use super::calls::{AffectedRole, Calls, SplitPart};
+use super::calls::{AffectedRole, Calls, SplitCall};
 use super::edges::are_of_one_field;
 use super::effects::Factor;
 use crate::model::call::{FieldWrite, Target};
@@ -18,18 +18,18 @@ use std::collections::{BTreeMap, BTreeSet};
 const NAMED: usize = 3;
 
 pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
-    let mut dips: Vec<(usize, String)> = Vec::new();
-    let mut dip = |object: usize, text: String| dips.push((object, text));
-    denied(calls, &mut dip);
-    missing(calls, order, &mut dip);
-    reworded(calls, &mut dip);
-    for object in &order.without_accounts {
-        dip(
+    let mut notes: Vec<(usize, String)> = Vec::new();
+    let mut note = |object: usize, text: String| notes.push((object, text));
+    denied(calls, &mut note);
+    missing(calls, order, &mut note);
+    reworded(calls, &mut note);
+    for object in &order.briefly_unusable {
+        note(
             *object,
-            "for a moment its ServiceAccounts cannot use it: what else changes does not wait for them".to_owned(),
+            "for a moment pods cannot use it, because every safe order of the calls has such a moment".to_owned(),
         );
     }
-    for (object, text) in dips {
+    for (object, text) in notes {
         draft.note(&calls.objects[object].address, Severity::Medium, "dips", None, text);
     }
     for (object, text) in sessions(context, calls, order) {
@@ -37,7 +37,7 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
     }
     for (object, why) in &order.at_quota {
         if let Some(step) = draft.steps.get_mut(&calls.objects[*object].address) {
-            step.reasons.push(format!("at a quota ({why}): irsa removes the old before it adds the new"));
+            step.reasons.push(format!("at a quota ({why}): irsa removes old policies before it adds new ones"));
         }
     }
 }
@@ -46,38 +46,39 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
 fn denied(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     for role in calls.roles.iter().filter(|role| role.deny.is_some_and(|(put, _)| put.is_some())) {
         let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
-        let text = "for a moment nobody can do anything with it: no order of its calls keeps everybody to what they hold \
-                    before or after, so the inline policy `irsa-transition` denies everything until the last of them";
+        let text = "for a moment nobody can do anything with it: no order of its calls is safe, so the inline policy \
+                    `irsa-transition` denies everything until the last call";
         note(object, text.to_owned());
     }
 }
 
-/// Roles in which a call that removes allows comes before one that adds some of them.
+/// Roles in which a call that removes permissions comes before a call that adds some of them in another policy.
 fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
     let mut missing: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for dip in &order.dips {
-        let role = &calls.roles[dip.role];
+    for gap in &order.gaps {
+        let role = &calls.roles[gap.role];
         let allows =
-            calls.effects(dip.first).gives_in(Factor::Allows) && calls.effects(dip.second).takes_in(Factor::Allows);
+            calls.effects(gap.first).gives_in(Factor::Allows) && calls.effects(gap.second).takes_in(Factor::Allows);
         let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
-        if !allows || may_overlap(calls, dip.first, dip.second) {
-            let text = format!("{} before {}", name(calls, dip.second), name(calls, dip.first));
+        if !allows || may_overlap(calls, gap.first, gap.second) {
+            let text = format!("{} changes before {}", name(calls, gap.second), name(calls, gap.first));
             missing.entry(object).or_default().insert(text);
         }
     }
     for (object, pairs) in missing {
-        note(object, format!("for a moment it is without what both ends allow: {}", list(pairs)));
+        note(object, format!("for a moment it lacks permissions that it has before and after: {}", list(pairs)));
     }
 }
 
-/// Split documents whose old and new value allow the same in other words: the value between them allows it in neither.
+/// Split documents whose old and new value allow the same with other words. The value between them has only the words
+/// that both share, so these permissions are missing for a moment.
 fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     let mut reworded: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitPart::Taking) {
+    for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitCall::Taking) {
         let [Some(old), Some(middle)] = [false, true].map(|after| document(calls, first, after)) else { continue };
         let mut others = calls.nodes.iter().enumerate();
         let second = others.find(|(other, it)| {
-            it.object == node.object && it.split == SplitPart::Giving && are_of_one_field(calls, first, *other)
+            it.object == node.object && it.split == SplitCall::Giving && are_of_one_field(calls, first, *other)
         });
         let Some(new) = second.and_then(|(second, _)| document(calls, second, true)) else { continue };
         if permission_effects::between(Some(&old), Some(&middle)).allow_leaves
@@ -88,15 +89,15 @@ fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     }
     for (object, names) in reworded {
         let text = format!(
-            "{} first allows only what both ends allow in the same words, then the rest: what they allow in other words is \
-             missing for a moment",
+            "{} first allows only what the old and the new document allow in the same words, so what both allow in other \
+             words is missing for a moment",
             list(names)
         );
         note(object, text);
     }
 }
 
-/// Whether somebody can assume the role before and after the plan.
+/// Whether somebody can assume the role both before and after the plan.
 fn somebody_stays(role: &AffectedRole) -> bool {
     match (&role.before, &role.after) {
         (Some(before), Some(after)) => {
@@ -106,7 +107,7 @@ fn somebody_stays(role: &AffectedRole) -> bool {
     }
 }
 
-/// Whether a call may remove an allow that another one adds.
+/// Whether a call may remove a permission that another call adds.
 pub(super) fn may_overlap(calls: &Calls, adds: usize, removes: usize) -> bool {
     match (document(calls, adds, true), document(calls, removes, false)) {
         (Some(new), Some(old)) => permission_effects::may_overlap(&old, &new),
@@ -114,7 +115,8 @@ pub(super) fn may_overlap(calls: &Calls, adds: usize, removes: usize) -> bool {
     }
 }
 
-/// The permissions of which a call changes whether a role has them: those after the call, or those before.
+/// The document of the policy that a call writes, attaches or detaches, as it is after the call or before it. A deleted
+/// inline policy has only the document before.
 fn document(calls: &Calls, node: usize, after: bool) -> Option<PolicyDocument> {
     let side = |from, to| if after { to } else { from };
     match calls.iam(node)?.write() {
@@ -148,7 +150,8 @@ fn list(names: impl IntoIterator<Item = String>) -> String {
     }
 }
 
-/// Roles that lose a principal and gain permissions: sessions that started before use these permissions too.
+/// Notes roles that lose a principal and gain permissions, because sessions that started before get these permissions
+/// too.
 fn sessions(context: &PlanContext<'_>, calls: &Calls, order: &Order) -> impl Iterator<Item = (usize, String)> {
     let changed: BTreeSet<usize> = order.sorted.iter().map(|node| calls.nodes[*node].object).collect();
     let note = move |(role, nodes): (&AffectedRole, Vec<(usize, super::effects::Effects)>)| {
@@ -163,7 +166,7 @@ fn sessions(context: &PlanContext<'_>, calls: &Calls, order: &Order) -> impl Ite
             return None;
         }
         let text = format!(
-            "{} may no longer assume it, but sessions that were issued before live on for up to {} and see what comes now: {}",
+            "{} can no longer assume it, but running sessions last up to {} and also get the new permissions: {}",
             leavers(context, before, after),
             hours(before.max_session_duration),
             list(given)

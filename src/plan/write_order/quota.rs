@@ -1,5 +1,5 @@
-//! Checks the quotas of an account for every state of a role between its calls, and makes calls that free space come first.
-//! IAM would refuse the others half way.
+//! Checks the quotas of an account for every state of a role between its calls, and makes calls that free space come
+//! first. Otherwise, IAM would refuse a call in the middle of the run.
 
 use super::calls::Calls;
 use super::graph::{EdgeReason, Graph};
@@ -27,10 +27,10 @@ pub(super) fn exceeded(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize
     by_object.into_iter().filter_map(over).collect()
 }
 
-/// Which quota a role exceeds on the way through these calls.
+/// Which quota a role exceeds between these calls.
 fn exceeded_by(mut role: Role, made: &[&IamCall], quotas: &Quotas) -> Option<String> {
     let over = |what: &str, count: usize, unit: &str, quota: usize| {
-        (count > quota).then(|| format!("on the way {what} would have {count} {unit}, the quota is {quota}"))
+        (count > quota).then(|| format!("during the change {what} would have {count} {unit}, the quota is {quota}"))
     };
     made.iter().find_map(|call| {
         call.apply_to(&mut role);
@@ -46,10 +46,10 @@ fn exceeded_by(mut role: Role, made: &[&IamCall], quotas: &Quotas) -> Option<Str
     })
 }
 
-/// Makes the calls of an object that free space of a quota come before those that need it, unless an edge forbids that.
+/// Makes the calls of an object that free space come before the calls that need it, unless an edge forbids that.
 pub(super) fn free_space_first(calls: &Calls, nodes: &[usize], graph: &mut Graph) {
     let size = |document: Option<&PolicyDocument>| document.map_or(0, PolicyDocument::size);
-    // for each call, whether its quota is that of attachments, and whether it needs space
+    // for each call, whether it counts for the quota of attachments, and whether it needs space
     let space = |node: &usize| match calls.iam(*node)?.write() {
         FieldWrite::Attach(_) => Some((*node, true, true)),
         FieldWrite::Detach(_) => Some((*node, true, false)),

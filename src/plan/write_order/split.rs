@@ -1,7 +1,7 @@
-//! Splits a call that takes and gives at once into two: to what both values have in common, and from there to the new
-//! value.
+//! Splits a call that takes and gives at once. The first call writes what both values have in common, and the second
+//! call writes the new value.
 
-use super::calls::{Calls, SplitPart};
+use super::calls::{Calls, SplitCall};
 use crate::model::call::IamCall;
 use crate::model::live::{LivePolicy, Quotas};
 use crate::plan::context::PlanContext;
@@ -11,8 +11,9 @@ struct Split {
     parts: [IamCall; 2],
     /// A call that must be made between the parts.
     between: Option<IamCall>,
-    /// The call of the lowest cost is split first: nobody misses anything while trust is split, and many roles may have a
-    /// managed policy.
+    /// The call of the lowest cost is split first. Trust costs 0, because nobody who stays loses access. An inline
+    /// policy costs 1, because one role may lack permissions for a moment. A managed policy costs 2, because many roles
+    /// may.
     cost: u8,
 }
 
@@ -27,7 +28,7 @@ pub(super) fn split(context: &PlanContext<'_>, calls: &mut Calls, cycle: &[usize
 }
 
 fn parts(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Split> {
-    if calls.nodes[node].split != SplitPart::Whole || !calls.effects(node).takes_and_gives() {
+    if calls.nodes[node].split != SplitCall::Unsplit || !calls.effects(node).takes_and_gives() {
         return None;
     }
     let (account, call) = calls.nodes[node].call.as_ref()?.iam()?;
@@ -69,7 +70,7 @@ fn parts(context: &PlanContext<'_>, calls: &Calls, node: usize) -> Option<Split>
     Some(Split { parts, between, cost })
 }
 
-/// The version that must be deleted before the second new one can be created, if the quota requires that.
+/// The version that must be deleted before the second new version can be created, if the quota requires that.
 fn version_to_delete(calls: &Calls, node: usize, live: &LivePolicy, quotas: &Quotas) -> Option<String> {
     let object = calls.nodes[node].object;
     let is_deleted = |version: &&String| {
@@ -77,7 +78,7 @@ fn version_to_delete(calls: &Calls, node: usize, live: &LivePolicy, quotas: &Quo
         own.any(|node| matches!(node.iam(), Some(IamCall::DeletePolicyVersion { version: old, .. }) if old == *version))
     };
     let mut kept = live.other_versions.iter().filter(|version| !is_deleted(version)).chain([&live.default_version]);
-    // the kept ones, with the present default, and the first new one
+    // the versions that stay, with the present default version, and the first new version
     let count = kept.clone().count() + 1;
     if count < quotas.versions_per_policy { None } else { kept.next().cloned() }
 }
