@@ -1,8 +1,8 @@
 //! Reads live state: chooses the cheapest calls, and gathers the answers into `Live`.
 //!
 //! It does not judge what it reads; `plan` does. What cannot be read is `Unknown` with a reason, never absent. An
-//! account is not read if its credentials belong to another account. Accounts and clusters are read in parallel, one
-//! that fails does not hide the others, and the result does not depend on the order of the answers.
+//! account is not read if its credentials belong to another account. Accounts and clusters are read in parallel. If one
+//! read fails, the others still count. The result does not depend on the order of the answers.
 
 mod account;
 mod bulk;
@@ -45,8 +45,8 @@ use tokio::sync::Semaphore;
 pub struct ReadOptions {
     /// How many objects of an account are read at the same time.
     pub parallelism: usize,
-    /// Whether the plan deletes everything: then what may prevent a delete is read for all objects that irsa manages,
-    /// not only for undeclared ones.
+    /// Whether this run is `--destroy`. If so, irsa reads for every managed object what may prevent its delete (pods,
+    /// instance profiles), not only for undeclared ones.
     pub destroy: bool,
     /// Reads only what this shard needs, and does not search IAM for undeclared objects.
     pub shard: Option<Shard>,
@@ -90,7 +90,7 @@ pub async fn observe(
     let scope = options.shard.map(|shard| Scope::of(shard, desired));
     let scope = scope.as_ref();
     let narrowed = scope.map(|scope| scope.narrowed(desired));
-    // has the roles and policies to read in full
+    // with `--shard`, the configuration with only the roles and policies that this run reads in full
     let in_scope = narrowed.as_ref().unwrap_or(desired);
     let active = || {
         let active = desired.clusters.iter().filter(|(_, cluster)| cluster.state == ClusterState::Active);
@@ -99,14 +99,15 @@ pub async fn observe(
     let accounts = || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(key)));
     listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
     let Early { account: mut early_account, clusters: mut described, .. } = early;
-    // each cluster is described once: its own read needs the answer, and so do the accounts, whose roles may trust it
+    // describes each cluster once, because two reads need the answer: the read of the cluster, and the reads of the
+    // accounts whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| {
             let described = described.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
             (key, clusters::facts(cluster, identities.get(&cluster.account), described.answer()).shared())
         })
         .collect();
-    // a call that nobody drives would hold its slot
+    // a pending call that nobody polls would keep its slot
     drop(described);
     let issuers = async {
         let known = facts.iter().map(|(key, facts)| async move {
@@ -155,7 +156,8 @@ pub async fn observe(
     live
 }
 
-/// Whether a role that irsa manages may be deleted. It must stay while any ServiceAccount names it.
+/// Whether the account has a managed role that is not declared. The plan deletes the role only if no ServiceAccount
+/// names it, so irsa must then read all ServiceAccounts.
 fn may_delete_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     let declared: BTreeSet<String> =
         desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.lower_case()).collect();

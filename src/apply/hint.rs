@@ -63,7 +63,7 @@ fn denied(error: &CallError, call: &Call) -> String {
     format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
 }
 
-/// For an admission error: its message says what the policy of the cluster wants.
+/// For an admission error. The message of the error says what the policy of the cluster wants.
 fn rejected(error: &CallError, call: &Call) -> Option<String> {
     let Call::Kubernetes(cluster, call) = call else { return None };
     let namespace = &call.object().namespace;

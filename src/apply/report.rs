@@ -23,7 +23,7 @@ pub struct StepOutcome {
     pub action: Action,
     /// How the step ended.
     pub outcome: Outcome,
-    /// What IAM did not show of the writes when irsa read them once more.
+    /// Which writes IAM did not show yet when irsa read them again.
     pub note: Option<String>,
 }
 

@@ -101,7 +101,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
             self.listener.on(&Event::CallStarted { address: step.address.clone(), operation: call.operation() });
             match self.write(call, version.as_deref()).await {
                 Ok(written) => break written,
-                // the object changed since the read, and perhaps must not be deleted any more
+                // the object has changed since the read: reads it again, because the delete may no longer be allowed
                 Err(error) if error.kind == CallErrorKind::Conflict && version.is_some() && reads < MAX_READS => {}
                 Err(error) if error.kind == CallErrorKind::Stopped => {
                     return Err(progress.stopped(&wait::until_set(&self.stop).await));
@@ -114,7 +114,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         Ok(())
     }
 
-    /// Awaits a re-read, and drops it when the run is stopped: only writes must end.
+    /// Awaits a re-read. Drops it when the run is stopped, because only writes must end.
     async fn read(
         &self,
         progress: &Progress<'_>,

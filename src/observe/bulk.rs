@@ -1,8 +1,8 @@
 //! Reads roles in bulk if that is faster than one by one.
 //!
-//! A bulk page can take some tenths of a second or ten. So irsa requests the first page together with the list of
-//! roles, and measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps
-//! the roles of all pages that it has read. The result is the same either way.
+//! A bulk page takes between 0.1 and 10 seconds. So irsa requests the first page together with the list of roles, and
+//! measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps the roles
+//! of all pages that it has read. The result is the same either way.
 
 use super::early::{self, FEW, TimedPage};
 use super::reader::AccountReader;
@@ -101,7 +101,7 @@ fn count(count: usize) -> u32 {
 }
 
 /// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `list` and `summary`
-/// may be answered later than it.
+/// may be answered later than the first page.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     first: Option<TimedPage<'a>>,
@@ -167,8 +167,8 @@ async fn too_slow<'a, A: ReadAws>(
     page_too_slow(single)
 }
 
-/// Whether to request the next page before the roles are listed, from the number of roles in the account and the
-/// declared roles.
+/// Decides, while ListRoles still runs, whether to request the next page. Knows only the number of roles in the account
+/// and the declared roles.
 async fn is_next_page_worth_it<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     bulk: &Bulk,
@@ -197,7 +197,7 @@ fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, list: &RoleList<'_>) 
     (PAGE_TIME * count(pages) > single).then(|| Bulk::default().pages_too_slow(single, pages))
 }
 
-/// Whether the roles take so many calls that one more, to choose the faster way, does not matter.
+/// Whether the roles take so many calls that one extra call, to choose the faster way, does not matter.
 pub(super) fn is_large(list: &RoleList<'_>) -> bool {
     list.calls(|_| false) > FEW
 }

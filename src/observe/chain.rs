@@ -1,8 +1,8 @@
-//! Reads the evidence for `verify`: what a plan does not need.
+//! Reads what only the command `verify` needs: tokens, webhooks, pods, published keys, and Pod Identity associations.
 //!
-//! Each issuer is read once, and the webhook, the pods, the namespaces and the associations of a cluster once. For each
-//! ServiceAccount there is at most one TokenRequest and one AssumeRoleWithWebIdentity. Nothing is read from a
-//! Kubernetes API that is not verified.
+//! A chain leads from a pod through its ServiceAccount, token and OIDC provider to a role. Reads each issuer once, and
+//! the webhooks, pods, namespaces and associations of each cluster once. Sends at most one TokenRequest and one
+//! AssumeRoleWithWebIdentity for each ServiceAccount. Reads nothing from a Kubernetes API that is not verified.
 
 use super::observed;
 use crate::event::{Event, Listen};
@@ -18,7 +18,7 @@ use crate::world::{
 use futures::future::{join, join_all, join5};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reads what proves these chains. Without `assume`, STS is not asked.
+/// Reads the evidence for these chains. Without `assume`, sends no AssumeRoleWithWebIdentity.
 pub async fn prove(
     desired: &Desired,
     live: &Live,
@@ -77,7 +77,8 @@ fn live_service_account<'l>(live: &'l Live, (cluster, namespace, name): &ChainKe
     cluster.service_accounts.get(&(namespace.clone(), name.clone()))?.present()
 }
 
-/// The token is for the check of its signature.
+/// Requests a token for the ServiceAccount and, with `assume`, assumes the role with it. Also returns the token,
+/// because the caller checks its signature.
 async fn token(
     chain: &Chain<'_>,
     service_account: &LiveServiceAccount,
@@ -109,7 +110,8 @@ async fn token(
     (TokenEvidence { audience, token: claims, verifies: None, assumed }, Some(token))
 }
 
-/// The error without its request id and the name of the ServiceAccount, so that all that have this reason share one text.
+/// Removes the request id and the name of the ServiceAccount, so that all ServiceAccounts with the same reason have the
+/// same text.
 fn shared(mut error: CallError) -> CallError {
     // `serviceaccounts "NAME" is forbidden: User "NAME" cannot …`
     if let Some((_, why)) = error.message.split_once(" is forbidden: ") {
@@ -118,7 +120,9 @@ fn shared(mut error: CallError) -> CallError {
     CallError { request_id: None, ..error }
 }
 
-/// Whether STS decided (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
+/// Why the role was not assumed. `Refused` if STS itself refused, `IssuerNotReached` if STS did not reach the issuer,
+/// `NotSeen` if the call failed for another reason
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
 fn refused(error: &CallError) -> Assumed {
     const DECIDED: [&str; 6] = [
         "AccessDenied",
@@ -200,7 +204,7 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         })
     }
 
-    /// The issuer that EKS shows, if it is not the declared one: then nothing else of the cluster was read.
+    /// The issuer that EKS reports, if it is not the declared one. In that case nothing else of the cluster was read.
     async fn other_issuer(&self) -> Option<IssuerUrl> {
         let declared = self.desired.clusters.get(self.key)?;
         let (Some(_), Some(issuer)) = (&declared.name, &declared.issuer) else { return None };
@@ -211,7 +215,8 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         facts?.issuer.filter(|live| live != issuer)
     }
 
-    /// The pods of the declared ServiceAccounts: one list of the cluster. Without permission for it, one of each namespace.
+    /// The pods of the declared ServiceAccounts. Lists the pods of the cluster. Without permission for that, lists the
+    /// pods of each namespace.
     async fn pods(&self) -> BTreeMap<Namespace, Observed<Vec<Pod>>> {
         let declared: BTreeSet<ChainKey> = self.managed().filter_map(Chain::key).collect();
         let namespaces: BTreeSet<&Namespace> = declared.iter().map(|(_, namespace, _)| namespace).collect();
@@ -270,7 +275,8 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         join_all(read).await.into_iter().flatten().collect()
     }
 
-    /// The associations of the declared ServiceAccounts. Only EKS has them.
+    /// The associations of the declared ServiceAccounts. Absent for a cluster without an EKS name, because only EKS has
+    /// associations.
     async fn associations(&self) -> Observed<BTreeMap<(Namespace, ServiceAccountName), Association>> {
         if self.desired.clusters.get(self.key).is_none_or(|cluster| cluster.name.is_none()) {
             return Observed::Absent;

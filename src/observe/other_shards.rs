@@ -15,8 +15,8 @@ pub(super) fn described(facts: &Observed<ClusterFacts>) -> LiveCluster {
     LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(facts) }
 }
 
-/// Describes the clusters whose providers declared roles trust although the roles are no longer bound there. Whether
-/// that trust may be removed depends on the issuer's cluster.
+/// A declared role may still trust the provider of a cluster in which it has no binding any more. Describes each such
+/// cluster, because whether the plan may remove the trust depends on the cluster of the issuer.
 pub(super) async fn describe_trusted(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,

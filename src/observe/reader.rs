@@ -13,15 +13,15 @@ pub(super) struct AccountReader<'a, A> {
     pub aws: &'a A,
     /// Whether the plan deletes everything.
     pub destroy: bool,
-    /// Whether to search for undeclared objects with this owner's tag.
+    /// Whether to search for undeclared objects with this owner's tag. Not with `--shard`.
     pub search: bool,
     /// How many objects are read at the same time.
     pub slots: Semaphore,
 }
 
 impl<'a, A> AccountReader<'a, A> {
-    /// Reads an object that takes several calls, once there is a free slot. `world` limits the rate of single calls: if all
-    /// objects began at once, the calls of each would be spread over the whole run.
+    /// Reads an object that takes several calls, once there is a free slot. Without slots, all objects would start at
+    /// once and share the rate limit, so no object would be complete before the end.
     pub(super) async fn object<T>(&self, read: impl Future<Output = T>) -> T {
         // never closed
         let _slot = self.slots.acquire().await;

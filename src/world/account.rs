@@ -1,7 +1,7 @@
 //! The SDK clients of one account, and what they share.
 //!
-//! The SDK retries transient errors, with three attempts a call. It returns a throttle at once, so that the rate
-//! limiter sees the first throttle and not only the third, and throttles do not use up the retry quota of the SDK
+//! The SDK retries transient errors, with three attempts a call. It does not retry throttles, for two reasons: the rate
+//! limiter must see the first throttle and not only the third, and throttles must not use up the retry quota of the SDK
 //! client.
 
 mod caller;

@@ -1,7 +1,7 @@
 //! The AWS reader and writer for all accounts and clusters of a configuration.
 //!
-//! They find the account of a call; `iam`, `eks` and `sts` make the call, and `account` limits its rate and retries it.
-//! The writer shares the clients, rate limits and recent writes of the reader that it comes from.
+//! They find the account of a call. `iam`, `eks` and `sts` make the call. `account` limits its rate and retries it. The
+//! writer shares the clients, rate limits and recent writes of the reader that it comes from.
 
 pub use super::account::AwsSettings;
 pub use super::eks::token::EksToken;
@@ -55,7 +55,7 @@ impl fmt::Debug for AwsClients {
 }
 
 impl AwsReader {
-    /// Makes the clients of these accounts. Sends requests only where they are needed to find credentials.
+    /// Makes the clients of these accounts. Sends no request that is not needed to find credentials.
     pub async fn connect(
         context: &Context,
         transports: &Transports,

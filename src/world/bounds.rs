@@ -1,5 +1,5 @@
-//! Limits on the size of one answer, of one file, and of a paged list, so that a server that never stops sending costs
-//! neither memory nor time without end.
+//! Limits the size of one answer, of one file, and of a paged list, so that a server that never stops sending cannot
+//! use up memory or time.
 //!
 //! The limits are far above what AWS and Kubernetes send: a page of a thousand roles has at most 13 MB, and the API
 //! server keeps no object above 1.5 MB (<https://etcd.io/docs/v3.5/dev-guide/limit/>).
@@ -29,7 +29,7 @@ const PAGES: usize = 5_000;
 /// Successive pages of a list without an object.
 const EMPTY: usize = 100;
 
-/// Why reading a list was given up.
+/// Why irsa stopped reading a list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Endless {
     #[error("the list was not read to its end within {0:?}; a longer `--timeout` may help")]

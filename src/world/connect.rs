@@ -1,5 +1,5 @@
-//! Connects to the accounts of the configuration: profile, credential chain, assumed role, region, endpoints and HTTP client.
-//! Sends nothing itself.
+//! Builds the SDK configuration of each account: profile, credential chain, assumed role, region, endpoints and HTTP
+//! client. Sends nothing itself.
 //!
 //! The SDK reads the standard AWS settings. irsa adds `ca_bundle` and `mfa_serial`, treats empty settings as not set, names
 //! wrong settings, shares one HTTP client, and fetches credentials once for all accounts and clusters that share them. It
@@ -257,7 +257,8 @@ impl<'a> Connector<'a> {
             .with_max_backoff(self.context.scaled(Duration::from_secs(5)))
     }
 
-    /// By default, the SDK waits without limit for a server that accepts a request and never answers.
+    /// The timeouts of a call. By default, the SDK waits without limit for a server that accepts a request and never
+    /// answers.
     fn timeouts(&self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.context.scaled(Duration::from_millis(3_100)))

@@ -1,4 +1,4 @@
-//! Assumes a role with a ServiceAccount token, as the SDK in a pod does, and asks STS who that is.
+//! Assumes a role with a ServiceAccount token, as the SDK in a pod does, and asks STS for the ARN of the session.
 //!
 //! The token and the credentials stay in this file: no error, log or output has them.
 
@@ -15,7 +15,7 @@ const SESSION: &str = "irsa-verify";
 /// The shortest session, in seconds (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>).
 const SHORTEST: i32 = 900;
 
-/// The ARN of the session.
+/// Assumes the role. Returns the ARN of the session.
 pub(crate) async fn assume(
     account: &AccountClient,
     region: Option<&Region>,

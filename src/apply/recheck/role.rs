@@ -89,7 +89,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         let finding = finding?;
         Ok(match tags? {
             Some(tags) => self.role_owner(&tags).unless_stale(|| finding),
-            // the deleted role took its policies along
+            // the delete of the role has deleted its inline policies too
             None if finding == Finding::Done => Finding::Done,
             None => Finding::gone(),
         })

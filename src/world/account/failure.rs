@@ -35,7 +35,7 @@ where
     if let SdkError::DispatchFailure(_) = error
         && let Some(credentials) = chain(error).iter().find_map(|error| error.downcast_ref::<CredentialsError>())
     {
-        // it has the id of the request for credentials
+        // this error has the request id of the failed sign-in
         return unsigned(credentials);
     }
     let status = error.raw_response().map(|response| response.status().as_u16());
@@ -89,7 +89,7 @@ pub(crate) fn unsigned(error: &CredentialsError) -> AwsFailure {
     if let Some((below, why)) = assumed {
         let transient = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
         if below.class != FailureClass::Service || transient {
-            // the error names the operation that could not be signed, so the message names this one
+            // `CallError::operation` is the call that could not be signed, so the message must name `sts:AssumeRole`
             let message = format!("sts:AssumeRole: {}", below.message);
             return AwsFailure { message, ..below };
         }
@@ -102,7 +102,7 @@ pub(crate) fn unsigned(error: &CredentialsError) -> AwsFailure {
     if let Some(permanent) = permanent(error) {
         return permanent;
     }
-    // the providers of a profile are nested: the innermost error says most
+    // the providers of a profile are nested, so the innermost error says most
     let innermost = chain.iter().rev().find_map(|error| error.downcast_ref::<CredentialsError>());
     AwsFailure::local(FailureClass::Credentials, credentials_message(innermost.unwrap_or(error)))
 }
@@ -128,8 +128,8 @@ fn credentials_message(error: &CredentialsError) -> String {
     }
 }
 
-/// A connection failure that a retry will hardly mend: an untrusted certificate, a proxy that wants a password, a host
-/// that DNS does not know. None for any other failure.
+/// A connection failure that a retry hardly ever solves: an untrusted certificate, a proxy that wants a password, a
+/// host that DNS does not know. None for any other failure.
 pub(crate) fn permanent(error: &(dyn Error + 'static)) -> Option<AwsFailure> {
     if let Some(tls) = chain(error).iter().find_map(|error| rustls_error(*error)) {
         let what = clean(&tls.to_string());

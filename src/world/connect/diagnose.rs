@@ -1,7 +1,7 @@
 //! Says why there are no AWS credentials: which variable or file is set wrongly, and what to do about it.
 //!
-//! Runs only after no credentials were found, since a wrong setting may not matter otherwise. The messages repeat nothing
-//! from a file but names and paths.
+//! Runs only if there are no credentials, because otherwise a wrong setting may not matter. From a file, the messages
+//! repeat only names and paths.
 
 mod signers;
 
@@ -13,7 +13,8 @@ use std::fmt;
 use std::path::Path;
 use tokio::io::AsyncReadExt;
 
-/// An error whose message needs no context.
+/// Why there are no usable credentials. The SDK carries this error to `account::failure`, which shows its text as it
+/// is.
 #[derive(Debug)]
 pub(crate) struct Explanation(pub(crate) String);
 

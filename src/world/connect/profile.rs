@@ -164,7 +164,8 @@ impl Profile {
         }
     }
 
-    /// Whether the endpoint of STS is set to nothing. The SDK uses that as a URL when it assumes the profile's role.
+    /// Whether the endpoint of STS is set to an empty text. The SDK uses it as a URL when it assumes the profile's
+    /// role.
     fn has_blank_sts_endpoint(&self) -> bool {
         let env = Env::real();
         let value = EnvConfigValue::new().profile("endpoint_url").service_id("STS");

@@ -1,5 +1,5 @@
-//! EKS Pod Identity associations. Lists have no roles: each association is described for its role
-//! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_ListPodIdentityAssociations.html>).
+//! EKS Pod Identity associations. ListPodIdentityAssociations returns no roles, so irsa describes an association to
+//! learn its role (<https://docs.aws.amazon.com/eks/latest/APIReference/API_ListPodIdentityAssociations.html>).
 
 use crate::ids::{ClusterName, Region};
 use crate::world::account::{AccountClient, Action, optional};

@@ -2,7 +2,7 @@
 //!
 //! The operation returns neither description nor session duration
 //! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleDetail.html>), so its roles are joined with those of
-//! ListRoles. A page has all roles of the account, so a role is parsed only when it is joined.
+//! ListRoles. A page also has the roles that irsa does not need, so irsa parses a role only when it joins it.
 
 use super::pages::{long_attempt, next_page, parsed, tag_map};
 use super::roles;

@@ -1,6 +1,6 @@
 //! Reads lists page by page, and parses their entries.
 //!
-//! An entry that irsa cannot parse is returned beside the others and never left out: a role that irsa does not see
+//! An entry that irsa cannot parse is returned separately and never left out, because a role that irsa does not see
 //! would count as absent.
 
 use crate::ids::IdError;
@@ -58,7 +58,8 @@ where
     }
 }
 
-/// The marker of the next page. A truncated page without one is an error: the rest of the list would look absent.
+/// The marker of the next page. A truncated page without a marker is an error, because the rest of the list would look
+/// absent.
 pub(crate) fn next_page(action: Action, truncated: bool, marker: Option<&str>) -> Answer<Option<String>> {
     match (truncated, marker) {
         (false, _) => Ok(None),

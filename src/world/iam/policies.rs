@@ -49,7 +49,7 @@ pub(crate) async fn with_versions(
     arn: &PolicyArn,
     facts: RetryFacts,
 ) -> Answer<Option<LivePolicy>> {
-    // the default version may be replaced between two calls: then read once more
+    // the default version may be replaced between two calls, so a second attempt follows
     for _ in 0..2 {
         let (policy, versions) =
             futures::try_join!(get_policy(account, arn, facts), list_policy_versions(account, arn, facts))?;
@@ -63,8 +63,8 @@ pub(crate) async fn with_versions(
     Err(other(GET_VERSION, format!("policy `{arn}` changes while it is read")))
 }
 
-/// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. None if no such policy
-/// exists.
+/// iam:GetPolicy of any policy, also one that irsa does not manage, and GetPolicyVersion if `document`. None if no such
+/// policy exists.
 pub(crate) async fn foreign(
     account: &AccountClient,
     arn: &PolicyArn,

@@ -12,8 +12,8 @@ use crate::world::{Answer, Listed};
 const LIST: Action = Action::iam("ListOpenIDConnectProviders");
 const GET: Action = Action::iam("GetOpenIDConnectProvider");
 
-/// iam:ListOpenIDConnectProviders, which has no pages. Leaves out ARNs that no issuer of a cluster can have: irsa does
-/// not manage those providers.
+/// iam:ListOpenIDConnectProviders, which has no pages. Leaves out ARNs that cannot belong to the issuer of a cluster,
+/// because irsa does not manage such providers.
 pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<ProviderArn>> {
     let request = account.iam.list_open_id_connect_providers();
     let answer = account.caller.call(LIST, RetryFacts::default(), || request.clone().send()).await?;

@@ -21,7 +21,8 @@ const LIST_INLINE: Action = Action::iam("ListRolePolicies");
 const GET_INLINE: Action = Action::iam("GetRolePolicy");
 const LIST_TAGS: Action = Action::iam("ListRoleTags");
 const LIST_PROFILES: Action = Action::iam("ListInstanceProfilesForRole");
-/// The calls that reading roles one by one makes. The rate limit of the slowest decides how long it takes.
+/// The actions that irsa calls to read roles one by one. The action with the lowest rate limit decides how long that
+/// takes.
 pub(crate) const ONE_BY_ONE: [Action; 5] = [GET, LIST_ATTACHED, LIST_INLINE, GET_INLINE, LIST_TAGS];
 /// The session duration if IAM returns none, in seconds.
 const DEFAULT_SESSION: i32 = 3_600;
@@ -70,7 +71,7 @@ pub(crate) async fn with_policies(
     name: &RoleName,
     guessed: &BTreeSet<PolicyName>,
 ) -> Answer<Option<LiveRole>> {
-    // a role may be deleted while it is read: then read once more
+    // a role may be deleted while irsa reads it, so a second attempt follows
     for _ in 0..2 {
         // boxed, because the future of four parallel calls is large
         match Box::pin(attempt(account, name, guessed)).await? {
@@ -199,7 +200,8 @@ fn attributes_of(role: &types::Role) -> Answer<RoleAttributes> {
     })
 }
 
-/// The ARN of the boundary. Its type is not read: some operations return `Policy`, others `PermissionsBoundaryPolicy`.
+/// The ARN of the boundary. Ignores its type, because some operations return `Policy`, others
+/// `PermissionsBoundaryPolicy`.
 pub(crate) fn boundary(action: Action, boundary: Option<&AttachedPermissionsBoundary>) -> Answer<Option<PolicyArn>> {
     let arn = boundary.and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
     arn.map(|arn| parsed(action, Some(arn), PolicyArn::parse)).transpose()

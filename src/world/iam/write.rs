@@ -1,6 +1,6 @@
 //! Writes to IAM: each [`IamCall`] is one API call.
 //!
-//! Removing what is already gone counts as done, and `lost_reply` resolves EntityAlreadyExists.
+//! Removing a field or object that is already gone counts as done. `lost_reply` resolves EntityAlreadyExists.
 
 use super::{lost_reply, policies};
 use crate::ids::PolicyArn;

@@ -3,7 +3,7 @@
 //!
 //! The host is the issuer's, not the API's. It gets no credentials. TLS is checked with the system's authorities
 //! (`SSL_CERT_FILE` replaces them), and then with those of `AWS_CA_BUNDLE`. A proxy is taken from the environment, and
-//! redirects are not followed. Without a proxy, only public addresses are asked.
+//! redirects are not followed. Without a proxy, irsa contacts only public addresses.
 
 use super::failure::{ApiFailure, clean, of_kube};
 use super::internal::is_internal_host;
@@ -38,7 +38,7 @@ pub(super) async fn read(run: &RunState, issuer: &IssuerUrl) -> Published {
     }
 }
 
-/// The error is what is published instead.
+/// `Err` is a result too: `Broken` or `NotSeen`.
 async fn documents(run: &RunState, issuer: &IssuerUrl) -> Result<Published, Published> {
     let url = format!("{issuer}{DISCOVERY}");
     let document = get(run, &url).await?;

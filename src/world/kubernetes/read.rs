@@ -1,4 +1,5 @@
-//! Gets objects and reads paged lists, metadata only: nothing else is compared
+//! Gets objects and reads paged lists. A plan compares only metadata, so irsa reads only metadata. `list_whole` reads
+//! whole objects, for the command `verify`
 //! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>).
 
 use super::KubernetesReader;
@@ -219,7 +220,7 @@ pub(crate) async fn find(connection: &ClusterConnection, request: &HttpRequest) 
     }
 }
 
-/// See `list` for `patience`.
+/// See `list` for `max_remaining`.
 async fn service_accounts(
     connection: &ClusterConnection,
     namespace: Option<&Namespace>,
@@ -261,13 +262,13 @@ fn parse_failure(error: &serde_json::Error) -> ApiFailure {
     })
 }
 
-/// Reads all pages of a list. If a page token has expired, the list starts again, once: the pages would otherwise be from
-/// two states
+/// Reads all pages of a list. If a page token has expired, the list starts again, once, because the pages would
+/// otherwise show two states
 /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>).
 ///
-/// None if more than `patience` objects remain after the first page. The API server says how many remain
-/// (`remainingItemCount` in <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/>), but only
-/// for lists without selectors.
+/// None if more than `max_remaining` objects remain after the first page. The API server says how many remain
+/// (`remainingItemCount` in <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/>), but
+/// only for lists without selectors.
 pub(crate) async fn list<T>(
     connection: &ClusterConnection,
     collection: &RequestBuilder,

@@ -29,7 +29,7 @@ const ADMITTED_ATTEMPT: Duration = Duration::from_secs(35);
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// Attempts to resolve an unknown host name.
 const UNRESOLVED_ATTEMPTS: u32 = 2;
-/// Attempts to reach a server that has never answered: its address may be wrong.
+/// Attempts to reach a server that has never answered. There are few, because the address may be wrong.
 const UNREACHED_ATTEMPTS: u32 = 4;
 /// How long to start new attempts after a failure with `Retry::Briefly`. The last attempt ends within twice this time.
 const BRIEFLY: Duration = Duration::from_secs(20);

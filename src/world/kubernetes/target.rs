@@ -100,7 +100,8 @@ async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ApiFailure
     certificates.map(Some).ok_or_else(|| ApiFailure::invalid("the certificate authority of the kubeconfig is not PEM"))
 }
 
-/// What kube sends itself, and the source of the rest. Credentials in the kubeconfig take precedence over a plugin.
+/// The credentials that kube sends itself, and where irsa gets the others from. Credentials in the kubeconfig take
+/// precedence over a plugin.
 async fn credentials(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, CredentialSource), ApiFailure> {
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
         let text = format!(

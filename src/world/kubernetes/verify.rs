@@ -1,11 +1,11 @@
-//! Connects to a declared cluster, and verifies that the API at the other end is that cluster's.
+//! Connects to a declared cluster, and verifies that the API server belongs to it.
 //!
-//! DescribeCluster says which endpoint and certificate authority the cluster has. A kubeconfig may name any server. If EKS
-//! reports endpoint and authority, irsa accepts only a server that shows a certificate of that authority for that endpoint,
-//! and sends nothing to any other. Otherwise the API must name the declared cluster's issuer
+//! DescribeCluster says which endpoint and certificate authority the cluster has. A kubeconfig may name any server. If
+//! EKS reports endpoint and authority, irsa accepts only a server that shows a certificate of that authority for that
+//! endpoint, and sends nothing to any other. Otherwise the API must name the declared cluster's issuer
 //! (<https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery>),
-//! over `https` and with a certificate of the kubeconfig's authority. That finds mistakes; it does not stop an author of
-//! the kubeconfig who lies.
+//! over `https` and with a certificate of the kubeconfig's authority. This check finds mistakes. It does not stop an
+//! author of the kubeconfig who means harm.
 
 use super::connection::ClusterConnection;
 use super::credentials::{ApiTarget, CredentialSource};
@@ -44,7 +44,7 @@ pub(crate) async fn verify(run: &Arc<RunState>, key: &Key, entry: &ClusterEntry,
     }
 }
 
-/// The error is why access is not granted.
+/// `Err` is the access that was not granted, with the reason.
 async fn connect(
     run: &Arc<RunState>,
     key: &Key,
@@ -53,7 +53,7 @@ async fn connect(
 ) -> Result<ClusterConnection, Access<()>> {
     let unknown = |failure: ApiFailure| Access::Unknown(failure.message);
     let mut target = find_target(run, entry, facts).await.map_err(unknown)?;
-    // before any request, since a request carries a token
+    // checked before any request, because a request carries a token
     let needs_issuer = check_target(&mut target, entry, facts)?;
     let connection = ClusterConnection::new(run, key, target, facts);
     connection.session().await.map_err(unknown)?;
