@@ -70,7 +70,7 @@ pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> 
 fn checked(account: &Account, identity: Identity) -> Access<Identity> {
     match &account.declared_id {
         Some(declared) if *declared != identity.account => Access::Wrong(RefusalKind::WrongAccount.because(
-            format!("its credentials are those of account {}, declared is {declared}", identity.account),
+            format!("its credentials are those of account {}, but the declared `id` is {declared}", identity.account),
             format!("they belong to `{}`: use another `profile` or `assume-role`, or correct `id`", identity.caller),
         )),
         _ => Access::Granted(identity),

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 pub(super) const LIMIT: usize = 3;
 
 /// Added to the error of each call that is not sent.
-pub(super) const NOT_SENT: &str = "not sent: the last calls of this kind all failed like that";
+pub(super) const NOT_SENT: &str = "not sent, because the last calls of this kind all failed with this error";
 
 /// Whether an error is about the service or the connection, not about the object.
 pub(super) fn is_outage(kind: CallErrorKind) -> bool {

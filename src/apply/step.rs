@@ -235,7 +235,7 @@ impl<'s> Progress<'s> {
 
     /// The outcome if a write did not end in time after a signal.
     pub(super) fn unanswered(&self) -> Outcome {
-        let why = "it did not end in time after the signal: its result is unknown";
+        let why = "it did not end in time after the signal, so its result is unknown";
         let hint = "see what is left with `irsa plan`, then apply again";
         Outcome::Failed(self.failure(why, Some(hint.to_owned())))
     }

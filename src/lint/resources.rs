@@ -6,6 +6,7 @@
 
 use crate::policy::canonical::{CanonicalStatement, Choice};
 use crate::policy::pattern::{arn_parts, covers, fixed_prefix, is_wild, together_cover};
+use std::collections::BTreeSet;
 
 /// A type of resource, by what its ARNs look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

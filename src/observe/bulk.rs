@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// The assumed time of a page before one was measured.
 const PAGE_TIME: Duration = Duration::from_secs(1);
 
-const FEW_ROLES: &str = "one by one: so few need no wait";
+const FEW_ROLES: &str = "one by one: there are few roles";
 const NOT_LISTED: &str = "one by one: the account's roles could not be listed";
 
 /// The roles that were read in bulk, and why irsa stopped.
@@ -78,13 +78,15 @@ impl Bulk {
 
     /// All roles came in bulk; one by one they would have taken `single`.
     fn in_bulk(&self, single: Duration) -> String {
-        format!("in bulk: {}, one by one {}", self.pages_read(), seconds(single))
+        format!("in bulk: {}; one by one it would take {}", self.pages_read(), seconds(single))
     }
 
     /// `left` more pages would take longer than `single`, the time one by one.
     fn pages_too_slow(&self, single: Duration, left: usize) -> String {
-        let read = if self.pages == 0 { String::new() } else { format!("{}, ", self.pages_read()) };
-        format!("one by one in {}: in bulk {read}{left} more", seconds(single))
+        let more = if self.pages == 0 { "" } else { " more" };
+        let noun = if left == 1 { "page" } else { "pages" };
+        let after = if self.pages == 0 { String::new() } else { format!(" after {}", self.pages_read()) };
+        format!("one by one in {}: in bulk it would take {left}{more} {noun}{after}", seconds(single))
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn facts(
         Observed::Present(facts) => match (&facts.issuer, &cluster.issuer) {
             (None, _) => Observed::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status)),
             (Some(live), Some(declared)) if live != declared => {
-                Observed::Unknown(format!("EKS says that its issuer is `{live}`, declared is `{declared}`"))
+                Observed::Unknown(format!("EKS says that its issuer is `{live}`, but the declared issuer is `{declared}`"))
             }
             _ => Observed::Present(facts),
         },
@@ -77,7 +77,7 @@ struct ClusterReader<'a, K> {
 pub(super) fn unread(facts: &Observed<ClusterFacts>) -> LiveCluster {
     let (issuer, api) = match facts {
         Observed::Present(facts) => {
-            (facts.issuer.clone().map_or(Observed::Absent, Observed::Present), "nothing in it is looked at")
+            (facts.issuer.clone().map_or(Observed::Absent, Observed::Present), "irsa does not read its Kubernetes API")
         }
         Observed::Absent => (Observed::Absent, "EKS has no such cluster"),
         Observed::Unknown(why) => (Observed::Unknown(why.clone()), why.as_str()),
@@ -188,7 +188,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
     /// Reads the ServiceAccounts with this owner's label, and the declared ones, which may not have it yet.
     async fn read_ours(&self, live: &mut LiveCluster) {
         tracing::info!(
-            "cluster/{}: it has more than {LONG_LIST} ServiceAccounts: ours are listed, and the {} declared ones",
+            "cluster/{}: it has more than {LONG_LIST} ServiceAccounts, so irsa reads only its own and the {} declared ones",
             self.key,
             self.declared.len()
         );

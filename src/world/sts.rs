@@ -22,6 +22,6 @@ async fn ask(account: &AccountClient) -> Answer<Identity> {
     let account = AccountId::parse(answer.account().unwrap_or_default());
     match (account, Partition::parse(partition)) {
         (Ok(account), Ok(partition)) => Ok(Identity { account, partition, caller: caller.to_owned() }),
-        _ => Err(other(ACTION, format!("`{caller}` is no identity that irsa understands"))),
+        _ => Err(other(ACTION, format!("irsa does not understand the identity `{caller}`"))),
     }
 }

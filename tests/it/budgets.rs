@@ -290,5 +290,5 @@ fn verbose_output_says_how_roles_were_read_and_why() {
     let told = bench.ends(0, &["plan", "-v"]);
     told.says("account/one: 60 roles one by one: iam:GetAccountAuthorizationDetails: AccessDenied");
     bench.write("irsa.toml", &head(30));
-    bench.irsa(&["plan", "-v"]).says("account/one: 60 roles one by one: so few need no wait");
+    bench.irsa(&["plan", "-v"]).says("account/one: 60 roles one by one: there are few roles");
 }

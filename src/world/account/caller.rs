@@ -147,7 +147,7 @@ impl Caller {
             halt.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         let out_of_time = || {
-            let message = format!("no answer within {:?}; it may have been done all the same", self.budget);
+            let message = format!("no answer within {:?}; AWS may have carried out the call", self.budget);
             AwsFailure::local(FailureClass::Network, message)
         };
         Err(last.unwrap_or_else(out_of_time).into_error(action.to_string()))

@@ -22,7 +22,7 @@ const NO_CREDENTIALS: &str = "no AWS credentials found";
 /// STS refused `AssumeRole`.
 const NOT_ASSUMED: &str = "the role cannot be assumed";
 /// STS refused `AssumeRoleWithWebIdentity`.
-const NOT_BY_TOKEN: &str = "the token does not let the role be assumed";
+const NOT_BY_TOKEN: &str = "the role cannot be assumed with the token";
 /// HTTP status 407.
 const PROXY_AUTHORIZATION: &str = "the proxy wants a user name and a password (HTTP status 407): give them in its \
     variable, for example `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`";
@@ -115,7 +115,7 @@ fn credentials_message(error: &CredentialsError) -> String {
     }
     // the SDK's text is for programmers
     if text.contains("cargo feature") || text.contains("feature must be enabled") {
-        return "the profile signs in in a way that irsa does not know".to_owned();
+        return "irsa does not support the sign-in method of this profile".to_owned();
     }
     let none = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || text.contains("IMDS");
     match (none, error.source()) {
@@ -225,7 +225,7 @@ impl CallError {
                 Some("set `AWS_PROFILE`, log in with `aws sso login`, or give the account a `profile`".to_owned())
             }
             CallErrorKind::Credentials if self.message.starts_with(NOT_ASSUMED) => Some(
-                "the role's trust policy and the policies of the credentials below it must both allow `sts:AssumeRole`"
+                "the role's trust policy and the policies of the identity that assumes it must both allow `sts:AssumeRole`"
                     .to_owned(),
             ),
             CallErrorKind::Credentials if self.message.starts_with(NOT_BY_TOKEN) => Some(

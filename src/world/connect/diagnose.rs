@@ -63,7 +63,7 @@ async fn web_identity(context: &Context) -> Option<String> {
     let file = context.variable(token)?;
     let Some(arn) = context.variable(role) else {
         return Some(format!(
-            "`{token}` is set and `{role}` is not: both are needed, where a pod gets them from its ServiceAccount"
+            "`{token}` is set and `{role}` is not: both are needed (in a pod, the EKS webhook sets them)"
         ));
     };
     if let Some(why) = no_token(file).await {

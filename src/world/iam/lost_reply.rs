@@ -43,7 +43,7 @@ pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: Call
         Some(true) => Ok(Written { request_id: error.request_id, already_done: true }),
         Some(false) => Err(CallError {
             kind: CallErrorKind::Conflict,
-            message: "another run made it meanwhile, with other content".to_owned(),
+            message: "another run created it meanwhile, with other content".to_owned(),
             ..error
         }),
         None => Err(error),

@@ -80,7 +80,7 @@ pub(crate) async fn with_policies(
             Attempt::ListsMissing => {}
         }
     }
-    Err(other(GET, format!("role `{name}` is there, but its policies cannot be listed")))
+    Err(other(GET, format!("role `{name}` exists, but its policies cannot be listed")))
 }
 
 enum Attempt {
