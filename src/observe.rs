@@ -6,7 +6,6 @@
 
 mod account;
 mod bulk;
-mod chain;
 mod clusters;
 mod documents;
 mod early;
@@ -18,11 +17,12 @@ mod quotas;
 mod reader;
 mod role_list;
 mod roles;
+mod verify_evidence;
 
-pub use chain::prove;
 pub use documents::documents;
 pub use early::Early;
 pub use other_shards::connect;
+pub use verify_evidence::read_evidence;
 
 use crate::event::{Event, Listen};
 use crate::ids::{IssuerUrl, Key};
@@ -98,17 +98,17 @@ pub async fn observe(
     };
     let accounts = || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(key)));
     listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
-    let Early { account: mut early_account, clusters: mut described, .. } = early;
+    let Early { account: mut early_account, clusters: mut describe_calls, .. } = early;
     // describes each cluster once, because two reads need the answer: the read of the cluster, and the reads of the
     // accounts whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| {
-            let described = described.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
-            (key, clusters::facts(cluster, identities.get(&cluster.account), described.answer()).shared())
+            let describe_call = describe_calls.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
+            (key, clusters::facts(cluster, identities.get(&cluster.account), describe_call.answer()).shared())
         })
         .collect();
     // a pending call that nobody polls would keep its slot
-    drop(described);
+    drop(describe_calls);
     let issuers = async {
         let known = facts.iter().map(|(key, facts)| async move {
             let issuer = facts.clone().await.present().and_then(|facts| facts.issuer.clone())?;
@@ -119,9 +119,9 @@ pub async fn observe(
     }
     .shared();
     let accounts = accounts().map(|(key, account)| {
-        let (destroy, search) = (options.destroy, scope.is_none());
+        let (destroy, search_undeclared) = (options.destroy, scope.is_none());
         let slots = Semaphore::new(options.parallelism.max(1));
-        let reader = AccountReader { key, account, desired: in_scope, aws, destroy, search, slots };
+        let reader = AccountReader { key, account, desired: in_scope, aws, destroy, search_undeclared, slots };
         let calls = early_account.take_if(|(account, _)| account == key).map(|(_, calls)| calls);
         let issuers = issuers.clone();
         async move {
@@ -138,7 +138,7 @@ pub async fn observe(
         let live = if scope.is_none_or(|scope| scope.has_cluster(key)) {
             clusters::read(key, desired, facts, kubernetes, options).await
         } else {
-            other_shards::described(&facts)
+            other_shards::of_other_shard(&facts)
         };
         listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::count_ours(desired, &live) });
         ((*key).clone(), live)

@@ -8,13 +8,13 @@ mod account;
 pub mod aws;
 pub(crate) mod bounds;
 mod certificate;
-mod connect;
 mod eks;
 mod iam;
 pub mod kubernetes;
 mod rate_limit;
 mod retry;
 mod scrub;
+mod sdk_config;
 mod signature;
 mod sts;
 mod transports;
@@ -252,7 +252,7 @@ pub trait ReadAws: Send + Sync {
     /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first one, or the one at the marker `page`.
     fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl CallFuture<BulkPage>;
     /// Estimates how long it takes to read `roles` roles one by one at the current rate limit. Sends nothing.
-    fn one_by_one(&self, account: &Key, roles: usize) -> Duration;
+    fn estimate_one_by_one(&self, account: &Key, roles: usize) -> Duration;
     /// iam:GetRole
     fn role_attributes(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<RoleAttributes>>;
     /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy, in one round trip if `inline` names
@@ -324,12 +324,15 @@ pub enum ServiceAccountScope<'a> {
 pub trait ReadKubernetes: Send + Sync {
     /// Connects, and checks that the API server belongs to the declared cluster. `facts` come from DescribeCluster, or
     /// have only the declared issuer. All other calls for this cluster fail before.
-    fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
+    fn connect(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
     /// All ServiceAccounts in this scope, all pages.
     fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> impl CallFuture<ServiceAccountList>;
     /// All ServiceAccounts of the cluster. None if more than `max_remaining` of them remain after the first page.
-    fn service_accounts_unless_long(&self, cluster: &Key, patience: i64)
-    -> impl CallFuture<Option<ServiceAccountList>>;
+    fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        max_remaining: i64,
+    ) -> impl CallFuture<Option<ServiceAccountList>>;
     /// One ServiceAccount.
     fn service_account(
         &self,
@@ -369,7 +372,7 @@ impl IdentityToken {
 
 /// Reads from a cluster what only the command `verify` needs. Changes nothing, because a TokenRequest creates no
 /// object.
-pub trait ProveKubernetes: Send + Sync {
+pub trait ReadKubernetesEvidence: Send + Sync {
     /// A token of the ServiceAccount for this audience, valid for ten minutes
     /// (<https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/>).
     fn token(
@@ -383,7 +386,8 @@ pub trait ProveKubernetes: Send + Sync {
     fn webhooks(&self, cluster: &Key) -> impl CallFuture<WebhookList>;
     /// The labels of all namespaces.
     fn namespace_labels(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, StringMap>>;
-    /// The pods of the cluster or of one namespace that have not ended, by namespace. Includes those that irsa cannot parse.
+    /// The pods of the cluster or of one namespace that have not ended, by namespace. Includes pods that irsa cannot
+    /// parse.
     fn running_pods(&self, cluster: &Key, within: Option<&Namespace>)
     -> impl CallFuture<BTreeMap<Namespace, Vec<Pod>>>;
     /// The controller of a ReplicaSet. None if it has none or does not exist.
@@ -396,7 +400,7 @@ pub trait ProveKubernetes: Send + Sync {
 }
 
 /// Reads from AWS what only the command `verify` needs.
-pub trait ProveAws: Send + Sync {
+pub trait ReadAwsEvidence: Send + Sync {
     /// sts:AssumeRoleWithWebIdentity in the region of the cluster, then sts:GetCallerIdentity with the credentials that
     /// it returns. Returns the ARN of the session. The first call is not signed, so it needs no credentials. If this
     /// run wrote the role or its provider (`is_fresh`), STS may not see that yet, so irsa retries a refusal until the

@@ -20,7 +20,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How often to read a Lease that another run holds: as often as client-go does.
+/// How often to read a Lease that another run holds. The same as in client-go.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// Time limit of a release. A lock that is not released expires.
 const RELEASE_LIMIT: Duration = Duration::from_secs(10);
@@ -231,7 +231,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
         if read_again { Ok(None) } else { Err(TakeError::Failed(error)) }
     }
 
-    /// Waits until a signal has come and a write in flight has had its time.
+    /// Waits for a signal, and then for the time that a write in flight may still take.
     async fn until_abandoned(&self) -> Interrupt {
         let signal = wait::until_set(&self.stop).await;
         sleep(self.options.context.scaled(RELEASE_LIMIT_AFTER_SIGNAL)).await;

@@ -27,11 +27,11 @@ const CONCURRENT_STEPS: usize = 64;
 /// The result of a re-read for one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// The field is as the plan found it: write.
+    /// The field is as the plan found it, so write it.
     Write,
     /// The ServiceAccount may be deleted, at this `resourceVersion`.
     Delete(String),
-    /// The field is already as planned: do not write.
+    /// The field is already as planned, so do not write it.
     Done,
     /// The object has changed since the plan, for these reasons.
     Stale(BTreeSet<String>),
@@ -87,7 +87,7 @@ impl Finding {
         Self::all(keys.map(|key| Self::field(&format!("{name}.{key}"), &live.get(key), &from.get(key), &to.get(key))))
     }
 
-    /// Stale unless the live owner tag is that of the object before or after the change.
+    /// Stale unless the live owner tag equals the owner tag before or after the change.
     fn owner<T>(change: &Change<T>, tags: impl Fn(&T) -> &StringMap, live: &StringMap) -> Self {
         let planned = [change.before(), change.after()];
         if planned.into_iter().flatten().any(|object| tags(object).get(OWNER) == live.get(OWNER)) {

@@ -27,7 +27,7 @@ pub(super) struct Runner<'a, RA, WA, RK, WK> {
     pub listener: &'a dyn Listen,
 }
 
-/// How far a step has come. Shared between the running step and the scheduler, which reports on a step that it abandons.
+/// The progress of a step. The running step shares it with the scheduler, which reports on a step that it abandons.
 pub(super) struct Progress<'s> {
     step: &'s Step,
     state: Mutex<State>,
@@ -60,7 +60,8 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         }
     }
 
-    /// Makes these calls of a step, which follow those that are done. Returns None if the step has further calls.
+    /// Makes these calls of a step. They follow the calls that are already done. Returns None if the step has further
+    /// calls.
     pub(super) async fn run(&self, progress: &Progress<'_>, calls: Range<usize>) -> Option<Outcome> {
         let step = progress.step;
         if calls.start == 0 {
@@ -170,8 +171,8 @@ impl<'s> Progress<'s> {
         }
     }
 
-    /// Whether the call needs no re-read: this run created the object or wrote this field before, and IAM may still
-    /// answer with an older value.
+    /// Whether the call needs no re-read, because this run created the object or wrote this field before, and IAM may
+    /// still answer with an older value.
     fn knows_live_value(&self, index: usize) -> bool {
         let field = |index: usize| {
             let (_, call) = self.step.parts[index].call.iam()?;

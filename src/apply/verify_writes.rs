@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 const ROLES_PER_PAGE: usize = 1000;
 /// When the missing objects are read again, as fractions of the time limit.
 const READ_AGAIN_AT: [f64; 3] = [0.1, 0.3, 0.7];
-/// The first read may last this many times the time limit: a large account has many pages.
+/// The first read may last this many times the time limit, because a large account has many pages.
 const FIRST_READ_LIMITS: u32 = 3;
 /// If this many calls or fewer are needed, irsa always reads the roles one by one.
 const ALWAYS_ONE_BY_ONE: usize = 15;
@@ -60,7 +60,7 @@ pub(super) async fn verify_writes<A: ReadAws>(plan: &Plan, report: &mut Report, 
     }
 }
 
-/// Reads every object, and the roles of each account in the way that takes fewer calls.
+/// Reads every object. Reads the roles of each account from lists or one by one, whichever takes fewer calls.
 async fn read_all<'p, A: ReadAws>(expected: &BTreeMap<Object<'p>, Expected<'p>>, aws: &A) -> Missing<'p> {
     let accounts: BTreeSet<&'p Key> = expected.keys().map(|(account, _)| *account).collect();
     let reads = accounts.into_iter().map(|account| async move {

@@ -47,7 +47,7 @@ async fn read_objects<'a, A: ReadAws>(
         let listed_roles = parsed_entries(calls.roles, &malformed);
         let (all, issuers, listed) = join3(listed_roles, issuers.clone(), listed_providers.clone()).await;
         let mut ours = BTreeSet::new();
-        if reader.search {
+        if reader.search_undeclared {
             ours = declared_issuers(reader, &issuers);
             // a provider with this owner's tag and another issuer belongs to a cluster that is no longer declared
             if listed.iter().flatten().any(|arn| !ours.contains(arn.host_path())) {
@@ -77,7 +77,7 @@ async fn read_objects<'a, A: ReadAws>(
     };
     let providers = async {
         let (mut read, list) = providers.clone().await;
-        if !reader.search {
+        if !reader.search_undeclared {
             let (roles, listed) = join(role_list.clone(), listed_providers.clone()).await;
             providers::read_trusted(reader, roles.all.as_deref().ok(), listed, &mut read).await;
         }

@@ -76,7 +76,7 @@ impl Bulk {
         format!("{} page{each} of {}", self.pages, seconds(self.page_time()))
     }
 
-    /// All roles came in bulk; one by one they would have taken `single`.
+    /// irsa read all roles in bulk. One by one, that would have taken `single`.
     fn in_bulk(&self, single: Duration) -> String {
         format!("in bulk: {}; one by one it would take {}", self.pages_read(), seconds(single))
     }
@@ -139,10 +139,10 @@ pub(super) async fn read<'a, A: ReadAws>(
             let left = list.calls(|role| bulk.has(role));
             let Ok(all) = &list.all else { return bulk.because(NOT_LISTED) };
             if next.is_none() || left == 0 {
-                let reason = bulk.in_bulk(reader.aws.one_by_one(reader.key, list.calls(|_| false)));
+                let reason = bulk.in_bulk(reader.aws.estimate_one_by_one(reader.key, list.calls(|_| false)));
                 return bulk.because(reason);
             }
-            let single = reader.aws.one_by_one(reader.key, left);
+            let single = reader.aws.estimate_one_by_one(reader.key, left);
             if bulk.time_left(all.len()) > single {
                 let reason = bulk.pages_too_slow(single, bulk.pages_left(all.len()));
                 return bulk.because(reason);
@@ -164,7 +164,7 @@ async fn too_slow<'a, A: ReadAws>(
     if list.all.is_err() {
         return NOT_LISTED.to_owned();
     }
-    let single = reader.aws.one_by_one(reader.key, list.calls(|role| bulk.has(role)));
+    let single = reader.aws.estimate_one_by_one(reader.key, list.calls(|role| bulk.has(role)));
     tokio::time::sleep_until(begun + single).await;
     page_too_slow(single)
 }
@@ -185,7 +185,7 @@ async fn is_next_page_worth_it<'a, A: ReadAws>(
     let left = reader.roles().keys().filter(|name| !bulk.has(name)).count();
     summary
         .and_then(|summary| summary.roles)
-        .is_some_and(|total| left > 0 && bulk.time_left(total) <= reader.aws.one_by_one(reader.key, left))
+        .is_some_and(|total| left > 0 && bulk.time_left(total) <= reader.aws.estimate_one_by_one(reader.key, left))
 }
 
 /// Why to read all roles one by one, before a page was measured. None if a bulk read may be faster.
@@ -194,7 +194,7 @@ fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, list: &RoleList<'_>) 
     if !is_large(list) {
         return Some(FEW_ROLES.to_owned());
     }
-    let single = reader.aws.one_by_one(reader.key, list.calls(|_| false));
+    let single = reader.aws.estimate_one_by_one(reader.key, list.calls(|_| false));
     let pages = all.len().div_ceil(usize::from(IAM_PAGE_SIZE));
     (PAGE_TIME * count(pages) > single).then(|| Bulk::default().pages_too_slow(single, pages))
 }

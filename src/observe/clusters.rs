@@ -27,7 +27,7 @@ const LONG_LIST: i64 = 5_000;
 pub(super) async fn facts(
     cluster: &Cluster,
     identity: Option<&Access<Identity>>,
-    described: impl Future<Output = Answer<Option<ClusterFacts>>>,
+    describe_call: impl Future<Output = Answer<Option<ClusterFacts>>>,
 ) -> Observed<ClusterFacts> {
     if cluster.name.is_none() {
         return match &cluster.issuer {
@@ -47,12 +47,12 @@ pub(super) async fn facts(
             return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
         }
     }
-    match observed(described.await) {
+    match observed(describe_call.await) {
         Observed::Present(facts) => match (&facts.issuer, &cluster.issuer) {
             (None, _) => Observed::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status)),
-            (Some(live), Some(declared)) if live != declared => {
-                Observed::Unknown(format!("EKS says that its issuer is `{live}`, but the declared issuer is `{declared}`"))
-            }
+            (Some(live), Some(declared)) if live != declared => Observed::Unknown(format!(
+                "EKS says that its issuer is `{live}`, but the declared issuer is `{declared}`"
+            )),
             _ => Observed::Present(facts),
         },
         other => other,
@@ -105,7 +105,7 @@ pub(super) async fn read<K: ReadKubernetes>(
     if !desired.clusters.get(key).is_some_and(Cluster::has_api) {
         return live;
     }
-    live.api = kubernetes.verify(key, &facts).await;
+    live.api = kubernetes.connect(key, &facts).await;
     if live.api != Access::Granted(()) {
         return live;
     }
@@ -150,8 +150,8 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
     /// owner's. Without permission to list the cluster, lists the ServiceAccounts of each declared namespace. Without
     /// permission for that too, reads the declared ServiceAccounts one by one.
     async fn read_service_accounts(&self, live: &mut LiveCluster) {
-        let patience = if self.destroy || self.declared.len() > FEW_DECLARED { i64::MAX } else { LONG_LIST };
-        match self.kubernetes.service_accounts_unless_long(self.key, patience).await {
+        let max_remaining = if self.destroy || self.declared.len() > FEW_DECLARED { i64::MAX } else { LONG_LIST };
+        match self.kubernetes.service_accounts_unless_long(self.key, max_remaining).await {
             Ok(Some(list)) => {
                 live.extent = extent(&list);
                 live.service_accounts = self.relevant(list, |_| true).await;

@@ -18,7 +18,7 @@ pub(super) async fn read<A: ReadAws>(
 ) -> (BTreeMap<ProviderArn, Observed<LiveProvider>>, Observed<()>) {
     match list.await {
         Ok(mut listed) => {
-            if !reader.search {
+            if !reader.search_undeclared {
                 let issuers = issuers.await;
                 let known: BTreeSet<&str> = issuers.values().map(IssuerUrl::host_path).collect();
                 listed.retain(|arn| known.contains(arn.host_path()));

@@ -14,7 +14,7 @@ pub(super) struct AccountReader<'a, A> {
     /// Whether the plan deletes everything.
     pub destroy: bool,
     /// Whether to search for undeclared objects with this owner's tag. Not with `--shard`.
-    pub search: bool,
+    pub search_undeclared: bool,
     /// How many objects are read at the same time.
     pub slots: Semaphore,
 }
@@ -45,7 +45,7 @@ impl<'a, A> AccountReader<'a, A> {
         // AWS services create these roles, and nobody else can tag or delete them
         // (<https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html>)
         let is_service_linked = path.starts_with("/aws-service-role/");
-        self.search
+        self.search_undeclared
             && !is_service_linked
             && (path.starts_with(&default_path(self.desired.owner.as_str()))
                 || declared.any(|ours| path.starts_with(ours.as_str())))

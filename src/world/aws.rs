@@ -7,10 +7,10 @@ pub use super::account::AwsSettings;
 pub use super::eks::token::EksToken;
 
 use super::account::{AccountClient, Action, ClientOptions, invalid};
-use super::connect::{Clock, Connector};
+use super::sdk_config::{Clock, Connector};
 use super::{
     AccountSummary, Answer, AssociationSummary, BulkPage, ClusterFacts, IdentityToken, ListEks, Listed, PolicySummary,
-    ProveAws, ReadAws, RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
+    ReadAws, ReadAwsEvidence, RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
 };
 use crate::context::Context;
 use crate::event::Listen;
@@ -131,7 +131,7 @@ impl AwsReader {
 }
 
 impl AwsWriter {
-    /// Sends nothing once `halt` is cancelled: waiting calls fail, and calls in flight end normally.
+    /// Sends nothing once `halt` is cancelled. Waiting calls fail, and calls in flight end normally.
     #[must_use]
     pub fn halted_by(self, halt: &CancellationToken) -> Self {
         Self { halt: halt.clone(), ..self }
@@ -194,9 +194,9 @@ impl ReadAws for AwsReader {
         sts::identity(self.clients.account(account, sts::ACTION)?).await
     }
 
-    fn one_by_one(&self, account: &Key, roles: usize) -> Duration {
+    fn estimate_one_by_one(&self, account: &Key, roles: usize) -> Duration {
         let account = self.clients.accounts.get(account);
-        account.map_or(Duration::ZERO, |account| account.caller.time_for(&iam::roles::ONE_BY_ONE, roles))
+        account.map_or(Duration::ZERO, |account| account.sender.time_for(&iam::roles::ONE_BY_ONE, roles))
     }
 
     async fn role_attributes(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
@@ -220,7 +220,7 @@ impl ReadAws for AwsReader {
     }
 }
 
-impl ProveAws for AwsReader {
+impl ReadAwsEvidence for AwsReader {
     async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, is_fresh: bool) -> Answer<String> {
         let declared = self.clients.clusters.get(cluster);
         let declared =

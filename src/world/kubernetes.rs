@@ -4,27 +4,27 @@
 //! before. irsa has its own exec plugins, retries and timeouts, because kube would print a plugin's output, run it
 //! three times, and wait for it without limit. Nothing here decides what to write.
 
+mod api_target;
 mod client_certificate;
 mod connection;
-mod credentials;
 mod exec_plugin;
 mod failure;
 mod internal;
 mod kubeconfig;
+mod kubeconfig_context;
 mod lease;
 mod metadata;
-mod prove;
 mod proxy;
 mod public_client;
 mod published;
 mod read;
 mod send;
+mod server_identity;
 mod socks_client;
-mod target;
 #[cfg(test)]
 mod tests;
 mod untrusted_kubeconfig;
-mod verify;
+mod verify_evidence;
 mod warnings;
 mod write;
 

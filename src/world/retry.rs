@@ -1,4 +1,4 @@
-//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::caller`
+//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::call_sender`
 //! does the waiting.
 //!
 //! Some codes are retried only if an earlier write of this run can be the cause. `NoSuchEntity` right after a create of

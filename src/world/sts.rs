@@ -16,7 +16,7 @@ pub(crate) async fn identity(account: &AccountClient) -> Answer<Identity> {
 /// sts:GetCallerIdentity, which no policy can deny.
 async fn ask(account: &AccountClient) -> Answer<Identity> {
     let request = account.sts.get_caller_identity();
-    let answer = account.caller.call(ACTION, RetryFacts::default(), || request.clone().send()).await?;
+    let answer = account.sender.call(ACTION, RetryFacts::default(), || request.clone().send()).await?;
     let caller = answer.arn().unwrap_or_default();
     let partition = caller.split(':').nth(1).unwrap_or_default();
     let account = AccountId::parse(answer.account().unwrap_or_default());

@@ -56,7 +56,7 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
                 }
                 Renewal::Unknown(error) if Instant::now() >= expires => {
                     self.lose.send_replace(Some(format!("it could not be renewed in time: {error}")));
-                    // the Lease may still name this run: remove the name at the end
+                    // the Lease may still name this run, so remove the name at the end
                     break released.await;
                 }
                 // at this interval, four attempts fit before the next renewal would be due

@@ -83,7 +83,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         self.with_owner(name, finding).await
     }
 
-    /// Reads the owner tag beside a field that GetRole does not return.
+    /// Reads the owner tag for a field that GetRole does not return.
     async fn with_owner(&self, name: &RoleName, finding: impl Future<Output = Answer<Finding>>) -> Answer<Finding> {
         let (finding, tags) = join(finding, self.run.aws.role_tags(self.account, name)).await;
         let finding = finding?;
@@ -133,7 +133,8 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         Ok(Finding::all(findings).for_delete())
     }
 
-    /// Finds ServiceAccounts that should no longer name the role, but do: another field manager holds the annotation.
+    /// Finds ServiceAccounts that still name the role although they should not, because another field manager owns the
+    /// annotation.
     async fn still_annotated(&self, role: &Role, objects: &BTreeSet<&Address>) -> Answer<Vec<Finding>> {
         let mut findings = Vec::new();
         for address in objects {

@@ -116,7 +116,8 @@ impl<'p> Expected<'p> {
         usize::from(self.has(in_get_role)) + usize::from(self.has(is_attachment)) + self.inline_names().count()
     }
 
-    /// Compares with a role that was read in full. Returns a note about the written fields that it does not show.
+    /// Compares with a role of which all fields were read. Returns a note about the written fields that it does not
+    /// show.
     pub(super) fn missing_in(&self, role: Option<&Role>) -> Option<String> {
         let Some(role) = role else { return note(["the role itself".to_owned()]) };
         let live = attributes(role);

@@ -2,9 +2,9 @@
 
 use super::Action;
 use crate::world::bounds::{is_too_large, too_large};
-use crate::world::connect::Explanation;
 use crate::world::retry::{AwsFailure, FailureClass};
 use crate::world::scrub::clean;
+use crate::world::sdk_config::CredentialsProblem;
 use crate::world::{CallError, CallErrorKind};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iam::operation::RequestId;
@@ -48,7 +48,7 @@ where
             (FailureClass::Service, meta.code().map(clean), clean(meta.message().unwrap_or_default()))
         }
         SdkError::ResponseError(_) if is_too_large(error) => (FailureClass::Response, None, too_large()),
-        // half a response: the service may have carried out the call
+        // the response broke off, but the service may have carried out the call
         SdkError::ResponseError(_) => (FailureClass::Network, None, texts(error)),
         SdkError::TimeoutError(_) => (FailureClass::Network, None, "no answer in time".to_owned()),
         SdkError::DispatchFailure(_) => return dispatch(error),
@@ -96,7 +96,7 @@ pub(crate) fn unsigned(error: &CredentialsError) -> AwsFailure {
         let message = format!("{why}: {}", below.message);
         return AwsFailure { class: FailureClass::Credentials, message, ..below };
     }
-    if let Some(Explanation(why)) = chain.iter().find_map(|error| error.downcast_ref::<Explanation>()) {
+    if let Some(CredentialsProblem(why)) = chain.iter().find_map(|error| error.downcast_ref::<CredentialsProblem>()) {
         return AwsFailure::local(FailureClass::Request, why);
     }
     if let Some(permanent) = permanent(error) {

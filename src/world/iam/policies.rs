@@ -86,7 +86,7 @@ fn default_version(policy: &Policy) -> Answer<&str> {
 /// iam:GetPolicy
 async fn get_policy(account: &AccountClient, arn: &PolicyArn, facts: RetryFacts) -> Answer<Option<Policy>> {
     let request = account.iam.get_policy().policy_arn(arn.as_str());
-    let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET, facts, || request.clone().send()).await)?;
     answer.map(|answer| answer.policy.ok_or_else(|| other(GET, "the answer has no policy"))).transpose()
 }
 
@@ -98,7 +98,7 @@ async fn get_policy_version(
     facts: RetryFacts,
 ) -> Answer<Option<PolicyDocument>> {
     let request = account.iam.get_policy_version().policy_arn(arn.as_str()).version_id(id);
-    let answer = optional(account.caller.call(GET_VERSION, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET_VERSION, facts, || request.clone().send()).await)?;
     let Some(answer) = answer else { return Ok(None) };
     let document = answer.policy_version().and_then(PolicyVersion::document);
     let document = document.ok_or_else(|| other(GET_VERSION, "the answer has no document"))?;

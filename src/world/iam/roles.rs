@@ -39,7 +39,7 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>>
         |marker| async move {
             let request = account.iam.list_roles().max_items(IAM_PAGE_SIZE.into()).set_marker(marker);
             let send = || request.clone().customize().config_override(long_attempt(account)).send();
-            let page = account.caller.call(LIST, RetryFacts::default(), send).await?;
+            let page = account.sender.call(LIST, RetryFacts::default(), send).await?;
             let roles =
                 page.roles().iter().map(|role| entry(OrphanKind::Role, Some(role.role_name()), summary(LIST, role)));
             Ok((roles.collect(), next_page(LIST, page.is_truncated(), page.marker())?))
@@ -51,7 +51,7 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>>
 /// iam:GetRole
 async fn get_role(account: &AccountClient, name: &RoleName, facts: RetryFacts) -> Answer<Option<types::Role>> {
     let request = account.iam.get_role().role_name(name.as_str());
-    let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET, facts, || request.clone().send()).await)?;
     answer.map(|answer| answer.role.ok_or_else(|| other(GET, "the answer has no role"))).transpose()
 }
 
@@ -160,7 +160,7 @@ pub(crate) async fn inline(
 ) -> Answer<Option<PolicyDocument>> {
     let request = account.iam.get_role_policy().role_name(name.as_str()).policy_name(policy.as_str());
     let facts = account.recent_writes.of_inline(name, policy);
-    let answer = optional(account.caller.call(GET_INLINE, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET_INLINE, facts, || request.clone().send()).await)?;
     Ok(answer.map(|answer| PolicyDocument::live(answer.policy_document())))
 }
 

@@ -1,7 +1,7 @@
 //! The connection to one cluster. Signs in, and renews the client and its token when they expire or the server refuses them.
 
 use super::RunState;
-use super::credentials::{ApiTarget, CredentialSource, bearer};
+use super::api_target::{ApiTarget, CredentialSource, bearer};
 use super::exec_plugin;
 use super::failure::{ApiFailure, clean, of_kube};
 use super::socks_client;

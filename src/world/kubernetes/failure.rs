@@ -28,9 +28,9 @@ pub(crate) struct ApiFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     Never,
-    /// One more attempt: the host name is unknown.
+    /// One more attempt, because the host name is unknown.
     Once,
-    /// For a short time: the server works, but a webhook or another dependency of it does not.
+    /// For a short time, because the server works, but a webhook or another dependency of it does not.
     Briefly,
     /// Until the budget of the operation is spent, or for a few attempts if the server has never answered.
     UntilBudget,

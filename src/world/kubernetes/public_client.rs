@@ -40,7 +40,7 @@ where
     Ok(kube::Client::new(service, config.default_namespace.clone()))
 }
 
-/// Keeps only the public addresses of those that another resolver finds.
+/// Resolves with another resolver, and keeps only the public addresses.
 #[derive(Clone)]
 struct PublicAddresses<R>(R);
 

@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The timeout of one attempt that no admission webhook delays.
 const ATTEMPT: Duration = Duration::from_secs(10);
-/// The timeout of one attempt that admission webhooks may delay: they may take up to 30 s
-/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts>), and the server
-/// gives up after 34 s (`requestTimeoutUpperBound` in `apiserver/pkg/endpoints/handlers`). With a shorter timeout, irsa
-/// would never learn what the server waited for.
+/// The timeout of one attempt that admission webhooks may delay. They may take up to 30 s
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts>), and the
+/// server gives up after 34 s (`requestTimeoutUpperBound` in `apiserver/pkg/endpoints/handlers`). With a shorter
+/// timeout, irsa would never learn what the server waited for.
 const ADMITTED_ATTEMPT: Duration = Duration::from_secs(35);
 /// The first and the longest wait before the next attempt, before jitter.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -198,7 +198,7 @@ fn wait(tries: u32, retry_after: u32) -> Duration {
     most.mul_f64(random_fraction()).max(Duration::from_secs(retry_after.into()))
 }
 
-/// From 0 to 1. Random per process: jitter only has to keep processes from retrying at the same time.
+/// From 0 to 1. Random per process, because jitter only has to keep processes from retrying at the same time.
 fn random_fraction() -> f64 {
     let bits = RandomState::new().build_hasher().finish() >> 32;
     f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)

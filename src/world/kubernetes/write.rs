@@ -4,11 +4,11 @@
 //! A write to an existing object carries its uid and the resourceVersion at which irsa's fields were as planned, so that the
 //! API refuses the write if either has changed. Without the uid, an apply to a deleted object would create a new one.
 //!
-//! A new object is created by an apply too, with its marks in the same request. After a `POST`, the fields would belong to
-//! irsa's manager with operation `Update`, which is another owner than the same manager with `Apply`: no later apply could
-//! remove them. An apply with a resourceVersion creates a missing object, and is refused if the object exists with another
-//! version (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). No object has
-//! [`NO_VERSION`].
+//! A new object is created by an apply too, with its marks in the same request. After a `POST`, the fields would belong
+//! to irsa's manager with operation `Update`, which is another owner than the same manager with `Apply`, so no later
+//! apply could remove them. An apply with a resourceVersion creates a missing object, and is refused if the object
+//! exists with another version (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). No
+//! object has [`NO_VERSION`].
 
 use super::KubernetesWriter;
 use super::connection::ClusterConnection;
@@ -67,7 +67,7 @@ struct Writer<'a> {
 enum Method {
     /// Removes only fields that no other manager owns.
     Apply { force: bool },
-    /// Removes fields whoever owns them.
+    /// Removes fields also if another manager owns them.
     MergePatch,
 }
 
@@ -93,7 +93,7 @@ impl Writer<'_> {
 
     /// Applies irsa's fields to an object that irsa should create but that already exists. None if it is gone again.
     ///
-    /// The `created` mark stays if irsa owns it, and is left out otherwise, since someone else created the object.
+    /// Keeps the `created` mark if irsa owns it. Otherwise somebody else created the object, so leaves the mark out.
     async fn apply_to_existing(&self, wanted: &ServiceAccount) -> Result<Option<Written>, ApiFailure> {
         let Some(live) = service_account(self.connection, &wanted.namespace, &wanted.name).await? else {
             return Ok(None);
@@ -152,7 +152,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Removes fields whoever owns them. The version in a merge patch is a precondition
+    /// Removes fields also if another manager owns them. The version in a merge patch is a precondition
     /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>).
     async fn remove_fields(&self, item: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, ApiFailure> {
         let mut metadata = json!({"uid": uid, "resourceVersion": version});

@@ -2,8 +2,8 @@
 //!
 //! No message repeats what a kubeconfig contains, except for names and paths in it.
 
+use super::api_target::{ApiTarget, CredentialSource, bearer, is_static};
 use super::client_certificate;
-use super::credentials::{ApiTarget, CredentialSource, bearer, is_static};
 use super::failure::{ApiFailure, clean};
 use super::proxy;
 use super::untrusted_kubeconfig::UntrustedKubeconfig;

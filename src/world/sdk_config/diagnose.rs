@@ -16,15 +16,15 @@ use tokio::io::AsyncReadExt;
 /// Why there are no usable credentials. The SDK carries this error to `account::failure`, which shows its text as it
 /// is.
 #[derive(Debug)]
-pub(crate) struct Explanation(pub(crate) String);
+pub(crate) struct CredentialsProblem(pub(crate) String);
 
-impl fmt::Display for Explanation {
+impl fmt::Display for CredentialsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Explanation {}
+impl std::error::Error for CredentialsProblem {}
 
 /// The first setting found to be wrong. None if all look right.
 pub(super) async fn diagnose(profile: &Profile, context: &Context) -> Option<String> {

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Sends the calls of one account.
-pub(crate) struct Caller {
+pub(crate) struct CallSender {
     account: Key,
     context: Context,
     /// How long one operation may take, retries included.
@@ -39,7 +39,7 @@ pub(crate) struct Caller {
     fault: Option<String>,
 }
 
-impl Caller {
+impl CallSender {
     pub(crate) fn new(
         account: Key,
         context: Context,

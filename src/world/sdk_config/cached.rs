@@ -2,7 +2,7 @@
 //! process ten times. If there are no credentials, explains why.
 
 use super::Clock;
-use super::diagnose::{Explanation, diagnose};
+use super::diagnose::{CredentialsProblem, diagnose};
 use super::profile::Profile;
 use crate::context::Context;
 use crate::world::scrub;
@@ -40,13 +40,13 @@ impl<P: ProvideCredentials> CachedProvider<P> {
         let fresh = match (self.inner.provide_credentials().await, &self.sources) {
             (Err(error), Some((profile, context))) => {
                 let why = diagnose(profile, context).await;
-                return Err(why.map_or(error, |why| CredentialsError::invalid_configuration(Explanation(why))));
+                return Err(why.map_or(error, |why| CredentialsError::invalid_configuration(CredentialsProblem(why))));
             }
             (fresh, _) => fresh?,
         };
         hide(&fresh);
         if let Some(why) = unusable(&fresh) {
-            return Err(CredentialsError::invalid_configuration(Explanation(why)));
+            return Err(CredentialsError::invalid_configuration(CredentialsProblem(why)));
         }
         *cached = Some(fresh.clone());
         Ok(fresh)

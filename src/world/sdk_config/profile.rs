@@ -1,5 +1,5 @@
-//! The AWS profile of an account, and its settings beside the credentials: region, endpoints and trusted authorities. Empty
-//! settings count as not set.
+//! The AWS profile of an account, and its settings other than credentials: region, endpoints and trusted authorities.
+//! Empty settings count as not set.
 //!
 //! The SDK reads the credentials from the same files
 //! (<https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>).

@@ -13,37 +13,38 @@ use crate::model::evidence::{
 };
 use crate::model::live::{Access, Live, LiveServiceAccount, Observed};
 use crate::world::{
-    Answer, AssociationSummary, CallError, CallErrorKind, IdentityToken, ListEks, ProveAws, ProveKubernetes, ReadAws,
+    Answer, AssociationSummary, CallError, CallErrorKind, IdentityToken, ListEks, ReadAws, ReadAwsEvidence,
+    ReadKubernetesEvidence,
 };
 use futures::future::{join, join_all, join5};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the evidence for these chains. Without `assume`, sends no AssumeRoleWithWebIdentity.
-pub async fn prove(
+pub async fn read_evidence(
     desired: &Desired,
     live: &Live,
     chains: &[Chain<'_>],
-    aws: &(impl ProveAws + ReadAws + ListEks),
-    kubernetes: &impl ProveKubernetes,
+    aws: &(impl ReadAwsEvidence + ReadAws + ListEks),
+    kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
     listen: &dyn Listen,
 ) -> Evidence {
-    listen.on(&Event::ProveStarted { chains: chains.len() });
+    listen.on(&Event::VerifyStarted { chains: chains.len() });
     let clusters: BTreeSet<&Key> = chains.iter().map(|chain| &chain.binding.cluster).collect();
     let issuers = read_issuers(live, &clusters, kubernetes);
     let of_clusters = clusters.iter().map(|key| async {
-        let reader = ClusterReader { key, desired, live, chains, aws, kubernetes };
+        let reader = EvidenceReader { key, desired, live, chains, aws, kubernetes };
         ((*key).clone(), reader.read().await)
     });
     let tokens = chains.iter().map(|chain| async {
-        let proved = async {
+        let evidence = async {
             let key = chain.key()?;
             let service_account = live_service_account(live, &key)?;
             Some((key, token(chain, service_account, live, aws, kubernetes, assume).await))
         };
-        let proved = proved.await;
-        listen.on(&Event::ChainProved);
-        proved
+        let evidence = evidence.await;
+        listen.on(&Event::ChainRead);
+        evidence
     });
     let of_clusters = async { join_all(of_clusters).await };
     let (issuers, (of_clusters, tokens)) = join(issuers, join(of_clusters, join_all(tokens))).await;
@@ -57,14 +58,14 @@ pub async fn prove(
         (key, evidence)
     });
     let service_accounts = service_accounts.collect();
-    listen.on(&Event::ProveFinished);
+    listen.on(&Event::VerifyFinished);
     Evidence { issuers, clusters: of_clusters.into_iter().collect(), service_accounts }
 }
 
 async fn read_issuers(
     live: &Live,
     clusters: &BTreeSet<&Key>,
-    kubernetes: &impl ProveKubernetes,
+    kubernetes: &impl ReadKubernetesEvidence,
 ) -> BTreeMap<IssuerUrl, Published> {
     let issuers = clusters.iter().filter_map(|key| live.clusters.get(*key)?.issuer.present());
     let issuers: BTreeSet<&IssuerUrl> = issuers.collect();
@@ -83,8 +84,8 @@ async fn token(
     chain: &Chain<'_>,
     service_account: &LiveServiceAccount,
     live: &Live,
-    aws: &impl ProveAws,
-    kubernetes: &impl ProveKubernetes,
+    aws: &impl ReadAwsEvidence,
+    kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
 ) -> (TokenEvidence, Option<IdentityToken>) {
     let audience = chain.audience(Some(service_account));
@@ -102,7 +103,7 @@ async fn token(
     let assumed = match live.role(&chain.role.account, &chain.role.name).present() {
         Some(role) if assume => match aws.assume(cluster, &role.arn, &token, chain.is_fresh).await {
             Ok(caller) => Assumed::As(caller),
-            Err(error) => refused(&shared(error)),
+            Err(error) => assume_failure(&shared(error)),
         },
         Some(_) | None => Assumed::No,
     };
@@ -123,7 +124,7 @@ fn shared(mut error: CallError) -> CallError {
 /// Why the role was not assumed. `Refused` if STS itself refused, `IssuerNotReached` if STS did not reach the issuer,
 /// `NotSeen` if the call failed for another reason
 /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
-fn refused(error: &CallError) -> Assumed {
+fn assume_failure(error: &CallError) -> Assumed {
     const DECIDED: [&str; 6] = [
         "AccessDenied",
         "ExpiredTokenException",
@@ -153,7 +154,7 @@ fn unknown<T>(answer: Answer<T>, verb: &str, resource: &str) -> Observed<T> {
     answer.map_or_else(|error| Observed::Unknown(with_hint(&error, verb, resource)), Observed::Present)
 }
 
-struct ClusterReader<'a, A, K> {
+struct EvidenceReader<'a, A, K> {
     key: &'a Key,
     desired: &'a Desired,
     live: &'a Live,
@@ -162,7 +163,7 @@ struct ClusterReader<'a, A, K> {
     kubernetes: &'a K,
 }
 
-impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K> {
+impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> EvidenceReader<'_, A, K> {
     async fn read(&self) -> ClusterEvidence {
         let cluster = self.live.clusters.get(self.key);
         let is_verified = cluster.is_some_and(|cluster| cluster.api == Access::Granted(()));

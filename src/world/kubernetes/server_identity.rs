@@ -7,12 +7,12 @@
 //! over `https` and with a certificate of the kubeconfig's authority. This check finds mistakes. It does not stop an
 //! author of the kubeconfig who means harm.
 
+use super::api_target::{ApiTarget, CredentialSource};
 use super::connection::ClusterConnection;
-use super::credentials::{ApiTarget, CredentialSource};
 use super::failure::{ApiFailure, clean};
 use super::kubeconfig;
+use super::kubeconfig_context;
 use super::proxy::{host, is_loopback};
-use super::target;
 use super::untrusted_kubeconfig::UntrustedKubeconfig;
 use super::{ClusterEntry, RunState};
 use crate::ids::Key;
@@ -75,7 +75,7 @@ async fn find_target(run: &RunState, entry: &ClusterEntry, facts: &ClusterFacts)
         Some(context) => {
             let untrusted = access.kubeconfig.as_ref().map(UntrustedKubeconfig::find).transpose()?;
             let kubeconfig = kubeconfig::read(untrusted.as_ref(), run).await?;
-            target::of_context(&kubeconfig, context, &run.context, untrusted.as_ref()).await
+            kubeconfig_context::of_context(&kubeconfig, context, &run.context, untrusted.as_ref()).await
         }
         None if entry.cluster.name.is_none() => {
             let text = "it is declared by its issuer alone: set `kubernetes = { context = \"…\" }` so that irsa can reach its API";
@@ -89,7 +89,7 @@ fn eks_target(run: &RunState, facts: &ClusterFacts) -> Result<ApiTarget, ApiFail
     let Some(endpoint) = &facts.endpoint else {
         return Err(ApiFailure::invalid(format!("EKS reports no endpoint for it (its status is `{}`)", facts.status)));
     };
-    let mut config = target::base(endpoint, None, &run.context)?;
+    let mut config = kubeconfig_context::base(endpoint, None, &run.context)?;
     let authority = facts.certificate_authority.as_deref().and_then(certificate::from_base64);
     config.root_cert =
         Some(authority.ok_or_else(|| ApiFailure::invalid("EKS reports no certificate authority for it"))?);

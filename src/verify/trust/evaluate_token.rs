@@ -27,7 +27,7 @@ pub(super) enum Decision {
     Refused(String),
 }
 
-pub(super) fn decide(trust: &PolicyDocument, request: &Request<'_>) -> Decision {
+pub(super) fn evaluate_token(trust: &PolicyDocument, request: &Request<'_>) -> Decision {
     let Request { provider, host_path, claims, declared } = *request;
     let token = evaluate::Request::with_token(provider, host_path, &claims.audiences, &claims.subject);
     let evaluation = evaluate(trust, &token);

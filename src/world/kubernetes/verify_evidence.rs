@@ -12,7 +12,7 @@ use crate::model::evidence::{
     Container, Owner, Pod, Published, Requirement, Selector, TokenClaims, Webhook, WebhookList,
 };
 use crate::model::resource::StringMap;
-use crate::world::{Answer, IdentityToken, ProveKubernetes, certificate};
+use crate::world::{Answer, IdentityToken, ReadKubernetesEvidence, certificate};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations};
@@ -36,7 +36,7 @@ const SHORTEST: u32 = 600;
 /// The volume that the webhook adds.
 const TOKEN_VOLUME: &str = "aws-iam-token";
 
-impl ProveKubernetes for KubernetesReader {
+impl ReadKubernetesEvidence for KubernetesReader {
     async fn token(
         &self,
         cluster: &Key,
