@@ -8,7 +8,7 @@ mod account;
 mod bulk;
 mod clusters;
 mod documents;
-mod early;
+mod first_calls;
 mod foreign_policies;
 mod other_shards;
 mod policies;
@@ -20,7 +20,7 @@ mod roles;
 mod verify_evidence;
 
 pub use documents::documents;
-pub use early::Early;
+pub use first_calls::Early;
 pub use other_shards::connect;
 pub use verify_evidence::read_evidence;
 
@@ -33,7 +33,7 @@ use crate::model::refusal::RefusalKind;
 use crate::model::resource::StringMap;
 use crate::model::shard::{Scope, Shard};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
-use early::Pending;
+use first_calls::Pending;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use reader::AccountReader;

@@ -1,6 +1,6 @@
 //! Reads one account: its lists in parallel, then the objects that irsa selects from the lists.
 
-use super::early::{FirstCalls, Pending};
+use super::first_calls::{FirstCalls, Pending};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
 use super::{bulk, foreign_policies, is_ours, policies, providers, quotas, roles};

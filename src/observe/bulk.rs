@@ -4,7 +4,7 @@
 //! measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps the roles
 //! of all pages that it has read. The result is the same either way.
 
-use super::early::{self, FEW, TimedPage};
+use super::first_calls::{self, FEW, TimedPage};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
 use crate::world::{AccountSummary, BulkPage, IAM_PAGE_SIZE, ReadAws, RoleDetail};
@@ -117,7 +117,7 @@ pub(super) async fn read<'a, A: ReadAws>(
         if let Some(reason) = why_not_bulk(reader, list.clone().await.as_ref()) {
             return bulk.because(reason);
         }
-        early::page(reader.key, reader.aws, None)
+        first_calls::page(reader.key, reader.aws, None)
     };
     loop {
         let begun = Instant::now();
@@ -148,7 +148,7 @@ pub(super) async fn read<'a, A: ReadAws>(
                 return bulk.because(reason);
             }
         }
-        pending = early::page(reader.key, reader.aws, next);
+        pending = first_calls::page(reader.key, reader.aws, next);
     }
 }
 

@@ -144,7 +144,8 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
             let step = self.run.plan.steps.iter().find(|step| step.address == **address);
             let planned = step.and_then(|step| step.change.pod_roles()[1]);
             if planned != Some(arn) && arn.ends_with(&format!(":role{}{}", role.path, role.name)) {
-                findings.push(Finding::stale(format!("`{address}` still points at it, held by another field manager")));
+                let why = "another field manager owns the annotation";
+                findings.push(Finding::stale(format!("`{address}` still points at it, because {why}")));
             }
         }
         Ok(findings)

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use tower::{BoxError, Service, ServiceBuilder};
 
 /// Why irsa does not contact a host.
-pub(super) const INTERNAL: &str = "it has an internal address, which STS does not reach; irsa does not ask it";
+pub(super) const INTERNAL: &str = "it has an internal address, which STS does not reach; irsa does not contact it";
 
 /// A client for the host of `config`. It uses no proxy, because a proxy resolves names itself.
 pub(super) fn client(config: &Config) -> Result<kube::Client, kube::Error> {

@@ -172,7 +172,7 @@ fn timed_out(is_admitted: bool) -> ApiFailure {
     if !is_admitted {
         return ApiFailure::broken(message);
     }
-    let message = format!("{message}: an admission webhook may hang, or the way to the API is broken");
+    let message = format!("{message}: an admission webhook may hang, or the connection to the API is broken");
     ApiFailure { retry: Retry::Briefly, ..ApiFailure::broken(message) }
 }
 

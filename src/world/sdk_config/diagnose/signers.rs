@@ -120,7 +120,7 @@ impl Signer<'_> {
         let name = clean(self.name);
         if self.get("login_session").is_some() {
             return Some(format!(
-                "profile `{name}` is one of `aws login`, which irsa cannot use by itself: run \
+                "profile `{name}` signs in with `aws login`, which irsa cannot do itself: run \
                  `eval \"$(aws configure export-credentials --profile {name} --format env)\"` first"
             ));
         }
