@@ -22,7 +22,7 @@ const NO_CREDENTIALS: &str = "no AWS credentials found";
 /// STS refused `AssumeRole`.
 const NOT_ASSUMED: &str = "the role cannot be assumed";
 /// STS refused `AssumeRoleWithWebIdentity`.
-const NOT_BY_TOKEN: &str = "the role cannot be assumed with the token";
+const NOT_BY_TOKEN: &str = "the token cannot assume the role";
 /// HTTP status 407.
 const PROXY_AUTHORIZATION: &str = "the proxy wants a user name and a password (HTTP status 407): give them in its \
     variable, for example `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`";
