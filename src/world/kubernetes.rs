@@ -1,8 +1,8 @@
 //! Reads and writes ServiceAccounts, namespaces, pods and Leases through the Kubernetes API of each declared cluster.
 //!
 //! `server_identity` connects to a cluster and checks that the API server belongs to it. irsa reads and writes nothing
-//! before. irsa has its own exec plugins, retries and timeouts, because kube would print a plugin's output, run it
-//! three times, and wait for it without limit. Nothing here decides what to write.
+//! before. irsa itself runs exec plugins, retries, and limits the time, because kube would print a plugin's output, run
+//! it three times, and wait for it without limit. Nothing here decides what to write.
 
 mod api_target;
 mod client_certificate;

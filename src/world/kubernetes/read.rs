@@ -1,6 +1,6 @@
-//! Gets objects and reads paged lists. A plan compares only metadata, so irsa reads only metadata. `list_whole` reads
-//! whole objects, for the command `verify`
-//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>).
+//! Gets objects and reads paged lists. A plan compares only metadata, so irsa reads only metadata
+//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>). `list_whole` reads whole
+//! objects, for the command `verify`.
 
 use super::KubernetesReader;
 use super::connection::ClusterConnection;
