@@ -1,7 +1,8 @@
 //! Carries out a plan: runs its calls in order, and re-reads each object right before writing to it.
 //!
-//! The plan decides what to write and in which order; nothing here adds a choice or knows how results are displayed. IAM
-//! has no compare-and-swap: what somebody else writes between the last read of a field and the write is overwritten.
+//! The plan decides what to write and in which order. Nothing here adds a choice or knows how results are displayed.
+//! IAM has no compare-and-swap, so irsa overwrites what somebody else writes between the last read of a field and the
+//! write.
 
 mod hint;
 pub mod lock;
@@ -47,8 +48,9 @@ pub struct Pace {
 }
 
 /// Compares every object that the plan updates, adopts or deletes with its live state, before the first write. Returns
-/// what is neither as the plan found it nor as the plan would leave it, sorted by address. An object that cannot be read
-/// is stale too. Creates are not checked: a create itself fails if the object exists.
+/// the objects that changed since the plan, sorted by address: a field has neither its old nor its planned value. An
+/// object that cannot be read is stale too. Creates are not checked, because a create itself fails if the object
+/// exists.
 pub async fn recheck(plan: &Plan, aws: &impl ReadAws, kubernetes: &impl ReadKubernetes) -> Vec<Stale> {
     let recheck = Recheck { plan, aws, kubernetes, when: When::BeforeFirstWrite };
     let mut by_place: BTreeMap<_, Vec<&Step>> = BTreeMap::new();
@@ -59,9 +61,9 @@ pub async fn recheck(plan: &Plan, aws: &impl ReadAws, kubernetes: &impl ReadKube
     stale.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Carries out the plan. A call starts when all calls that it depends on have succeeded; a failure stops only its
-/// dependents. Once `stop` has a value no further write starts. Writes in flight may end within the grace time; the
-/// result of the others is reported as unknown.
+/// Carries out the plan. A call starts when all calls that it depends on have succeeded. A failure stops only its
+/// dependents. Once `stop` has a value, no further write starts. Writes in flight may end within the grace time. If a
+/// write does not, irsa reports its result as unknown.
 pub async fn apply(
     plan: &Plan,
     clients: &Clients<'_, impl ReadAws, impl WriteAws, impl ReadKubernetes, impl WriteKubernetes>,
@@ -77,8 +79,8 @@ pub async fn apply(
     scheduler::run(plan, &runner, pace).await
 }
 
-/// Reads what the run wrote to IAM once more, unless the run was stopped, and waits up to `time` until IAM shows it. Adds
-/// a note to the report for each step whose writes do not show by then. A signal ends the wait.
+/// Unless the run was stopped, reads again what it wrote to IAM, and waits up to `time` until IAM shows it. Adds a note
+/// to the report for each step whose writes IAM does not show by then. A signal ends the wait.
 pub async fn verify_writes(
     plan: &Plan,
     mut report: Report,

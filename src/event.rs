@@ -19,15 +19,15 @@ pub enum Event {
     },
     /// Reading is done.
     ReadFinished,
-    /// `verify` starts to read what proves the chains.
-    ProveStarted {
+    /// `verify` starts to read its evidence.
+    VerifyStarted {
         /// The number of ServiceAccounts and patterns.
         chains: usize,
     },
     /// The token of one ServiceAccount was tried, or is not needed.
-    ChainProved,
-    /// All that proves the chains was read.
-    ProveFinished,
+    ChainRead,
+    /// `verify` has read all its evidence.
+    VerifyFinished,
     /// Applying starts.
     ApplyStarted {
         /// The number of steps.

@@ -1,15 +1,14 @@
 //! Reads live state: chooses the cheapest calls, and gathers the answers into `Live`.
 //!
 //! It does not judge what it reads; `plan` does. What cannot be read is `Unknown` with a reason, never absent. An
-//! account is not read if its credentials belong to another account. Accounts and clusters are read in parallel, one
-//! that fails does not hide the others, and the result does not depend on the order of the answers.
+//! account is not read if its credentials belong to another account. Accounts and clusters are read in parallel. If one
+//! read fails, the others still count. The result does not depend on the order of the answers.
 
 mod account;
 mod bulk;
-mod chain;
 mod clusters;
 mod documents;
-mod early;
+mod first_calls;
 mod foreign_policies;
 mod other_shards;
 mod policies;
@@ -18,11 +17,12 @@ mod quotas;
 mod reader;
 mod role_list;
 mod roles;
+mod verify_evidence;
 
-pub use chain::prove;
 pub use documents::documents;
-pub use early::Early;
+pub use first_calls::Early;
 pub use other_shards::connect;
+pub use verify_evidence::read_evidence;
 
 use crate::event::{Event, Listen};
 use crate::ids::{IssuerUrl, Key};
@@ -33,7 +33,7 @@ use crate::model::refusal::RefusalKind;
 use crate::model::resource::StringMap;
 use crate::model::shard::{Scope, Shard};
 use crate::world::{Answer, ReadAws, ReadKubernetes};
-use early::Pending;
+use first_calls::Pending;
 use futures::FutureExt;
 use futures::future::{join, join_all};
 use reader::AccountReader;
@@ -45,8 +45,8 @@ use tokio::sync::Semaphore;
 pub struct ReadOptions {
     /// How many objects of an account are read at the same time.
     pub parallelism: usize,
-    /// Whether the plan deletes everything: then what may prevent a delete is read for all objects that irsa manages,
-    /// not only for undeclared ones.
+    /// Whether this run is `--destroy`. If so, irsa reads for every managed object what may prevent its delete (pods,
+    /// instance profiles), not only for undeclared ones.
     pub destroy: bool,
     /// Reads only what this shard needs, and does not search IAM for undeclared objects.
     pub shard: Option<Shard>,
@@ -70,7 +70,7 @@ pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> 
 fn checked(account: &Account, identity: Identity) -> Access<Identity> {
     match &account.declared_id {
         Some(declared) if *declared != identity.account => Access::Wrong(RefusalKind::WrongAccount.because(
-            format!("its credentials are those of account {}, declared is {declared}", identity.account),
+            format!("its credentials are those of account {}, but the declared `id` is {declared}", identity.account),
             format!("they belong to `{}`: use another `profile` or `assume-role`, or correct `id`", identity.caller),
         )),
         _ => Access::Granted(identity),
@@ -90,7 +90,7 @@ pub async fn observe(
     let scope = options.shard.map(|shard| Scope::of(shard, desired));
     let scope = scope.as_ref();
     let narrowed = scope.map(|scope| scope.narrowed(desired));
-    // has the roles and policies to read in full
+    // with `--shard`, the configuration with only the roles and policies that this run reads in full
     let in_scope = narrowed.as_ref().unwrap_or(desired);
     let active = || {
         let active = desired.clusters.iter().filter(|(_, cluster)| cluster.state == ClusterState::Active);
@@ -98,16 +98,17 @@ pub async fn observe(
     };
     let accounts = || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(key)));
     listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
-    let Early { account: mut early_account, clusters: mut described, .. } = early;
-    // each cluster is described once: its own read needs the answer, and so do the accounts, whose roles may trust it
+    let Early { account: mut early_account, clusters: mut describe_calls, .. } = early;
+    // describes each cluster once, because two reads need the answer: the read of the cluster, and the reads of the
+    // accounts whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| {
-            let described = described.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
-            (key, clusters::facts(cluster, identities.get(&cluster.account), described.answer()).shared())
+            let describe_call = describe_calls.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
+            (key, clusters::facts(cluster, identities.get(&cluster.account), describe_call.answer()).shared())
         })
         .collect();
-    // a call that nobody drives would hold its slot
-    drop(described);
+    // a pending call that nobody polls would keep its slot
+    drop(describe_calls);
     let issuers = async {
         let known = facts.iter().map(|(key, facts)| async move {
             let issuer = facts.clone().await.present().and_then(|facts| facts.issuer.clone())?;
@@ -118,9 +119,9 @@ pub async fn observe(
     }
     .shared();
     let accounts = accounts().map(|(key, account)| {
-        let (destroy, search) = (options.destroy, scope.is_none());
+        let (destroy, search_undeclared) = (options.destroy, scope.is_none());
         let slots = Semaphore::new(options.parallelism.max(1));
-        let reader = AccountReader { key, account, desired: in_scope, aws, destroy, search, slots };
+        let reader = AccountReader { key, account, desired: in_scope, aws, destroy, search_undeclared, slots };
         let calls = early_account.take_if(|(account, _)| account == key).map(|(_, calls)| calls);
         let issuers = issuers.clone();
         async move {
@@ -137,7 +138,7 @@ pub async fn observe(
         let live = if scope.is_none_or(|scope| scope.has_cluster(key)) {
             clusters::read(key, desired, facts, kubernetes, options).await
         } else {
-            other_shards::described(&facts)
+            other_shards::of_other_shard(&facts)
         };
         listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::count_ours(desired, &live) });
         ((*key).clone(), live)
@@ -155,7 +156,8 @@ pub async fn observe(
     live
 }
 
-/// Whether a role that irsa manages may be deleted. It must stay while any ServiceAccount names it.
+/// Whether the account has a managed role that is not declared. The plan deletes the role only if no ServiceAccount
+/// names it, so irsa must then read all ServiceAccounts.
 fn may_delete_roles(key: &Key, account: &LiveAccount, desired: &Desired) -> bool {
     let declared: BTreeSet<String> =
         desired.roles.values().filter(|role| role.account == *key).map(|role| role.name.lower_case()).collect();

@@ -8,13 +8,13 @@ mod account;
 pub mod aws;
 pub(crate) mod bounds;
 mod certificate;
-mod connect;
 mod eks;
 mod iam;
 pub mod kubernetes;
 mod rate_limit;
 mod retry;
 mod scrub;
+mod sdk_config;
 mod signature;
 mod sts;
 mod transports;
@@ -160,7 +160,7 @@ pub struct ServiceAccountList {
     pub malformed: Vec<MalformedServiceAccount>,
 }
 
-/// What identifies a cluster, from DescribeCluster.
+/// The issuer, endpoint and certificate authority of a cluster, from DescribeCluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterFacts {
     /// `identity.oidc.issuer`, verbatim.
@@ -209,7 +209,7 @@ pub struct AccountSummary {
 /// Joins a role with its entry in ListRoles.
 type Join = Box<dyn FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync>;
 
-/// A role as GetAccountAuthorizationDetails returns it. It is parsed when it is joined with its entry in ListRoles.
+/// A role as GetAccountAuthorizationDetails returns it. irsa parses it when it joins it with its entry in ListRoles.
 pub struct RoleDetail {
     /// The name.
     pub name: RoleName,
@@ -240,8 +240,8 @@ pub struct BulkPage {
 
 /// Reads from STS, IAM and EKS. `account` and `cluster` are keys of the configuration.
 pub trait ReadAws: Send + Sync {
-    /// Fetches the credentials of an account, which may take long: SSO, a credential process, an assumed role. A
-    /// missing credential fails the calls, not this.
+    /// Fetches the credentials of an account, which may take long (SSO, a credential process, an assumed role). If
+    /// there are no credentials, this still returns, and the later calls fail.
     fn sign_in(&self, account: &Key) -> impl Future<Output = ()> + Send;
     /// sts:GetCallerIdentity
     fn identity(&self, account: &Key) -> impl CallFuture<Identity>;
@@ -251,8 +251,8 @@ pub trait ReadAws: Send + Sync {
     fn roles(&self, account: &Key) -> impl CallFuture<Listed<RoleSummary>>;
     /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first one, or the one at the marker `page`.
     fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl CallFuture<BulkPage>;
-    /// How long it takes to read `roles` roles one by one at the current rate limit.
-    fn one_by_one(&self, account: &Key, roles: usize) -> Duration;
+    /// Estimates how long it takes to read `roles` roles one by one at the current rate limit. Sends nothing.
+    fn estimate_one_by_one(&self, account: &Key, roles: usize) -> Duration;
     /// iam:GetRole
     fn role_attributes(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<RoleAttributes>>;
     /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy, in one round trip if `inline` names
@@ -272,8 +272,8 @@ pub trait ReadAws: Send + Sync {
     fn policies(&self, account: &Key) -> impl CallFuture<Listed<PolicySummary>>;
     /// iam:GetPolicy, GetPolicyVersion and ListPolicyVersions.
     fn policy(&self, account: &Key, arn: &PolicyArn) -> impl CallFuture<Option<LivePolicy>>;
-    /// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. The outer `None` means
-    /// that no such policy exists.
+    /// iam:GetPolicy of any policy, also one that irsa does not manage, and GetPolicyVersion if `document`. The outer
+    /// `None` means that no such policy exists.
     fn foreign_policy(
         &self,
         account: &Key,
@@ -282,7 +282,7 @@ pub trait ReadAws: Send + Sync {
     ) -> impl CallFuture<Option<Option<PolicyDocument>>>;
     /// iam:ListPolicyTags
     fn policy_tags(&self, account: &Key, arn: &PolicyArn) -> impl CallFuture<Option<StringMap>>;
-    /// iam:ListOpenIDConnectProviders, without ARNs that no issuer of a cluster can have.
+    /// iam:ListOpenIDConnectProviders. Leaves out ARNs that cannot belong to the issuer of a cluster.
     fn providers(&self, account: &Key) -> impl CallFuture<Listed<ProviderArn>>;
     /// iam:GetOpenIDConnectProvider
     fn provider(&self, account: &Key, arn: &ProviderArn) -> impl CallFuture<Option<LiveProvider>>;
@@ -323,13 +323,16 @@ pub enum ServiceAccountScope<'a> {
 /// Reads from the Kubernetes APIs.
 pub trait ReadKubernetes: Send + Sync {
     /// Connects, and checks that the API server belongs to the declared cluster. `facts` come from DescribeCluster, or
-    /// have only the declared issuer.
-    fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
+    /// have only the declared issuer. All other calls for this cluster fail before.
+    fn connect(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
     /// All ServiceAccounts in this scope, all pages.
     fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> impl CallFuture<ServiceAccountList>;
-    /// All ServiceAccounts of the cluster. None if more than `patience` are left after the first page.
-    fn service_accounts_unless_long(&self, cluster: &Key, patience: i64)
-    -> impl CallFuture<Option<ServiceAccountList>>;
+    /// All ServiceAccounts of the cluster. None if more than `max_remaining` of them remain after the first page.
+    fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        max_remaining: i64,
+    ) -> impl CallFuture<Option<ServiceAccountList>>;
     /// One ServiceAccount.
     fn service_account(
         &self,
@@ -345,7 +348,7 @@ pub trait ReadKubernetes: Send + Sync {
     fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> impl CallFuture<Vec<String>>;
 }
 
-/// A ServiceAccount token. The token itself reaches nothing but STS.
+/// A ServiceAccount token. irsa sends the token itself only to STS.
 #[derive(Debug)]
 pub struct IdentityToken {
     /// What it says.
@@ -354,7 +357,8 @@ pub struct IdentityToken {
 }
 
 impl IdentityToken {
-    /// Whether one of these keys has the token's key id and verifies its signature. None if that cannot be said.
+    /// Whether one of these keys has the token's key id and verifies its signature. None if irsa does not support the
+    /// key or the algorithm.
     pub(crate) fn is_verified_by(&self, keys: &[PublishedKey]) -> Option<bool> {
         let of_its_id = keys.iter().filter(|key| key.id == self.claims.key_id);
         let verdicts: Vec<_> =
@@ -366,9 +370,9 @@ impl IdentityToken {
     }
 }
 
-/// Reads what proves the chain of a ServiceAccount in its cluster. Only `verify` does. Nothing is changed: a TokenRequest
-/// creates no object.
-pub trait ProveKubernetes: Send + Sync {
+/// Reads from a cluster what only the command `verify` needs. Changes nothing, because a TokenRequest creates no
+/// object.
+pub trait ReadKubernetesEvidence: Send + Sync {
     /// A token of the ServiceAccount for this audience, valid for ten minutes
     /// (<https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/>).
     fn token(
@@ -382,23 +386,25 @@ pub trait ProveKubernetes: Send + Sync {
     fn webhooks(&self, cluster: &Key) -> impl CallFuture<WebhookList>;
     /// The labels of all namespaces.
     fn namespace_labels(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, StringMap>>;
-    /// The pods of the cluster or of one namespace that have not ended, by namespace. Includes those that irsa cannot parse.
+    /// The pods of the cluster or of one namespace that have not ended, by namespace. Includes pods that irsa cannot
+    /// parse.
     fn running_pods(&self, cluster: &Key, within: Option<&Namespace>)
     -> impl CallFuture<BTreeMap<Namespace, Vec<Pod>>>;
     /// The controller of a ReplicaSet. None if it has none or does not exist.
     fn replica_set_owner(&self, cluster: &Key, namespace: &Namespace, name: &str) -> impl CallFuture<Option<Owner>>;
-    /// The certificates, in DER, that the API's certificate is checked with: those of DescribeCluster, or of the
-    /// kubeconfig. Sends nothing.
+    /// The authorities that irsa checks the API's certificate with, as certificates in DER. They come from
+    /// DescribeCluster or the kubeconfig. Sends nothing.
     fn authority(&self, cluster: &Key) -> impl CallFuture<Vec<Vec<u8>>>;
-    /// What the issuer's own host publishes, over TLS with the authorities of the system or of `AWS_CA_BUNDLE`.
+    /// What the issuer's own host publishes. TLS trusts the authorities of the system or of `AWS_CA_BUNDLE`.
     fn published(&self, issuer: &IssuerUrl) -> impl Future<Output = Published> + Send;
 }
 
-/// Asks AWS what proves the chain of a ServiceAccount. Only `verify` does.
-pub trait ProveAws: Send + Sync {
-    /// sts:AssumeRoleWithWebIdentity in the region of the cluster, and sts:GetCallerIdentity with the credentials that it
-    /// returns: the ARN of the session. The call needs no credentials. `is_fresh` says that this run wrote the role or its
-    /// provider: then a refusal is final only once the time for one operation is spent.
+/// Reads from AWS what only the command `verify` needs.
+pub trait ReadAwsEvidence: Send + Sync {
+    /// sts:AssumeRoleWithWebIdentity in the region of the cluster, then sts:GetCallerIdentity with the credentials that
+    /// it returns. Returns the ARN of the session. The first call is not signed, so it needs no credentials. If this
+    /// run wrote the role or its provider (`is_fresh`), STS may not see that yet, so irsa retries a refusal until the
+    /// time for one operation is spent.
     fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, is_fresh: bool) -> impl CallFuture<String>;
     /// eks:DescribePodIdentityAssociation: the ARN of its role.
     fn association_role(&self, cluster: &Key, id: &str) -> impl CallFuture<Option<String>>;
@@ -415,7 +421,7 @@ pub trait ReadLease: Send + Sync {
 pub struct Written {
     /// The request id.
     pub request_id: Option<String>,
-    /// Nothing was written, because the object was already as it should be: irsa's own lost reply, or an earlier run.
+    /// Nothing was written, because an earlier attempt (its reply was lost) or an earlier run had already written it.
     pub already_done: bool,
 }
 

@@ -22,8 +22,8 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
         }),
         CallErrorKind::Conflict => Some(conflict(error, call).to_owned()),
         CallErrorKind::Altered => Some(
-            "a mutating admission webhook or policy of the cluster may have changed it (`kubectl get \
-             mutatingwebhookconfigurations,mutatingadmissionpolicies`): exclude this object from it, or declare what it sets"
+            "a mutating admission webhook or policy of the cluster may have changed the object (`kubectl get \
+             mutatingwebhookconfigurations,mutatingadmissionpolicies`): exclude the object there, or declare the same values"
                 .to_owned(),
         ),
         CallErrorKind::Throttled | CallErrorKind::Unavailable => Some("apply again to continue".to_owned()),
@@ -34,7 +34,7 @@ pub(super) fn hint(error: &CallError, call: &Call) -> Option<String> {
 fn conflict(error: &CallError, call: &Call) -> &'static str {
     let Call::Iam(_, call) = call else {
         return if error.code.as_deref() == Some("FieldManagerConflict") {
-            "plan again; remove the field from what that manager applies, or take it with `--force-conflicts`"
+            "plan again; remove the field from what that manager applies, or take the field over with `--force-conflicts`"
         } else {
             "it has changed since the plan was made: plan again"
         };
@@ -63,7 +63,7 @@ fn denied(error: &CallError, call: &Call) -> String {
     format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
 }
 
-/// For an admission error: its message says what the policy of the cluster wants.
+/// For an admission error. The message of the error says what the policy of the cluster wants.
 fn rejected(error: &CallError, call: &Call) -> Option<String> {
     let Call::Kubernetes(cluster, call) = call else { return None };
     let namespace = &call.object().namespace;

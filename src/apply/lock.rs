@@ -1,8 +1,9 @@
 //! The lock of `[lock]`: a Lease that a run takes before its first write, renews while it writes, and releases.
 //!
 //! It follows client-go's leader election, so that tools which show or watch Leases understand it
-//! (<https://pkg.go.dev/k8s.io/client-go/tools/leaderelection>). Safety does not depend on it: a run that is cut off
-//! learns late that it has lost the lock, so every write is still preceded by a re-read.
+//! (<https://pkg.go.dev/k8s.io/client-go/tools/leaderelection>). Safety does not depend on the lock, because a run that
+//! loses its connection learns late that it has lost the lock. So irsa re-reads each object before a write all the
+//! same.
 
 mod keeper;
 mod rules;
@@ -19,13 +20,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How often to read a Lease that another run holds: as often as client-go does.
+/// How often to read a Lease that another run holds. The same as in client-go.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// Time limit of a release. A lock that is not released expires.
 const RELEASE_LIMIT: Duration = Duration::from_secs(10);
-/// Time limit of a release after a signal: with the writes in flight, it must end before a CI runner kills the run.
+/// Time limit of a release after a signal: the writes in flight and the release must end before a CI runner kills the
+/// run.
 pub const RELEASE_LIMIT_AFTER_SIGNAL: Duration = Duration::from_secs(2);
-/// How many lost races in a row are an error, if no other holder is seen.
+/// After this many lost races in a row, irsa fails, if it has seen no other holder.
 const MAX_RACES: u32 = 10;
 
 /// Which Lease to take, and how.
@@ -68,7 +70,7 @@ pub enum TakeError {
 pub struct HeldLock {
     /// Why it was lost; None while it is held.
     pub lost: watch::Receiver<Option<String>>,
-    /// Whether another run may have held it since this run started, so that the plan may be stale.
+    /// Whether another run may have held it since this run started. If so, the plan may be stale.
     pub overtaken: bool,
     release: oneshot::Sender<Duration>,
     keeper: JoinHandle<Answer<()>>,
@@ -160,7 +162,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
         let LockOptions { lease, identity, wait, clock, context, .. } = self.options;
         let end = Instant::now() + context.scaled(*wait);
         let (mut waiting_for, mut overtaken): (Option<String>, bool) = (None, false);
-        // when this run first sent its name: the reply to an earlier try may have been lost
+        // when this run first sent its name. That attempt may have succeeded although its reply was lost
         let mut sent: Option<Instant> = None;
         loop {
             let found = self.until_stopped(self.read.lease(lease)).await?.map_err(TakeError::Failed)?;
@@ -229,7 +231,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
         if read_again { Ok(None) } else { Err(TakeError::Failed(error)) }
     }
 
-    /// Waits until a signal has come and a write in flight has had its time.
+    /// Waits for a signal, and then for the time that a write in flight may still take.
     async fn until_abandoned(&self) -> Interrupt {
         let signal = wait::until_set(&self.stop).await;
         sleep(self.options.context.scaled(RELEASE_LIMIT_AFTER_SIGNAL)).await;

@@ -12,9 +12,9 @@ use std::collections::HashMap;
 pub(super) const LIMIT: usize = 3;
 
 /// Added to the error of each call that is not sent.
-pub(super) const NOT_SENT: &str = "not sent: the last calls of this kind all failed like that";
+pub(super) const NOT_SENT: &str = "not sent, because the last calls of this kind all failed with this error";
 
-/// Whether an error concerns the service or the way to it, whatever the object.
+/// Whether an error is about the service or the connection, not about the object.
 pub(super) fn is_outage(kind: CallErrorKind) -> bool {
     match kind {
         CallErrorKind::Unavailable | CallErrorKind::Throttled | CallErrorKind::Credentials => true,
@@ -31,7 +31,8 @@ pub(super) fn is_outage(kind: CallErrorKind) -> bool {
     }
 }
 
-/// Counts the failures in a row in each endpoint: of one operation, or of all operations if there was no answer.
+/// Counts consecutive failures by endpoint. A failure with an error code counts for its operation, a failure without an
+/// answer counts for all operations.
 #[derive(Debug, Default)]
 pub(super) struct Outages(HashMap<(usize, Option<String>), (usize, Failure)>);
 

@@ -1,6 +1,7 @@
-//! Re-reads an object before a write, and decides: write, already done, or stale. One file for each kind of object.
+//! Re-reads an object before a write, and decides whether to write it, or whether it is already done or stale. One file
+//! for each kind of object.
 //!
-//! The owner tag is read with every field, not once for each step: a step can take minutes while IAM is slow.
+//! Each re-read of a field also reads the owner tag, because a step can take minutes while IAM is slow.
 
 mod document;
 mod policy;
@@ -26,20 +27,20 @@ const CONCURRENT_STEPS: usize = 64;
 /// The result of a re-read for one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// The field is as the plan found it: write.
+    /// The field is as the plan found it, so write it.
     Write,
     /// The ServiceAccount may be deleted, at this `resourceVersion`.
     Delete(String),
-    /// The field is already as planned: do not write.
+    /// The field is already as planned, so do not write it.
     Done,
-    /// The field is neither, for these reasons.
+    /// The object has changed since the plan, for these reasons.
     Stale(BTreeSet<String>),
 }
 
 /// When a re-read happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// Before the first write. What the plan itself will still change does not count as stale.
+    /// Before the first write. A difference that the plan itself will still remove does not count as stale.
     BeforeFirstWrite,
     /// Right before the write, after everything that it depends on.
     BeforeEachWrite,
@@ -86,7 +87,7 @@ impl Finding {
         Self::all(keys.map(|key| Self::field(&format!("{name}.{key}"), &live.get(key), &from.get(key), &to.get(key))))
     }
 
-    /// Stale unless the live owner tag is that of the object before or after the change.
+    /// Stale unless the live owner tag equals the owner tag before or after the change.
     fn owner<T>(change: &Change<T>, tags: impl Fn(&T) -> &StringMap, live: &StringMap) -> Self {
         let planned = [change.before(), change.after()];
         if planned.into_iter().flatten().any(|object| tags(object).get(OWNER) == live.get(OWNER)) {
@@ -96,7 +97,7 @@ impl Finding {
         Self::stale(format!("it belongs to {now} now (`tags.{OWNER}`)"))
     }
 
-    /// Stale if a tag has changed that allows the delete.
+    /// Stale if the owner tag or `irsa/prevent-destroy` has changed.
     fn delete_tags(before: &StringMap, live: &StringMap) -> Self {
         let unchanged = |key| Self::field(&format!("tags.{key}"), &live.get(key), &before.get(key), &before.get(key));
         Self::all([OWNER, PREVENT_DESTROY].map(unchanged))
@@ -121,15 +122,16 @@ impl Finding {
         if matches!(self, Self::Stale(_)) { self } else { other() }
     }
 
-    /// For the delete of an existing object, whose fields are all as before.
+    /// Turns `Done` into `Write`. A delete compares each field with its old value only, so `Done` means that nothing
+    /// has changed.
     fn for_delete(self) -> Self {
         self.unless_stale(|| Self::Write)
     }
 }
 
 impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
-    /// Checks the whole object before the first call of a step. Only the delete of a role needs this: it removes the
-    /// permissions first.
+    /// Checks the whole object before the first call of a step. Only the delete of a role needs this, because its first
+    /// calls already remove permissions.
     pub(super) async fn before_step(&self, step: &Step) -> Answer<Finding> {
         let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
         let Change::Delete { before } = &**change else { return Ok(Finding::Write) };

@@ -23,7 +23,7 @@ pub struct StepOutcome {
     pub action: Action,
     /// How the step ended.
     pub outcome: Outcome,
-    /// What IAM did not show of the writes when irsa read them once more.
+    /// Which writes IAM did not show yet when irsa read them again.
     pub note: Option<String>,
 }
 
@@ -68,9 +68,9 @@ pub struct Failure {
 /// Why no further write starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// The first signal: the writes in flight may end.
+    /// The first signal. The writes in flight may end.
     Signal(Interrupt),
-    /// A second signal after this first one: the run ends at once.
+    /// A second signal after this first one. The run ends at once.
     Hurried(Interrupt),
     /// The lock was lost, for this reason.
     LockLost(String),

@@ -1,5 +1,5 @@
-//! Decides which call runs when: after all calls that it depends on, within the parallelism of its account or cluster,
-//! and never beside another write to the same object.
+//! Decides when each call runs: after all calls that it depends on, within the parallelism of its account or cluster,
+//! and never at the same time as another write to the same object.
 
 use super::Pace;
 use super::outage::Outages;
@@ -181,7 +181,7 @@ impl<'p> Scheduler<'p> {
         }
     }
 
-    /// Ends the steps whose next call will never run; every waiting step once the run is stopped.
+    /// Ends the steps whose next call will never run. Once the run is stopped, ends every waiting step.
     fn end_blocked(&mut self, stop: Option<&Stop>, progress: &[Progress<'_>], finished: &impl Fn(usize, &Outcome)) {
         if stop.is_some() {
             self.to_end.extend(self.in_state(&StepState::Waiting));
@@ -208,7 +208,7 @@ impl<'p> Scheduler<'p> {
         }
     }
 
-    /// Starts steps, in plan order. Returns each with the calls that it may make before it must check for other steps.
+    /// Starts steps, in plan order. Returns each step with the range of calls that it may make now.
     fn start(&mut self) -> Vec<(usize, Range<usize>)> {
         let mut started = Vec::new();
         for endpoint in 0..self.slots.len() {
@@ -220,7 +220,7 @@ impl<'p> Scheduler<'p> {
                 let step = &self.steps[index];
                 let suspect =
                     step.step.parts.get(step.done).is_some_and(|part| self.outages.is_suspect(endpoint, &part.call));
-                // after a failure, the running calls show first whether the others will fail too
+                // after a failure, wait for the running calls, because they show whether the others will fail too
                 if (suspect && self.slots[endpoint].running > 0) || !step.objects.is_disjoint(&self.busy) {
                     continue;
                 }
@@ -235,7 +235,7 @@ impl<'p> Scheduler<'p> {
         started
     }
 
-    /// The last failure of the kind of this call, if it is not worth sending.
+    /// The last failure of this kind of call, if the call is not worth sending.
     fn outage(&self, index: usize, call: usize) -> Option<&Failure> {
         let step = &self.steps[index];
         self.outages.failure(step.endpoint, &step.step.parts.get(call)?.call)
@@ -256,7 +256,8 @@ impl<'p> Scheduler<'p> {
         }
     }
 
-    /// The next calls of a step: up to one that another step depends on, or before one that must wait.
+    /// The calls that a step may make now. Ends after a call that another step depends on, and before a call that must
+    /// wait for another step.
     fn next_calls(&self, index: usize) -> Range<usize> {
         let step = &self.steps[index];
         let (first, all) = (step.done, step.pending.len());

@@ -27,7 +27,7 @@ pub(super) struct Runner<'a, RA, WA, RK, WK> {
     pub listener: &'a dyn Listen,
 }
 
-/// How far a step has come. Shared between the running step and the scheduler, which reports on a step that it abandons.
+/// The progress of a step. The running step shares it with the scheduler, which reports on a step that it abandons.
 pub(super) struct Progress<'s> {
     step: &'s Step,
     state: Mutex<State>,
@@ -60,7 +60,8 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         }
     }
 
-    /// Makes these calls of a step, which follow those that are done. Returns None if the step has further calls.
+    /// Makes these calls of a step. They follow the calls that are already done. Returns None if the step has further
+    /// calls.
     pub(super) async fn run(&self, progress: &Progress<'_>, calls: Range<usize>) -> Option<Outcome> {
         let step = progress.step;
         if calls.start == 0 {
@@ -101,7 +102,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
             self.listener.on(&Event::CallStarted { address: step.address.clone(), operation: call.operation() });
             match self.write(call, version.as_deref()).await {
                 Ok(written) => break written,
-                // the object changed since the read, and perhaps must not be deleted any more
+                // the object has changed since the read: reads it again, because the delete may no longer be allowed
                 Err(error) if error.kind == CallErrorKind::Conflict && version.is_some() && reads < MAX_READS => {}
                 Err(error) if error.kind == CallErrorKind::Stopped => {
                     return Err(progress.stopped(&wait::until_set(&self.stop).await));
@@ -114,7 +115,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         Ok(())
     }
 
-    /// Awaits a re-read, and drops it when the run is stopped: only writes must end.
+    /// Awaits a re-read. Drops it when the run is stopped, because only writes must end.
     async fn read(
         &self,
         progress: &Progress<'_>,
@@ -170,8 +171,8 @@ impl<'s> Progress<'s> {
         }
     }
 
-    /// Whether the call needs no re-read: this run created the object or wrote this field before, and IAM may still
-    /// answer with an older value.
+    /// Whether the call needs no re-read, because this run created the object or wrote this field before, and IAM may
+    /// still answer with an older value.
     fn knows_live_value(&self, index: usize) -> bool {
         let field = |index: usize| {
             let (_, call) = self.step.parts[index].call.iam()?;
@@ -235,7 +236,7 @@ impl<'s> Progress<'s> {
 
     /// The outcome if a write did not end in time after a signal.
     pub(super) fn unanswered(&self) -> Outcome {
-        let why = "it did not end in time after the signal: its result is unknown";
+        let why = "it did not end in time after the signal, so its result is unknown";
         let hint = "see what is left with `irsa plan`, then apply again";
         Outcome::Failed(self.failure(why, Some(hint.to_owned())))
     }

@@ -1,8 +1,8 @@
-//! Reads what the run wrote to IAM once more, and waits until IAM shows it: IAM is eventually consistent
+//! Reads again what the run wrote to IAM, and waits until IAM shows it, because IAM is eventually consistent
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>).
 //!
-//! A write that IAM acknowledged stays done: a difference, or a failed read, only adds a note to the report. Kubernetes is
-//! not read again, since it answers a write with the stored object.
+//! A write that IAM acknowledged counts as done, so a difference or a failed read only adds a note to the report.
+//! Kubernetes answers a write with the stored object, so irsa does not read it again.
 
 mod expected;
 
@@ -21,9 +21,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 const ROLES_PER_PAGE: usize = 1000;
 /// When the missing objects are read again, as fractions of the time limit.
 const READ_AGAIN_AT: [f64; 3] = [0.1, 0.3, 0.7];
-/// The first read may last this many times the time limit: a large account has many pages.
+/// The first read may last this many times the time limit, because a large account has many pages.
 const FIRST_READ_LIMITS: u32 = 3;
-/// Up to this many calls, the roles are always read one by one.
+/// If this many calls or fewer are needed, irsa always reads the roles one by one.
 const ALWAYS_ONE_BY_ONE: usize = 15;
 
 /// The objects that do not show what was written, with the note for the report.
@@ -60,7 +60,7 @@ pub(super) async fn verify_writes<A: ReadAws>(plan: &Plan, report: &mut Report, 
     }
 }
 
-/// Reads every object, and the roles of each account in the way that takes fewer calls.
+/// Reads every object. Reads the roles of each account from lists or one by one, whichever takes fewer calls.
 async fn read_all<'p, A: ReadAws>(expected: &BTreeMap<Object<'p>, Expected<'p>>, aws: &A) -> Missing<'p> {
     let accounts: BTreeSet<&'p Key> = expected.keys().map(|(account, _)| *account).collect();
     let reads = accounts.into_iter().map(|account| async move {

@@ -85,7 +85,7 @@ async fn judge(
     assume: bool,
 ) -> Result<Vec<ChainLinks>, Error> {
     let Connected { desired, aws, kubernetes, .. } = connected;
-    let evidence = observe::prove(desired, live, chains, aws, kubernetes, assume, session.listener());
+    let evidence = observe::read_evidence(desired, live, chains, aws, kubernetes, assume, session.listener());
     let evidence = session.unless_interrupted(evidence).await?;
     tracing::info!(aws = aws.requests(), kubernetes = kubernetes.requests(), "requests sent");
     session.print_warnings(kubernetes);

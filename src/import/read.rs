@@ -202,7 +202,7 @@ async fn service_accounts(
     if !cluster.has_api() {
         return (None, vec!["nothing says how to reach its API".to_owned()]);
     }
-    match kubernetes.verify(key, facts).await {
+    match kubernetes.connect(key, facts).await {
         Access::Granted(()) => {}
         Access::Wrong(Refusal { why, hint, .. }) => return (None, vec![format!("{why}; {hint}")]),
         Access::Unknown(why) => return (None, vec![why]),

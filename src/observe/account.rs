@@ -1,6 +1,6 @@
-//! Reads one account: its lists in parallel, then the objects that they lead to.
+//! Reads one account: its lists in parallel, then the objects that irsa selects from the lists.
 
-use super::early::{FirstCalls, Pending};
+use super::first_calls::{FirstCalls, Pending};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
 use super::{bulk, foreign_policies, is_ours, policies, providers, quotas, roles};
@@ -13,8 +13,8 @@ use futures::future::{join, join3, join4};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Reads the account if its identity is the declared one. `calls` may be in flight; `issuers` are those of the
-/// described clusters.
+/// Reads the account if its identity is the declared one. `calls` may be in flight. `issuers` has the issuer of each
+/// described cluster.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     identity: Option<&Access<Identity>>,
@@ -47,9 +47,9 @@ async fn read_objects<'a, A: ReadAws>(
         let listed_roles = parsed_entries(calls.roles, &malformed);
         let (all, issuers, listed) = join3(listed_roles, issuers.clone(), listed_providers.clone()).await;
         let mut ours = BTreeSet::new();
-        if reader.search {
+        if reader.search_undeclared {
             ours = declared_issuers(reader, &issuers);
-            // the provider of another issuer may have this owner's tag: its cluster is no longer declared
+            // a provider with this owner's tag and another issuer belongs to a cluster that is no longer declared
             if listed.iter().flatten().any(|arn| !ours.contains(arn.host_path())) {
                 let (providers, _) = providers.clone().await;
                 let is_ours = |provider: &LiveProvider| is_ours(reader.desired, &provider.provider.tags);
@@ -77,7 +77,7 @@ async fn read_objects<'a, A: ReadAws>(
     };
     let providers = async {
         let (mut read, list) = providers.clone().await;
-        if !reader.search {
+        if !reader.search_undeclared {
             let (roles, listed) = join(role_list.clone(), listed_providers.clone()).await;
             providers::read_trusted(reader, roles.all.as_deref().ok(), listed, &mut read).await;
         }
@@ -126,7 +126,7 @@ async fn account_summary<A: ReadAws>(reader: &AccountReader<'_, A>) -> AccountSu
     reader.aws.summary(reader.key).await.unwrap_or_default()
 }
 
-/// Host and path of the issuer of every declared cluster, including clusters that are gone.
+/// Host and path of the issuer of every declared cluster, including clusters with `state = "gone"`.
 fn declared_issuers<A>(reader: &AccountReader<'_, A>, described: &BTreeMap<Key, IssuerUrl>) -> BTreeSet<String> {
     let declared = reader.desired.clusters.values().filter_map(|cluster| cluster.issuer.as_ref());
     described.values().chain(declared).map(|issuer| issuer.host_path().to_owned()).collect()

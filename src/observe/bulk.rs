@@ -1,10 +1,10 @@
 //! Reads roles in bulk if that is faster than one by one.
 //!
-//! A bulk page can take some tenths of a second or ten. So irsa requests the first page together with the list of
-//! roles, and measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps
-//! the roles of all pages that it has read. The result is the same either way.
+//! A bulk page takes between 0.1 and 10 seconds. So irsa requests the first page together with the list of roles, and
+//! measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps the roles
+//! of all pages that it has read. The result is the same either way.
 
-use super::early::{self, FEW, TimedPage};
+use super::first_calls::{self, FEW, TimedPage};
 use super::reader::AccountReader;
 use super::role_list::RoleList;
 use crate::world::{AccountSummary, BulkPage, IAM_PAGE_SIZE, ReadAws, RoleDetail};
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// The assumed time of a page before one was measured.
 const PAGE_TIME: Duration = Duration::from_secs(1);
 
-const FEW_ROLES: &str = "one by one: so few need no wait";
+const FEW_ROLES: &str = "one by one: there are few roles";
 const NOT_LISTED: &str = "one by one: the account's roles could not be listed";
 
 /// The roles that were read in bulk, and why irsa stopped.
@@ -76,15 +76,17 @@ impl Bulk {
         format!("{} page{each} of {}", self.pages, seconds(self.page_time()))
     }
 
-    /// All roles came in bulk; one by one they would have taken `single`.
+    /// irsa read all roles in bulk. One by one, that would have taken `single`.
     fn in_bulk(&self, single: Duration) -> String {
-        format!("in bulk: {}, one by one {}", self.pages_read(), seconds(single))
+        format!("in bulk: {}; one by one it would take {}", self.pages_read(), seconds(single))
     }
 
     /// `left` more pages would take longer than `single`, the time one by one.
     fn pages_too_slow(&self, single: Duration, left: usize) -> String {
-        let read = if self.pages == 0 { String::new() } else { format!("{}, ", self.pages_read()) };
-        format!("one by one in {}: in bulk {read}{left} more", seconds(single))
+        let more = if self.pages == 0 { "" } else { " more" };
+        let noun = if left == 1 { "page" } else { "pages" };
+        let after = if self.pages == 0 { String::new() } else { format!(" after {}", self.pages_read()) };
+        format!("one by one in {}: in bulk it would take {left}{more} {noun}{after}", seconds(single))
     }
 }
 
@@ -101,7 +103,7 @@ fn count(count: usize) -> u32 {
 }
 
 /// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `list` and `summary`
-/// may be answered later than it.
+/// may be answered later than the first page.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     first: Option<TimedPage<'a>>,
@@ -115,7 +117,7 @@ pub(super) async fn read<'a, A: ReadAws>(
         if let Some(reason) = why_not_bulk(reader, list.clone().await.as_ref()) {
             return bulk.because(reason);
         }
-        early::page(reader.key, reader.aws, None)
+        first_calls::page(reader.key, reader.aws, None)
     };
     loop {
         let begun = Instant::now();
@@ -137,16 +139,16 @@ pub(super) async fn read<'a, A: ReadAws>(
             let left = list.calls(|role| bulk.has(role));
             let Ok(all) = &list.all else { return bulk.because(NOT_LISTED) };
             if next.is_none() || left == 0 {
-                let reason = bulk.in_bulk(reader.aws.one_by_one(reader.key, list.calls(|_| false)));
+                let reason = bulk.in_bulk(reader.aws.estimate_one_by_one(reader.key, list.calls(|_| false)));
                 return bulk.because(reason);
             }
-            let single = reader.aws.one_by_one(reader.key, left);
+            let single = reader.aws.estimate_one_by_one(reader.key, left);
             if bulk.time_left(all.len()) > single {
                 let reason = bulk.pages_too_slow(single, bulk.pages_left(all.len()));
                 return bulk.because(reason);
             }
         }
-        pending = early::page(reader.key, reader.aws, next);
+        pending = first_calls::page(reader.key, reader.aws, next);
     }
 }
 
@@ -162,13 +164,13 @@ async fn too_slow<'a, A: ReadAws>(
     if list.all.is_err() {
         return NOT_LISTED.to_owned();
     }
-    let single = reader.aws.one_by_one(reader.key, list.calls(|role| bulk.has(role)));
+    let single = reader.aws.estimate_one_by_one(reader.key, list.calls(|role| bulk.has(role)));
     tokio::time::sleep_until(begun + single).await;
     page_too_slow(single)
 }
 
-/// Whether to request the next page before the roles are listed, from the number of roles in the account and the
-/// declared roles.
+/// Decides, while ListRoles still runs, whether to request the next page. Knows only the number of roles in the account
+/// and the declared roles.
 async fn is_next_page_worth_it<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     bulk: &Bulk,
@@ -183,7 +185,7 @@ async fn is_next_page_worth_it<'a, A: ReadAws>(
     let left = reader.roles().keys().filter(|name| !bulk.has(name)).count();
     summary
         .and_then(|summary| summary.roles)
-        .is_some_and(|total| left > 0 && bulk.time_left(total) <= reader.aws.one_by_one(reader.key, left))
+        .is_some_and(|total| left > 0 && bulk.time_left(total) <= reader.aws.estimate_one_by_one(reader.key, left))
 }
 
 /// Why to read all roles one by one, before a page was measured. None if a bulk read may be faster.
@@ -192,12 +194,12 @@ fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, list: &RoleList<'_>) 
     if !is_large(list) {
         return Some(FEW_ROLES.to_owned());
     }
-    let single = reader.aws.one_by_one(reader.key, list.calls(|_| false));
+    let single = reader.aws.estimate_one_by_one(reader.key, list.calls(|_| false));
     let pages = all.len().div_ceil(usize::from(IAM_PAGE_SIZE));
     (PAGE_TIME * count(pages) > single).then(|| Bulk::default().pages_too_slow(single, pages))
 }
 
-/// Whether the roles take so many calls that one more, to choose the faster way, does not matter.
+/// Whether the roles take so many calls that one extra call, to choose the faster way, does not matter.
 pub(super) fn is_large(list: &RoleList<'_>) -> bool {
     list.calls(|_| false) > FEW
 }

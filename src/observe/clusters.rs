@@ -1,4 +1,4 @@
-//! Reads clusters: what identifies them, their ServiceAccounts, and the namespaces and pods that matter.
+//! Reads clusters: issuer and endpoint, ServiceAccounts, and the namespaces and pods that the plan needs.
 
 use super::{ReadOptions, is_ours, observed};
 use crate::ids::{Key, Namespace, ServiceAccountName};
@@ -12,20 +12,22 @@ use crate::world::{
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Up to this many namespaces are read one by one; above, one list is cheaper.
+/// Up to this many namespaces, irsa reads them one by one. For more, one list is cheaper.
 const FEW_NAMESPACES: usize = 3;
 
 /// Up to this many declared ServiceAccounts are read by name if the list of all is long.
 const FEW_DECLARED: usize = 10;
 
-/// A list is long if more than this many objects are left after its first page: ten pages, one after the other.
+/// A list is long if more than this many objects remain after its first page: ten pages, which irsa must request one
+/// after the other.
 const LONG_LIST: i64 = 5_000;
 
-/// What identifies a cluster: from EKS, which `described` asks, or from the configuration if it has only an issuer.
+/// The issuer and endpoint of a cluster, from DescribeCluster (`describe_call`). A cluster without an EKS name has only
+/// its declared issuer.
 pub(super) async fn facts(
     cluster: &Cluster,
     identity: Option<&Access<Identity>>,
-    described: impl Future<Output = Answer<Option<ClusterFacts>>>,
+    describe_call: impl Future<Output = Answer<Option<ClusterFacts>>>,
 ) -> Observed<ClusterFacts> {
     if cluster.name.is_none() {
         return match &cluster.issuer {
@@ -45,12 +47,12 @@ pub(super) async fn facts(
             return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
         }
     }
-    match observed(described.await) {
+    match observed(describe_call.await) {
         Observed::Present(facts) => match (&facts.issuer, &cluster.issuer) {
             (None, _) => Observed::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status)),
-            (Some(live), Some(declared)) if live != declared => {
-                Observed::Unknown(format!("EKS says that its issuer is `{live}`, declared is `{declared}`"))
-            }
+            (Some(live), Some(declared)) if live != declared => Observed::Unknown(format!(
+                "EKS says that its issuer is `{live}`, but the declared issuer is `{declared}`"
+            )),
             _ => Observed::Present(facts),
         },
         other => other,
@@ -75,7 +77,7 @@ struct ClusterReader<'a, K> {
 pub(super) fn unread(facts: &Observed<ClusterFacts>) -> LiveCluster {
     let (issuer, api) = match facts {
         Observed::Present(facts) => {
-            (facts.issuer.clone().map_or(Observed::Absent, Observed::Present), "nothing in it is looked at")
+            (facts.issuer.clone().map_or(Observed::Absent, Observed::Present), "irsa does not read its Kubernetes API")
         }
         Observed::Absent => (Observed::Absent, "EKS has no such cluster"),
         Observed::Unknown(why) => (Observed::Unknown(why.clone()), why.as_str()),
@@ -103,7 +105,7 @@ pub(super) async fn read<K: ReadKubernetes>(
     if !desired.clusters.get(key).is_some_and(Cluster::has_api) {
         return live;
     }
-    live.api = kubernetes.verify(key, &facts).await;
+    live.api = kubernetes.connect(key, &facts).await;
     if live.api != Access::Granted(()) {
         return live;
     }
@@ -117,7 +119,7 @@ pub(super) async fn read<K: ReadKubernetes>(
     live
 }
 
-/// Reads the other ServiceAccounts of a cluster of which only this owner's were read.
+/// Lists all ServiceAccounts of a cluster of which irsa has read only its own and the declared ones.
 pub(super) async fn read_rest<K: ReadKubernetes>(key: &Key, kubernetes: &K, live: &mut LiveCluster) {
     match kubernetes.service_accounts(key, ServiceAccountScope::Cluster).await {
         Ok(list) => {
@@ -144,11 +146,12 @@ fn declared(key: &Key, desired: &Desired) -> BTreeMap<NamespacedName, bool> {
 }
 
 impl<K: ReadKubernetes> ClusterReader<'_, K> {
-    /// Reads all ServiceAccounts. In a huge cluster with few declared ones, reads those and this owner's. Without
-    /// permission to list the cluster, reads the declared namespaces, or the declared ServiceAccounts one by one.
+    /// Reads all ServiceAccounts. In a huge cluster with few declared ones, reads only the declared ones and this
+    /// owner's. Without permission to list the cluster, lists the ServiceAccounts of each declared namespace. Without
+    /// permission for that too, reads the declared ServiceAccounts one by one.
     async fn read_service_accounts(&self, live: &mut LiveCluster) {
-        let patience = if self.destroy || self.declared.len() > FEW_DECLARED { i64::MAX } else { LONG_LIST };
-        match self.kubernetes.service_accounts_unless_long(self.key, patience).await {
+        let max_remaining = if self.destroy || self.declared.len() > FEW_DECLARED { i64::MAX } else { LONG_LIST };
+        match self.kubernetes.service_accounts_unless_long(self.key, max_remaining).await {
             Ok(Some(list)) => {
                 live.extent = extent(&list);
                 live.service_accounts = self.relevant(list, |_| true).await;
@@ -163,9 +166,9 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
         }
     }
 
-    /// The ServiceAccounts of a list; `within` says which names the list covers. Of those that irsa cannot parse, keeps those that
-    /// are declared, may have this owner's label or may name a role. If one has no readable name, reads the missing
-    /// declared ones by name.
+    /// The ServiceAccounts of a list. `within` says which names the list covers. Keeps an entry that irsa cannot parse
+    /// if it is declared, may have this owner's label or may name a role. An entry without a readable name may be any
+    /// declared ServiceAccount, so irsa then reads each missing declared one by name.
     async fn relevant(&self, list: ServiceAccountList, within: impl Fn(&NamespacedName) -> bool) -> ServiceAccounts {
         let has_nameless = list.malformed.iter().any(|item| item.object.is_none());
         let is_relevant = |item: &MalformedServiceAccount| {
@@ -185,7 +188,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
     /// Reads the ServiceAccounts with this owner's label, and the declared ones, which may not have it yet.
     async fn read_ours(&self, live: &mut LiveCluster) {
         tracing::info!(
-            "cluster/{}: it has more than {LONG_LIST} ServiceAccounts: ours are listed, and the {} declared ones",
+            "cluster/{}: it has more than {LONG_LIST} ServiceAccounts, so irsa reads only its own and the {} declared ones",
             self.key,
             self.declared.len()
         );
@@ -284,7 +287,7 @@ fn may_name_role(item: &MalformedServiceAccount) -> bool {
     item.object.is_none() || item.annotations.as_ref().is_none_or(|annotations| annotations.contains_key(ROLE_ARN))
 }
 
-/// Whether the list of all ServiceAccounts shows every one that names a role.
+/// Whether the list shows every ServiceAccount of the cluster that names a role.
 fn extent(list: &ServiceAccountList) -> Extent {
     if list.malformed.iter().any(may_name_role) { Extent::Understood } else { Extent::Whole }
 }

@@ -1,4 +1,5 @@
-//! Reads documents of policies that a plan does not read: those that roles have attached and irsa does not manage.
+//! Reads, for the command `access`, the documents of attached policies that irsa does not manage, such as AWS managed
+//! policies. A plan does not need them.
 
 use super::observed;
 use crate::ids::{Key, PolicyArn};
@@ -8,7 +9,7 @@ use crate::world::ReadAws;
 use futures::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The documents of these policies, by account and ARN; each is read once, `parallelism` at the same time.
+/// The documents of these policies, by account and ARN. Reads up to `parallelism` policies at the same time.
 pub async fn documents(
     policies: &BTreeSet<(Key, PolicyArn)>,
     aws: &impl ReadAws,

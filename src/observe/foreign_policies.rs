@@ -1,8 +1,9 @@
-//! Reads the policies that irsa does not manage and that the plan attaches to roles of this configuration, or detaches
-//! from them.
+//! Reads, for the plan, the policies that irsa does not manage and that a role will attach, detach, or get or lose as
+//! its permissions boundary.
 //!
-//! irsa must know before it writes anything whether such a policy exists. Whether it denies something decides the order
-//! of attaching and detaching. Each is read once, and only if it changes.
+//! irsa must know before it writes anything whether such a policy exists. Whether the policy denies something decides
+//! the order of attaching and detaching. irsa reads each policy once, and does not read a policy that a role only
+//! keeps.
 
 use super::reader::AccountReader;
 use super::{is_ours, observed};
@@ -15,7 +16,7 @@ use crate::world::ReadAws;
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reads the policies. A policy whose document does not matter is present without it.
+/// Reads the policies. If the document of a policy does not matter, the policy is `Present(None)`.
 pub(super) async fn read<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     roles: &BTreeMap<String, Observed<LiveRole>>,
@@ -61,7 +62,8 @@ async fn lacks_aws_managed_policies<A: ReadAws>(reader: &AccountReader<'_, A>, p
     reader.aws.foreign_policy(reader.key, &everywhere, false).await == Ok(None)
 }
 
-/// The policies to read, and whether their documents matter: a single call needs no order.
+/// The policies to read, and whether to read their documents. A role with a single call needs no documents, because
+/// there is nothing to order.
 type Needed = (BTreeSet<PolicyArn>, bool);
 
 fn attached_by_arn(role: &Role) -> BTreeSet<PolicyArn> {

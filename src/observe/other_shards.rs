@@ -11,12 +11,12 @@ use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A cluster of another shard.
-pub(super) fn described(facts: &Observed<ClusterFacts>) -> LiveCluster {
+pub(super) fn of_other_shard(facts: &Observed<ClusterFacts>) -> LiveCluster {
     LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(facts) }
 }
 
-/// Describes the clusters whose providers declared roles trust although the roles are no longer bound there. Whether
-/// that trust may be removed depends on the issuer's cluster.
+/// A declared role may still trust the provider of a cluster in which it has no binding any more. Describes each such
+/// cluster, because whether the plan may remove the trust depends on the cluster of the issuer.
 pub(super) async fn describe_trusted(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
@@ -30,7 +30,7 @@ pub(super) async fn describe_trusted(
         Some(async move {
             let identity = identity(desired, identities, aws, &cluster.account).await;
             let facts = clusters::facts(cluster, identity.as_ref(), aws.cluster(&key)).await;
-            (key, self::described(&facts))
+            (key, of_other_shard(&facts))
         })
     });
     let described = join_all(described.collect::<Vec<_>>()).await;
@@ -79,7 +79,7 @@ pub async fn connect(
     };
     let identity = identity(desired, identities, aws, &cluster.account).await;
     match clusters::facts(cluster, identity.as_ref(), aws.cluster(key)).await {
-        Observed::Present(facts) => kubernetes.verify(key, &facts).await,
+        Observed::Present(facts) => kubernetes.connect(key, &facts).await,
         Observed::Absent => Access::Unknown("EKS has no such cluster".to_owned()),
         Observed::Unknown(why) => Access::Unknown(why),
     }

@@ -1,5 +1,5 @@
-//! Reads customer managed policies: the declared ones by name, and those with this owner's tag under a path where irsa
-//! creates policies.
+//! Reads the policies that irsa manages: the declared ones by name, and the policies with this owner's tag under a path
+//! where irsa creates policies.
 
 use super::reader::AccountReader;
 use super::{is_ours, observed};

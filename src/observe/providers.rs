@@ -8,8 +8,9 @@ use crate::world::{Answer, ReadAws};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The providers, and whether ListOpenIDConnectProviders succeeded. Reads all providers; without a search, those of the
-/// known issuers. If they cannot be listed, reads those of the declared clusters, whose ARNs follow from their issuers.
+/// The providers, and whether ListOpenIDConnectProviders succeeded. Reads all providers. With `--shard`, reads only the
+/// providers of the known issuers. If they cannot be listed, reads the providers of the declared clusters, whose ARNs
+/// follow from their issuers.
 pub(super) async fn read<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     list: impl Future<Output = Answer<Vec<ProviderArn>>>,
@@ -17,7 +18,7 @@ pub(super) async fn read<A: ReadAws>(
 ) -> (BTreeMap<ProviderArn, Observed<LiveProvider>>, Observed<()>) {
     match list.await {
         Ok(mut listed) => {
-            if !reader.search {
+            if !reader.search_undeclared {
                 let issuers = issuers.await;
                 let known: BTreeSet<&str> = issuers.values().map(IssuerUrl::host_path).collect();
                 listed.retain(|arn| known.contains(arn.host_path()));
@@ -36,8 +37,8 @@ pub(super) async fn read<A: ReadAws>(
     }
 }
 
-/// Without a search, also reads the providers that the declared roles trust now, because the plan must know which of
-/// them belong to this owner. Reads all providers if the trust policies are unknown.
+/// With `--shard`, also reads the providers that the declared roles trust now, because the plan must know which of them
+/// belong to this owner. Reads all providers if the trust policies are unknown.
 pub(super) async fn read_trusted<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     role_list: Option<&[RoleSummary]>,

@@ -1,4 +1,4 @@
-//! Whether a role or policy comes so near a default quota that irsa must read the account's own quotas.
+//! Whether a role or policy is so near a default quota that irsa must read the account's own quotas.
 //!
 //! The defaults are right for most accounts, and a raised quota matters only near the default one.
 
@@ -15,7 +15,7 @@ fn near(size: usize, quota: usize) -> bool {
     size * 5 > quota * 4
 }
 
-/// Whether a declared role or policy comes near a default quota.
+/// Whether a declared role or policy is near a default quota.
 pub(super) fn declared_near_quota<A>(reader: &AccountReader<'_, A>, issuers: &BTreeMap<Key, IssuerUrl>) -> bool {
     reader
         .roles()
@@ -24,7 +24,7 @@ pub(super) fn declared_near_quota<A>(reader: &AccountReader<'_, A>, issuers: &BT
         || reader.policies().into_values().any(|policy| near(policy.document.size(), Quotas::default().managed_size))
 }
 
-/// Whether a live role comes near a default quota, or would with its declared attachments.
+/// Whether a live role is near a default quota, or would be with its declared attachments.
 pub(super) fn live_near_quota<A>(reader: &AccountReader<'_, A>, roles: &BTreeMap<String, Observed<LiveRole>>) -> bool {
     reader.roles().iter().any(|(name, declared)| {
         roles.get(name).and_then(Observed::present).is_some_and(|LiveRole { role, .. }| {

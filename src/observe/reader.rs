@@ -13,15 +13,15 @@ pub(super) struct AccountReader<'a, A> {
     pub aws: &'a A,
     /// Whether the plan deletes everything.
     pub destroy: bool,
-    /// Whether to search for undeclared objects with this owner's tag.
-    pub search: bool,
+    /// Whether to search for undeclared objects with this owner's tag. Not with `--shard`.
+    pub search_undeclared: bool,
     /// How many objects are read at the same time.
     pub slots: Semaphore,
 }
 
 impl<'a, A> AccountReader<'a, A> {
-    /// Reads an object that takes several calls, once there is a free slot. `world` limits the rate of single calls: if all
-    /// objects began at once, the calls of each would be spread over the whole run.
+    /// Reads an object that takes several calls, once there is a free slot. Without slots, all objects would start at
+    /// once and share the rate limit, so no object would be complete before the end.
     pub(super) async fn object<T>(&self, read: impl Future<Output = T>) -> T {
         // never closed
         let _slot = self.slots.acquire().await;
@@ -45,7 +45,7 @@ impl<'a, A> AccountReader<'a, A> {
         // AWS services create these roles, and nobody else can tag or delete them
         // (<https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html>)
         let is_service_linked = path.starts_with("/aws-service-role/");
-        self.search
+        self.search_undeclared
             && !is_service_linked
             && (path.starts_with(&default_path(self.desired.owner.as_str()))
                 || declared.any(|ours| path.starts_with(ours.as_str())))

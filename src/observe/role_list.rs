@@ -1,4 +1,4 @@
-//! Selects the roles to read from ListRoles: the declared ones, and candidates for deletion. A candidate trusts the
+//! Selects which roles of ListRoles to read: the declared ones, and candidates for deletion. A candidate trusts the
 //! issuer of a cluster of this owner, or lies under a path where irsa creates roles.
 
 use super::reader::AccountReader;
@@ -47,8 +47,9 @@ impl<'a> RoleList<'a> {
         if self.all.is_ok() { self.selected.len() } else { self.declared.len() }
     }
 
-    /// How many calls of the most frequent action it takes to read the remaining roles one by one. A declared role
-    /// takes one call for each inline policy, a candidate takes one call for its tags.
+    /// How many calls of the most frequent API action it takes to read the remaining roles one by one. Each action has
+    /// its own rate limit, so this number decides the time. A declared role takes one call for each inline policy, a
+    /// candidate takes one call for its tags.
     pub(super) fn calls(&self, is_read: impl Fn(&str) -> bool) -> usize {
         if self.all.is_err() {
             return self.declared.len();

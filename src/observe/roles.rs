@@ -30,8 +30,8 @@ pub(super) async fn read<A: ReadAws>(
     roles
 }
 
-/// Moves the roles that irsa manages from `bulk` to `roles`. Returns those that `bulk` does not have or irsa could not
-/// parse, for example a role that was created a moment ago.
+/// Moves the roles that irsa manages from `bulk` to `roles`. Returns the roles that `bulk` does not have (they may be
+/// new) or that irsa could not parse.
 fn from_bulk<'r, A>(
     reader: &AccountReader<'_, A>,
     list: &'r RoleList<'_>,

@@ -9,7 +9,7 @@ enum Phase {
     #[default]
     Before,
     Reading,
-    Proving,
+    Verifying,
     Applying,
     After,
 }
@@ -23,7 +23,7 @@ pub(super) struct Tally {
     clusters_read: usize,
     objects: usize,
     chains: usize,
-    chains_proved: usize,
+    chains_read: usize,
     steps: usize,
     steps_done: usize,
     failed: usize,
@@ -66,12 +66,12 @@ impl Tally {
                     count(self.objects, "object", "objects")
                 ));
             }
-            Event::ProveStarted { chains } => {
-                *self = Self { phase: Phase::Proving, chains: *chains, ..Self::default() };
+            Event::VerifyStarted { chains } => {
+                *self = Self { phase: Phase::Verifying, chains: *chains, ..Self::default() };
                 return Change::Started;
             }
-            Event::ChainProved => self.chains_proved += 1,
-            Event::ProveFinished => {
+            Event::ChainRead => self.chains_read += 1,
+            Event::VerifyFinished => {
                 self.phase = Phase::After;
                 return Change::Ended(format!("Tried {}.", count(self.chains, "ServiceAccount", "ServiceAccounts")));
             }
@@ -109,7 +109,7 @@ impl Tally {
     pub(super) fn progress(&self) -> (usize, usize) {
         match self.phase {
             Phase::Reading => (self.places_read(), self.places),
-            Phase::Proving => (self.chains_proved, self.chains),
+            Phase::Verifying => (self.chains_read, self.chains),
             Phase::Applying => (self.calls_done.min(self.calls), self.calls),
             Phase::Before | Phase::After => (0, 0),
         }
@@ -121,7 +121,7 @@ impl Tally {
                 let (read, all, objects) = (self.places_read(), self.places, count(self.objects, "object", "objects"));
                 format!("Reading: {read} of {all} accounts and clusters, {objects}")
             }
-            Phase::Proving => format!("Verifying: {} of {} ServiceAccounts", self.chains_proved, self.chains),
+            Phase::Verifying => format!("Verifying: {} of {} ServiceAccounts", self.chains_read, self.chains),
             Phase::Applying => {
                 let (steps, calls) = ((self.steps_done, self.steps), (self.calls_done, self.calls));
                 let failures = self.failures();

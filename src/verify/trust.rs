@@ -1,7 +1,7 @@
 //! `trust`: the live trust policy, evaluated against the claims of the token: which statement lets it in, or which
 //! condition of the nearest one fails.
 
-mod decide;
+mod evaluate_token;
 
 use super::Verdict;
 use super::case::Case;
@@ -10,7 +10,7 @@ use crate::model::evidence::TokenClaims;
 use crate::model::live::{Extent, Observed};
 use crate::policy::pattern::matches;
 use crate::policy::trust::SUBJECT_PREFIX;
-use decide::{Decision, Request};
+use evaluate_token::{Decision, Request};
 
 /// The ServiceAccounts that the row of a pattern names.
 const NAMED: usize = 10;
@@ -49,7 +49,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         return Verdict::unknown(format!("irsa does not understand the trust policy of `{}`: {problem}", role.arn));
     }
     let declared = case.chain.role.extra_trust.as_slice();
-    match decide::decide(
+    match evaluate_token::evaluate_token(
         trust,
         &Request { provider: provider.as_str(), host_path: &host_path, claims: &claims, declared },
     ) {

@@ -1,10 +1,10 @@
 //! The SDK clients of one account, and what they share.
 //!
-//! The SDK retries transient errors, with three attempts a call. It returns a throttle at once, so that the rate
-//! limiter sees the first throttle and not only the third, and throttles do not use up the retry quota of the SDK
+//! The SDK retries transient errors, with three attempts a call. It does not retry throttles, for two reasons: the rate
+//! limiter must see the first throttle and not only the third, and throttles must not use up the retry quota of the SDK
 //! client.
 
-mod caller;
+mod call_sender;
 mod failure;
 mod recent_writes;
 
@@ -16,7 +16,7 @@ use crate::event::Listen;
 use crate::ids::{Key, Region};
 use crate::model::live::Identity;
 use crate::world::bounds::{Listing, is_too_large};
-use crate::world::connect::{AwsConnection, Clock, in_region, with_credentials};
+use crate::world::sdk_config::{AwsConnection, Clock, in_region, with_credentials};
 use crate::world::{Answer, CallError, CallErrorKind};
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -30,7 +30,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
-use caller::Caller;
+use call_sender::CallSender;
 use failure::permanent;
 use recent_writes::RecentWrites;
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ pub(crate) struct AccountClient {
     pub(crate) region: Option<Region>,
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) sts: aws_sdk_sts::Client,
-    pub(crate) caller: Caller,
+    pub(crate) sender: CallSender,
     pub(crate) recent_writes: RecentWrites,
     pub(crate) clock: Clock,
     /// A configured endpoint of STS.
@@ -119,7 +119,7 @@ impl AccountClient {
             region: connection.region,
             iam: client!(aws_sdk_iam, &sdk, counter),
             sts: client!(aws_sdk_sts, &sdk, counter),
-            caller: Caller::new(
+            sender: CallSender::new(
                 key.clone(),
                 context.clone(),
                 timeout,
@@ -145,7 +145,7 @@ impl AccountClient {
         }
     }
 
-    /// The EKS client of a region. Builds it once: the clusters of a region share its connections.
+    /// The EKS client of a region. Builds it once, so that the clusters of a region share its connections.
     pub(crate) fn eks(&self, region: &Region) -> aws_sdk_eks::Client {
         let mut clients = self.eks.lock().unwrap_or_else(PoisonError::into_inner);
         let build = || client!(aws_sdk_eks, &in_region(&self.sdk, region.as_str()), self.counter);

@@ -1,16 +1,16 @@
 //! The AWS reader and writer for all accounts and clusters of a configuration.
 //!
-//! They find the account of a call; `iam`, `eks` and `sts` make the call, and `account` limits its rate and retries it.
-//! The writer shares the clients, rate limits and recent writes of the reader that it comes from.
+//! They find the account of a call. `iam`, `eks` and `sts` make the call. `account` limits its rate and retries it. The
+//! writer shares the clients, rate limits and recent writes of the reader that it comes from.
 
 pub use super::account::AwsSettings;
 pub use super::eks::token::EksToken;
 
 use super::account::{AccountClient, Action, ClientOptions, invalid};
-use super::connect::{Clock, Connector};
+use super::sdk_config::{Clock, Connector};
 use super::{
     AccountSummary, Answer, AssociationSummary, BulkPage, ClusterFacts, IdentityToken, ListEks, Listed, PolicySummary,
-    ProveAws, ReadAws, RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
+    ReadAws, ReadAwsEvidence, RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
 };
 use crate::context::Context;
 use crate::event::Listen;
@@ -55,7 +55,7 @@ impl fmt::Debug for AwsClients {
 }
 
 impl AwsReader {
-    /// Makes the clients of these accounts. Sends requests only where they are needed to find credentials.
+    /// Makes the clients of these accounts. Sends no request that is not needed to find credentials.
     pub async fn connect(
         context: &Context,
         transports: &Transports,
@@ -131,7 +131,7 @@ impl AwsReader {
 }
 
 impl AwsWriter {
-    /// Sends nothing once `halt` is cancelled: waiting calls fail, and calls in flight end normally.
+    /// Sends nothing once `halt` is cancelled. Waiting calls fail, and calls in flight end normally.
     #[must_use]
     pub fn halted_by(self, halt: &CancellationToken) -> Self {
         Self { halt: halt.clone(), ..self }
@@ -194,9 +194,9 @@ impl ReadAws for AwsReader {
         sts::identity(self.clients.account(account, sts::ACTION)?).await
     }
 
-    fn one_by_one(&self, account: &Key, roles: usize) -> Duration {
+    fn estimate_one_by_one(&self, account: &Key, roles: usize) -> Duration {
         let account = self.clients.accounts.get(account);
-        account.map_or(Duration::ZERO, |account| account.caller.time_for(&iam::roles::ONE_BY_ONE, roles))
+        account.map_or(Duration::ZERO, |account| account.sender.time_for(&iam::roles::ONE_BY_ONE, roles))
     }
 
     async fn role_attributes(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
@@ -220,7 +220,7 @@ impl ReadAws for AwsReader {
     }
 }
 
-impl ProveAws for AwsReader {
+impl ReadAwsEvidence for AwsReader {
     async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, is_fresh: bool) -> Answer<String> {
         let declared = self.clients.clusters.get(cluster);
         let declared =

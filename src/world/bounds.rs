@@ -1,5 +1,5 @@
-//! Limits on the size of one answer, of one file, and of a paged list, so that a server that never stops sending costs
-//! neither memory nor time without end.
+//! Limits the size of one answer, of one file, and of a paged list, so that a server that never stops sending cannot
+//! use up memory or time.
 //!
 //! The limits are far above what AWS and Kubernetes send: a page of a thousand roles has at most 13 MB, and the API
 //! server keeps no object above 1.5 MB (<https://etcd.io/docs/v3.5/dev-guide/limit/>).
@@ -29,9 +29,9 @@ const PAGES: usize = 5_000;
 /// Successive pages of a list without an object.
 const EMPTY: usize = 100;
 
-/// Why reading a list was given up.
+/// Why irsa stopped reading a list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Endless {
+pub(crate) enum ListingError {
     #[error("the list was not read to its end within {0:?}; a longer `--timeout` may help")]
     Time(Duration),
     #[error("the list does not end: a page names an earlier one as the next")]
@@ -68,37 +68,43 @@ impl Listing {
     }
 
     /// Waits for the next page until the budget of the list is spent.
-    pub(crate) async fn within<T>(&self, fetch: impl Future<Output = T>) -> Result<T, Endless> {
+    pub(crate) async fn within<T>(&self, fetch: impl Future<Output = T>) -> Result<T, ListingError> {
         match self.end {
-            Some(end) => timeout_at(end, fetch).await.map_err(|_| Endless::Time(self.budget)),
+            Some(end) => timeout_at(end, fetch).await.map_err(|_| ListingError::Time(self.budget)),
             None => Ok(fetch.await),
         }
     }
 
     /// Counts a page that came at `now`; `next` is the token of the page after it.
-    pub(crate) fn page(&mut self, now: Instant, items: usize, bytes: usize, next: Option<&str>) -> Result<(), Endless> {
+    pub(crate) fn page(
+        &mut self,
+        now: Instant,
+        items: usize,
+        bytes: usize,
+        next: Option<&str>,
+    ) -> Result<(), ListingError> {
         let end = *self.end.get_or_insert(now + self.budget);
         self.pages += 1;
         self.items = self.items.saturating_add(items);
         self.bytes = self.bytes.saturating_add(bytes);
         self.empty = if items == 0 { self.empty + 1 } else { 0 };
         if self.items > ITEMS {
-            return Err(Endless::Items);
+            return Err(ListingError::Items);
         }
         if self.bytes > BYTES {
-            return Err(Endless::Bytes);
+            return Err(ListingError::Bytes);
         }
         let Some(next) = next else { return Ok(()) };
         if !self.seen.insert(self.hasher.hash_one(next)) {
-            return Err(Endless::Circle);
+            return Err(ListingError::Circle);
         }
         if self.pages >= PAGES {
-            return Err(Endless::Pages);
+            return Err(ListingError::Pages);
         }
         if self.empty >= EMPTY {
-            return Err(Endless::Empty);
+            return Err(ListingError::Empty);
         }
-        if now >= end { Err(Endless::Time(self.budget)) } else { Ok(()) }
+        if now >= end { Err(ListingError::Time(self.budget)) } else { Ok(()) }
     }
 
     /// Starts again from the first page, within the same budget.

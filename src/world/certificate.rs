@@ -12,7 +12,7 @@ pub(crate) fn from_pem(text: &str) -> Option<Vec<Vec<u8>>> {
     all.filter(|all| !all.is_empty())
 }
 
-/// The sections of a PEM text, whatever they hold: the label of each, and the text after its first line.
+/// The sections of a PEM text, of any kind: the label of each, and the text after its first line.
 pub(crate) fn sections(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.split("-----BEGIN ").skip(1).filter_map(|section| section.split_once("-----"))
 }

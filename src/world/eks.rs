@@ -18,7 +18,7 @@ pub(crate) async fn cluster(
     name: &ClusterName,
 ) -> Answer<Option<ClusterFacts>> {
     let request = account.eks(region).describe_cluster().name(name.as_str());
-    let answer = account.caller.call(ACTION, RetryFacts::default(), || request.clone().send()).await;
+    let answer = account.sender.call(ACTION, RetryFacts::default(), || request.clone().send()).await;
     let Some(answer) = optional(answer)? else { return Ok(None) };
     let cluster = answer.cluster().ok_or_else(|| other(ACTION, "the answer has no cluster"))?;
     let issuer = cluster.identity().and_then(|identity| identity.oidc()).and_then(|oidc| oidc.issuer());
@@ -42,7 +42,7 @@ pub(crate) async fn names(account: &AccountClient, region: &Region) -> Answer<Ve
     let fetch = |token: Option<String>| {
         let request = client.list_clusters().set_next_token(token);
         async move {
-            let page = account.caller.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
+            let page = account.sender.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
             let names = page.clusters().iter().map(|name| parsed(LIST, Some(name), ClusterName::parse));
             Ok((names.collect::<Answer<Vec<_>>>()?, page.next_token().map(str::to_owned)))
         }

@@ -17,7 +17,7 @@ use crate::model::live::Quotas;
 pub(crate) async fn summary(account: &AccountClient) -> Answer<AccountSummary> {
     let request = account.iam.get_account_summary();
     let action = Action::iam("GetAccountSummary");
-    let answer = account.caller.call(action, RetryFacts::default(), || request.clone().send()).await?;
+    let answer = account.sender.call(action, RetryFacts::default(), || request.clone().send()).await?;
     let mut quotas = Quotas::default();
     let mut roles = None;
     for (key, value) in answer.summary_map().into_iter().flatten() {

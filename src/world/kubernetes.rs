@@ -1,30 +1,30 @@
 //! Reads and writes ServiceAccounts, namespaces, pods and Leases through the Kubernetes API of each declared cluster.
 //!
-//! `verify` connects to a cluster and shows that its API is the declared cluster's; nothing is read or written before.
-//! Exec plugins, retries and timeouts are irsa's own: kube would print a plugin's output, run it three times, and wait
-//! for it without limit. Nothing here decides what to write.
+//! `server_identity` connects to a cluster and checks that the API server belongs to it. irsa reads and writes nothing
+//! before. irsa itself runs exec plugins, retries, and limits the time, because kube would print a plugin's output, run
+//! it three times, and wait for it without limit. Nothing here decides what to write.
 
+mod api_target;
 mod client_certificate;
 mod connection;
-mod credentials;
 mod exec_plugin;
 mod failure;
 mod internal;
 mod kubeconfig;
+mod kubeconfig_context;
 mod lease;
 mod metadata;
-mod prove;
 mod proxy;
 mod public_client;
 mod published;
 mod read;
 mod send;
+mod server_identity;
 mod socks_client;
-mod target;
 #[cfg(test)]
 mod tests;
 mod untrusted_kubeconfig;
-mod verify;
+mod verify_evidence;
 mod warnings;
 mod write;
 

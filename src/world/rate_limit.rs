@@ -1,11 +1,11 @@
 //! The rate limit of one API action in one account.
 //!
 //! IAM meters each action of an account by itself, some 15 calls a second, and answers `Throttling` beyond that
-//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-quotas.html>). Starting at that rate costs less
-//! than being throttled: the SDK's adaptive mode pauses for seconds after the first throttle. A throttle halves the
-//! rate, once for all calls in flight, and the rate then recovers slowly. Between two throttles the service's bucket
-//! was empty twice, so the calls it accepted in between tell its rate. irsa keeps that rate for a while, because a
-//! higher one would only be throttled again.
+//! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-quotas.html>). irsa starts at that rate. It does
+//! not use the SDK's adaptive mode, which pauses for seconds after the first throttle. A throttle halves the rate, once
+//! for all calls in flight, and the rate then recovers slowly. At each throttle, the service's own token bucket is
+//! empty. So the number of calls that it accepted between two throttles, divided by the time between them, is its rate.
+//! irsa keeps that rate for a while, because a higher one would only be throttled again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,16 +15,16 @@ use tokio::time::Instant;
 const FULL: f64 = 15.0;
 /// The lowest rate, in calls a second.
 const SLOWEST: f64 = 0.5;
-/// How many calls fewer than a second's worth may start at once. Calls overtake each other on the network, and a
+/// The bucket holds this many calls less than one second's worth. Calls overtake each other on the network, and a
 /// service whose bucket is drained to the last token throttles the late ones.
 const SLACK: f64 = 1.0;
-/// How much the rate grows in a second without a throttle, as a part of itself.
+/// In each second without a throttle, the rate grows by this part of itself.
 const RECOVERY: f64 = 0.1;
-/// Two throttles this many seconds apart tell the service's rate.
+/// irsa computes the service's rate from two throttles only if they are at least this many seconds apart.
 const MEASURED: f64 = 1.0;
 /// The measured rate is off by up to one call, so irsa stays this far below it.
 const MARGIN: f64 = 0.96;
-/// How many seconds the rate does not grow after it was measured.
+/// For how many seconds a measured rate does not grow.
 const KEPT: f64 = 30.0;
 
 /// A token bucket whose rate follows what the service accepts.
@@ -46,7 +46,7 @@ struct Bucket {
     throttled: Option<Instant>,
     /// The calls that were sent and accepted since the last throttle.
     accepted: u32,
-    /// The rate was measured and does not grow until then.
+    /// Until this time, the rate does not grow, because it was measured.
     kept_until: Option<Instant>,
 }
 
@@ -140,7 +140,7 @@ impl Bucket {
         }
         let half = self.rate / 2.0;
         let since = self.throttled.map(|throttled| seconds(throttled, sent, second)).filter(|time| *time >= MEASURED);
-        // a rate below half was measured while irsa paused: the service may accept more
+        // if the measured rate is below half, irsa itself sent few calls, so the service may accept more
         let measured = since.map(|time| f64::from(self.accepted) / time * MARGIN).filter(|rate| *rate > half);
         self.kept_until = measured.map(|_| now + second.mul_f64(KEPT));
         self.rate = measured.unwrap_or(half).clamp(SLOWEST, self.rate.max(SLOWEST));

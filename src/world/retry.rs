@@ -1,9 +1,9 @@
-//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::caller`
+//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::call_sender`
 //! does the waiting.
 //!
-//! Some codes are retried only if this run explains them. `NoSuchEntity` right after a create of this run means that
-//! IAM has not propagated it yet; otherwise the object does not exist, and a typo in a policy must fail within a
-//! second.
+//! Some codes are retried only if an earlier write of this run can be the cause. `NoSuchEntity` right after a create of
+//! this run means that IAM has not propagated the object yet. Otherwise the object does not exist, and a typo in a
+//! policy must fail within a second.
 
 use super::{CallError, CallErrorKind};
 use std::time::Duration;
@@ -51,13 +51,13 @@ pub(crate) struct RetryFacts {
     pub(crate) principal_created: bool,
     /// This run detached something from the object.
     pub(crate) detached: bool,
-    /// This run wrote what STS decides the call by: a role's trust policy, or an OIDC provider.
+    /// STS decides the call by a trust policy or an OIDC provider that this run wrote.
     pub(crate) sts_lags: bool,
     /// The service has answered in this run.
     pub(crate) reached: bool,
     /// This is not the first attempt.
     pub(crate) retried: bool,
-    /// An attempt with an unclear outcome must not be repeated: the caller checks whether it took effect.
+    /// An attempt with an unclear outcome must not be repeated, because the caller checks whether it took effect.
     pub(crate) once: bool,
 }
 
@@ -188,13 +188,13 @@ pub(crate) fn retry_reason(failure: &AwsFailure, facts: RetryFacts) -> Option<Re
             facts.principal_created && failure.message.to_ascii_lowercase().contains("invalid principal in policy")
         }
         ("DeleteConflict", _) => facts.detached,
-        // IAM replicates changes, and STS may decide by the state before one
+        // IAM replicates changes with a delay, so STS may still decide by the state before a change
         // (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency);
-        // so may the call that uses a new session
+        // the call that uses a new session may fail for the same reason
         ("AccessDenied" | "InvalidIdentityToken" | "InvalidClientTokenId", _) => facts.sts_lags,
         (_, CallErrorKind::Conflict) => return Some(RetryReason::Busy),
-        // "… does not exist or is not attachable" is about the policy, any other message about the object itself: a
-        // typo in a policy ARN fails at once, even on a new role
+        // "… does not exist or is not attachable" is about the policy, any other message is about the object itself. So
+        // a typo in a policy ARN fails at once, even on a new role
         (_, CallErrorKind::NotFound) if failure.message.contains("attachable") => facts.policy_created,
         (_, CallErrorKind::NotFound) => facts.created,
         _ => false,

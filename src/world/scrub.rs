@@ -29,7 +29,7 @@ const SECRET_NAMES: [&str; 11] = [
     "authorization",
 ];
 
-/// Shorter secrets are not hidden by value: they may be ordinary words.
+/// Shorter secrets are not hidden by value, because they may be ordinary words.
 const SHORTEST: usize = 8;
 /// The number of known secrets to keep, far more than a run uses. The oldest are dropped first.
 const MOST: usize = 512;

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The sizes of an RSA modulus that ring checks, in bytes.
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
-/// Whether the key verifies the token. None if irsa knows neither the key nor the algorithm well enough to say
+/// Whether the key verifies the token. None if irsa does not support the key or the algorithm
 /// (<https://www.rfc-editor.org/rfc/rfc7518#section-3.1>).
 pub(super) fn verifies(token: &str, key: &KeyNumbers) -> Option<bool> {
     let (text, signature) = token.rsplit_once('.')?;

@@ -16,12 +16,12 @@ pub(crate) async fn identity(account: &AccountClient) -> Answer<Identity> {
 /// sts:GetCallerIdentity, which no policy can deny.
 async fn ask(account: &AccountClient) -> Answer<Identity> {
     let request = account.sts.get_caller_identity();
-    let answer = account.caller.call(ACTION, RetryFacts::default(), || request.clone().send()).await?;
+    let answer = account.sender.call(ACTION, RetryFacts::default(), || request.clone().send()).await?;
     let caller = answer.arn().unwrap_or_default();
     let partition = caller.split(':').nth(1).unwrap_or_default();
     let account = AccountId::parse(answer.account().unwrap_or_default());
     match (account, Partition::parse(partition)) {
         (Ok(account), Ok(partition)) => Ok(Identity { account, partition, caller: caller.to_owned() }),
-        _ => Err(other(ACTION, format!("`{caller}` is no identity that irsa understands"))),
+        _ => Err(other(ACTION, format!("irsa does not understand the identity `{caller}`"))),
     }
 }

@@ -1,6 +1,7 @@
-//! What requests travel on: the network, or in-memory connections in tests.
+//! The connections of a run: the network, or, in tests, in-memory connections.
 //!
-//! Tests replace clients, never answers: signing, pacing, retries and parsing are the same in both.
+//! Tests replace the connections and never the answers, so signing, rate limits, retries and parsing are the same in
+//! both.
 
 use aws_config::SdkConfig;
 use std::fmt;
@@ -12,7 +13,7 @@ pub type KubernetesClients = Arc<dyn Fn(kube::Config) -> Result<kube::Client, ku
 /// Asks a person a question. None if no answer can be had.
 pub type AskUser = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What requests travel on. The default is the network, with the settings of the environment.
+/// The connections of a run. The default is the network, with the settings of the environment.
 #[derive(Clone, Default)]
 pub struct Transports {
     /// Replaces the ambient AWS endpoint, credentials and HTTP client. irsa still sets retries, timeouts and assumed

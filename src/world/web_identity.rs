@@ -1,4 +1,4 @@
-//! Assumes a role with a ServiceAccount token, as the SDK in a pod does, and asks STS who that is.
+//! Assumes a role with a ServiceAccount token, as the SDK in a pod does, and asks STS for the ARN of the session.
 //!
 //! The token and the credentials stay in this file: no error, log or output has them.
 
@@ -15,7 +15,7 @@ const SESSION: &str = "irsa-verify";
 /// The shortest session, in seconds (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>).
 const SHORTEST: i32 = 900;
 
-/// The ARN of the session.
+/// Assumes the role. Returns the ARN of the session.
 pub(crate) async fn assume(
     account: &AccountClient,
     region: Option<&Region>,
@@ -27,7 +27,7 @@ pub(crate) async fn assume(
     let request = account.sts_in(region, None).assume_role_with_web_identity();
     let request = request.role_arn(role.as_str()).role_session_name(SESSION).duration_seconds(SHORTEST);
     let request = request.web_identity_token(token.secret.expose_secret());
-    let answer = account.caller.call(ACTION, facts, || request.clone().send()).await?;
+    let answer = account.sender.call(ACTION, facts, || request.clone().send()).await?;
     let given = answer.credentials().ok_or_else(|| other(ACTION, "the answer has no credentials"))?;
     let credentials = Credentials::new(
         given.access_key_id(),
@@ -37,6 +37,6 @@ pub(crate) async fn assume(
         SESSION,
     );
     let request = account.sts_in(region, Some(credentials)).get_caller_identity();
-    let answer = account.caller.call(sts::ACTION, facts, || request.clone().send()).await?;
+    let answer = account.sender.call(sts::ACTION, facts, || request.clone().send()).await?;
     Ok(answer.arn().unwrap_or_default().to_owned())
 }

@@ -152,7 +152,7 @@ fn error_in_a_profile_is_named() {
             "l",
             "[profile l]\nlogin_session = arn:aws:iam::111122223333:user/me\n",
             String::new(),
-            "profile `l` is one of `aws login`",
+            "profile `l` signs in with `aws login`",
         ),
         (
             "l",

@@ -56,10 +56,10 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
                 }
                 Renewal::Unknown(error) if Instant::now() >= expires => {
                     self.lose.send_replace(Some(format!("it could not be renewed in time: {error}")));
-                    // the Lease may still name this run: remove the name at the end
+                    // the Lease may still name this run, so remove the name at the end
                     break released.await;
                 }
-                // four tries before the next renewal would be due
+                // at this interval, four attempts fit before the next renewal would be due
                 Renewal::Unknown(_) => next = Instant::now() + lifetime / 12,
             }
         };
@@ -90,7 +90,8 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
         timeout(limit, renew).await.unwrap_or_else(|_| Renewal::Unknown(no_answer("renew Lease")))
     }
 
-    /// Removes this run's name, and no other name: the API refuses the update if the Lease has changed since the read.
+    /// Removes this run's name. Never removes another name, because the API refuses the update if the Lease has changed
+    /// since the read.
     async fn release(&mut self) -> Answer<()> {
         let LockOptions { lease: place, clock, identity, .. } = &self.options;
         loop {

@@ -5,8 +5,8 @@ use crate::model::lease::{Lease, LeaseRecord};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How far two machines' clocks may differ before one takes a Lease of the other that has not expired. A run that has
-/// watched the Lease for its whole duration does not need the clocks.
+/// How far the clocks of two machines may differ. With a larger difference, a run may take a Lease that has not
+/// expired. A run that has watched the Lease unchanged for its whole duration does not compare clocks.
 pub(super) const MAX_SKEW: Duration = Duration::from_mins(1);
 
 /// What a Lease means to a run.
@@ -20,7 +20,7 @@ pub(super) enum LeaseState {
     Held,
 }
 
-/// The state of a Lease that this run has seen unchanged for some time; `now` in microseconds since 1970.
+/// The state of a Lease that this run has seen unchanged for `unchanged_for`. `now` is in microseconds since 1970.
 pub(super) fn state(
     record: &LeaseRecord,
     identity: &str,

@@ -1,5 +1,5 @@
-//! Compares a policy document that a step may write more than once: on the way from the old to the new document, a plan
-//! may write the part that both have in common.
+//! Compares a policy document that a step may write more than once. Before the new document, a plan may write the part
+//! that the old and the new document have in common.
 
 use super::Finding;
 use crate::model::call::{Field, FieldWrite};
@@ -10,7 +10,7 @@ use crate::policy::PolicyDocument;
 pub(super) type Write<'p> = (Option<&'p PolicyDocument>, Option<&'p PolicyDocument>);
 
 /// Compares the live document with one write of the step. IAM may still show the document before an earlier write
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), or already that of a later one.
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), or already the document of a later write.
 pub(super) fn document(
     name: &str,
     step: &Step,

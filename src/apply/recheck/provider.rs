@@ -43,7 +43,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         }
         for role in roles.items.iter().filter(|role| trusts(&role.trust, arn)) {
             if self.removes_trust(&role.name, arn) {
-                // the list may be some seconds older than this run's change of the role: read the role itself
+                // reads the role itself, because the list may be some seconds older than this run's change of the role
                 let read = self.run.when == When::BeforeEachWrite;
                 let live = if read { self.run.aws.role_attributes(self.account, &role.name).await? } else { None };
                 if !live.is_some_and(|live| trusts(&live.summary.trust, arn)) {

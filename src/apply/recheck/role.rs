@@ -83,13 +83,13 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         self.with_owner(name, finding).await
     }
 
-    /// Reads the owner tag beside a field that GetRole does not return.
+    /// Reads the owner tag for a field that GetRole does not return.
     async fn with_owner(&self, name: &RoleName, finding: impl Future<Output = Answer<Finding>>) -> Answer<Finding> {
         let (finding, tags) = join(finding, self.run.aws.role_tags(self.account, name)).await;
         let finding = finding?;
         Ok(match tags? {
             Some(tags) => self.role_owner(&tags).unless_stale(|| finding),
-            // the deleted role took its policies along
+            // the delete of the role has deleted its inline policies too
             None if finding == Finding::Done => Finding::Done,
             None => Finding::gone(),
         })
@@ -133,7 +133,8 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         Ok(Finding::all(findings).for_delete())
     }
 
-    /// Finds ServiceAccounts that should no longer name the role, but do: another field manager holds the annotation.
+    /// Finds ServiceAccounts that still name the role although they should not, because another field manager owns the
+    /// annotation.
     async fn still_annotated(&self, role: &Role, objects: &BTreeSet<&Address>) -> Answer<Vec<Finding>> {
         let mut findings = Vec::new();
         for address in objects {
@@ -143,7 +144,8 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
             let step = self.run.plan.steps.iter().find(|step| step.address == **address);
             let planned = step.and_then(|step| step.change.pod_roles()[1]);
             if planned != Some(arn) && arn.ends_with(&format!(":role{}{}", role.path, role.name)) {
-                findings.push(Finding::stale(format!("`{address}` still points at it, held by another field manager")));
+                let why = "another field manager owns the annotation";
+                findings.push(Finding::stale(format!("`{address}` still points at it, because {why}")));
             }
         }
         Ok(findings)

@@ -21,7 +21,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
             KubernetesCall::Delete { uid, from } => (uid, from, None),
         };
         let is_apply = matches!(call, KubernetesCall::Apply { .. });
-        // without the object only a change that adds fields is stale
+        // if the object is gone, an apply is stale, and a release, removal or delete is done
         let without = |why| Ok(if is_apply { Finding::stale(why) } else { Finding::Done });
         let Some(live) = self.kubernetes.service_account(cluster, &from.namespace, &from.name).await? else {
             return without("it is gone");
@@ -39,7 +39,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     }
 
     /// The object may be deleted if only irsa manages it, its fields are unchanged, and no pod uses it. The pods are
-    /// listed last: the delete carries the `resourceVersion`, so the object itself cannot change after this read.
+    /// listed last. The delete carries the `resourceVersion`, so the object itself cannot change after this read.
     async fn service_account_delete(
         &self,
         cluster: &Key,

@@ -23,7 +23,7 @@ pub(super) struct Expected<'p> {
     fields: Fields<'p>,
 }
 
-/// None for a value that is not there.
+/// None if the field must be absent.
 type Fields<'a> = BTreeMap<Field<'a>, Option<Value<'a>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,7 +116,8 @@ impl<'p> Expected<'p> {
         usize::from(self.has(in_get_role)) + usize::from(self.has(is_attachment)) + self.inline_names().count()
     }
 
-    /// What a role that was read in full does not show, if anything.
+    /// Compares with a role of which all fields were read. Returns a note about the written fields that it does not
+    /// show.
     pub(super) fn missing_in(&self, role: Option<&Role>) -> Option<String> {
         let Some(role) = role else { return note(["the role itself".to_owned()]) };
         let live = attributes(role);
@@ -125,7 +126,7 @@ impl<'p> Expected<'p> {
         note(self.differences(live))
     }
 
-    /// Reads what was written. Returns what does not show or could not be read, if anything.
+    /// Reads what was written. Returns a note about the fields that do not show, or about the read that failed.
     pub(super) async fn read<A: ReadAws>(&self, (account, target): &Object<'_>, aws: &A) -> Option<String> {
         let missing = match target {
             Target::Role(name) => self.read_role(account, name, aws).await,

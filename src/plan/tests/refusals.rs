@@ -28,7 +28,7 @@ const TESTS: [&str; 4] = [
     include_str!("../../../tests/it/explain.rs"),
     include_str!("../../../tests/it/lock.rs"),
     include_str!("../../observe/tests/accounts.rs"),
-    include_str!("../../world/kubernetes/tests/verify.rs"),
+    include_str!("../../world/kubernetes/tests/server_identity.rs"),
 ];
 
 #[test]

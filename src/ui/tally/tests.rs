@@ -24,12 +24,12 @@ fn reading_counts_places_and_objects() {
 #[test]
 fn proving_counts_service_accounts() {
     let mut tally = Tally::default();
-    assert_eq!(tally.count(&Event::ProveStarted { chains: 2 }), Change::Started);
-    assert_eq!(tally.count(&Event::ChainProved), Change::Progress);
+    assert_eq!(tally.count(&Event::VerifyStarted { chains: 2 }), Change::Started);
+    assert_eq!(tally.count(&Event::ChainRead), Change::Progress);
     tally.count(&Event::Waiting { what: "sts:AssumeRoleWithWebIdentity".into() });
     assert_eq!(tally.line(), "Verifying: 1 of 2 ServiceAccounts (waiting: sts:AssumeRoleWithWebIdentity)");
     assert_eq!(tally.progress(), (1, 2));
-    assert_eq!(tally.count(&Event::ProveFinished), Change::Ended("Tried 2 ServiceAccounts.".into()));
+    assert_eq!(tally.count(&Event::VerifyFinished), Change::Ended("Tried 2 ServiceAccounts.".into()));
 }
 
 #[test]

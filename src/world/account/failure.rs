@@ -2,9 +2,9 @@
 
 use super::Action;
 use crate::world::bounds::{is_too_large, too_large};
-use crate::world::connect::Explanation;
 use crate::world::retry::{AwsFailure, FailureClass};
 use crate::world::scrub::clean;
+use crate::world::sdk_config::CredentialsProblem;
 use crate::world::{CallError, CallErrorKind};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iam::operation::RequestId;
@@ -22,7 +22,7 @@ const NO_CREDENTIALS: &str = "no AWS credentials found";
 /// STS refused `AssumeRole`.
 const NOT_ASSUMED: &str = "the role cannot be assumed";
 /// STS refused `AssumeRoleWithWebIdentity`.
-const NOT_BY_TOKEN: &str = "the token does not let the role be assumed";
+const NOT_BY_TOKEN: &str = "the token cannot assume the role";
 /// HTTP status 407.
 const PROXY_AUTHORIZATION: &str = "the proxy wants a user name and a password (HTTP status 407): give them in its \
     variable, for example `HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT`";
@@ -35,7 +35,7 @@ where
     if let SdkError::DispatchFailure(_) = error
         && let Some(credentials) = chain(error).iter().find_map(|error| error.downcast_ref::<CredentialsError>())
     {
-        // it has the id of the request for credentials
+        // this error has the request id of the failed sign-in
         return unsigned(credentials);
     }
     let status = error.raw_response().map(|response| response.status().as_u16());
@@ -48,7 +48,7 @@ where
             (FailureClass::Service, meta.code().map(clean), clean(meta.message().unwrap_or_default()))
         }
         SdkError::ResponseError(_) if is_too_large(error) => (FailureClass::Response, None, too_large()),
-        // half a response: the service may have carried out the call
+        // the response broke off, but the service may have carried out the call
         SdkError::ResponseError(_) => (FailureClass::Network, None, texts(error)),
         SdkError::TimeoutError(_) => (FailureClass::Network, None, "no answer in time".to_owned()),
         SdkError::DispatchFailure(_) => return dispatch(error),
@@ -89,20 +89,20 @@ pub(crate) fn unsigned(error: &CredentialsError) -> AwsFailure {
     if let Some((below, why)) = assumed {
         let transient = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
         if below.class != FailureClass::Service || transient {
-            // the error names the operation that could not be signed, so the message names this one
+            // `CallError::operation` is the call that could not be signed, so the message must name `sts:AssumeRole`
             let message = format!("sts:AssumeRole: {}", below.message);
             return AwsFailure { message, ..below };
         }
         let message = format!("{why}: {}", below.message);
         return AwsFailure { class: FailureClass::Credentials, message, ..below };
     }
-    if let Some(Explanation(why)) = chain.iter().find_map(|error| error.downcast_ref::<Explanation>()) {
+    if let Some(CredentialsProblem(why)) = chain.iter().find_map(|error| error.downcast_ref::<CredentialsProblem>()) {
         return AwsFailure::local(FailureClass::Request, why);
     }
     if let Some(permanent) = permanent(error) {
         return permanent;
     }
-    // the providers of a profile are nested: the innermost error says most
+    // the providers of a profile are nested, so the innermost error says most
     let innermost = chain.iter().rev().find_map(|error| error.downcast_ref::<CredentialsError>());
     AwsFailure::local(FailureClass::Credentials, credentials_message(innermost.unwrap_or(error)))
 }
@@ -115,7 +115,7 @@ fn credentials_message(error: &CredentialsError) -> String {
     }
     // the SDK's text is for programmers
     if text.contains("cargo feature") || text.contains("feature must be enabled") {
-        return "the profile signs in in a way that irsa does not know".to_owned();
+        return "irsa does not support the sign-in method of this profile".to_owned();
     }
     let none = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || text.contains("IMDS");
     match (none, error.source()) {
@@ -128,8 +128,8 @@ fn credentials_message(error: &CredentialsError) -> String {
     }
 }
 
-/// A connection failure that a retry will hardly mend: an untrusted certificate, a proxy that wants a password, a host
-/// that DNS does not know. None for any other failure.
+/// A connection failure that a retry hardly ever solves: an untrusted certificate, a proxy that wants a password, a
+/// host that DNS does not know. None for any other failure.
 pub(crate) fn permanent(error: &(dyn Error + 'static)) -> Option<AwsFailure> {
     if let Some(tls) = chain(error).iter().find_map(|error| rustls_error(*error)) {
         let what = clean(&tls.to_string());
@@ -225,7 +225,7 @@ impl CallError {
                 Some("set `AWS_PROFILE`, log in with `aws sso login`, or give the account a `profile`".to_owned())
             }
             CallErrorKind::Credentials if self.message.starts_with(NOT_ASSUMED) => Some(
-                "the role's trust policy and the policies of the credentials below it must both allow `sts:AssumeRole`"
+                "the role's trust policy and the policies of the identity that assumes it must both allow `sts:AssumeRole`"
                     .to_owned(),
             ),
             CallErrorKind::Credentials if self.message.starts_with(NOT_BY_TOKEN) => Some(

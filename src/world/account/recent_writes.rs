@@ -74,7 +74,8 @@ impl RecentWrites {
         self.created(&target.id())
     }
 
-    /// Facts for a read of an inline policy. A new role need not have the policy.
+    /// Facts for a read of an inline policy. Only a recent write of this policy counts, because a new role need not
+    /// have it.
     pub(crate) fn of_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
         self.created(&inline_id(&role.lower_case(), policy.as_str()))
     }
@@ -94,7 +95,7 @@ impl RecentWrites {
             policy_created: policy.is_some_and(|arn| writes.created.contains(arn.as_str())),
             principal_created: trust.is_some_and(|trust| writes.created_principal(trust)),
             detached: kind == WriteKind::Remove && call.field() == Field::Object && writes.detached.contains(&target),
-            // a second version would take another of the five places
+            // a policy has at most five versions, so a retry must not create a second one
             once: matches!(call, IamCall::CreatePolicyVersion { .. }),
             ..RetryFacts::default()
         }

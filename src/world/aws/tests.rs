@@ -8,7 +8,7 @@ use crate::ids::AccountId;
 use crate::model::desired::{ClusterState, KubernetesAccess};
 use crate::model::origin::Origin;
 use crate::world::CallErrorKind;
-use crate::world::connect::AwsConnection;
+use crate::world::sdk_config::AwsConnection;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};

@@ -3,7 +3,7 @@ use super::*;
 const BUDGET: Duration = Duration::from_secs(5);
 
 /// Reads pages until one is refused. Returns the reason and the number of pages.
-fn until_refused(mut page: impl FnMut(usize) -> (Duration, usize, usize, String)) -> (Endless, usize) {
+fn until_refused(mut page: impl FnMut(usize) -> (Duration, usize, usize, String)) -> (ListingError, usize) {
     let (start, mut listing) = (Instant::now(), Listing::new(BUDGET));
     for number in 1..=PAGES + 1 {
         let (after, items, bytes, next) = page(number);
@@ -18,14 +18,14 @@ fn until_refused(mut page: impl FnMut(usize) -> (Duration, usize, usize, String)
 fn endless_lists_are_given_up() {
     let fresh = |number: usize| number.to_string();
     let none = Duration::ZERO;
-    assert_eq!(until_refused(|number| (none, 0, 10, fresh(number))), (Endless::Empty, EMPTY));
-    assert_eq!(until_refused(|number| (none, 1, 10, fresh(number))), (Endless::Pages, PAGES));
-    assert_eq!(until_refused(|number| (none, 500, 10, fresh(number))), (Endless::Items, 1_001));
-    assert_eq!(until_refused(|number| (none, 1, BODY, fresh(number))), (Endless::Bytes, 9));
-    assert_eq!(until_refused(|_| (none, 1, 10, "a".into())), (Endless::Circle, 2));
-    assert_eq!(until_refused(|number| (none, 1, 10, fresh(number % 3))), (Endless::Circle, 4));
+    assert_eq!(until_refused(|number| (none, 0, 10, fresh(number))), (ListingError::Empty, EMPTY));
+    assert_eq!(until_refused(|number| (none, 1, 10, fresh(number))), (ListingError::Pages, PAGES));
+    assert_eq!(until_refused(|number| (none, 500, 10, fresh(number))), (ListingError::Items, 1_001));
+    assert_eq!(until_refused(|number| (none, 1, BODY, fresh(number))), (ListingError::Bytes, 9));
+    assert_eq!(until_refused(|_| (none, 1, 10, "a".into())), (ListingError::Circle, 2));
+    assert_eq!(until_refused(|number| (none, 1, 10, fresh(number % 3))), (ListingError::Circle, 4));
     let slow = |number: usize| Duration::from_secs(u64::try_from(number).unwrap());
-    assert_eq!(until_refused(|number| (slow(number), 1, 10, fresh(number))), (Endless::Time(BUDGET), 6));
+    assert_eq!(until_refused(|number| (slow(number), 1, 10, fresh(number))), (ListingError::Time(BUDGET), 6));
 }
 
 #[test]
@@ -47,6 +47,6 @@ async fn missing_page_is_awaited_until_the_budget_of_the_list_is_spent() {
     assert_eq!(listing.within(hour()).await, Ok(()), "the first page is limited by its call");
     listing.page(Instant::now(), 1, 10, Some("a")).unwrap();
     let begun = Instant::now();
-    assert_eq!(listing.within(hour()).await, Err(Endless::Time(BUDGET)));
+    assert_eq!(listing.within(hour()).await, Err(ListingError::Time(BUDGET)));
     assert_eq!(begun.elapsed(), BUDGET);
 }

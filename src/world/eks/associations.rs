@@ -1,5 +1,5 @@
-//! EKS Pod Identity associations. Lists have no roles: each association is described for its role
-//! (<https://docs.aws.amazon.com/eks/latest/APIReference/API_ListPodIdentityAssociations.html>).
+//! EKS Pod Identity associations. ListPodIdentityAssociations returns no roles, so irsa describes an association to
+//! learn its role (<https://docs.aws.amazon.com/eks/latest/APIReference/API_ListPodIdentityAssociations.html>).
 
 use crate::ids::{ClusterName, Region};
 use crate::world::account::{AccountClient, Action, optional};
@@ -21,7 +21,7 @@ pub(crate) async fn list(
     let fetch = |token: Option<String>| {
         let request = client.list_pod_identity_associations().cluster_name(name.as_str()).set_next_token(token);
         async move {
-            let page = account.caller.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
+            let page = account.sender.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
             let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
             let items = page.associations().iter().map(|item| AssociationSummary {
                 id: text(item.association_id()),
@@ -43,7 +43,7 @@ pub(crate) async fn role(
 ) -> Answer<Option<String>> {
     let request = account.eks(region).describe_pod_identity_association();
     let request = request.cluster_name(name.as_str()).association_id(id);
-    let answer = account.caller.call(DESCRIBE, RetryFacts::default(), || request.clone().send()).await;
+    let answer = account.sender.call(DESCRIBE, RetryFacts::default(), || request.clone().send()).await;
     let association = optional(answer)?.and_then(|answer| answer.association);
     Ok(association.and_then(|association| association.role_arn))
 }

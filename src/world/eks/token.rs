@@ -55,7 +55,7 @@ fn seconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The configured STS endpoint, or that of the cluster's region. Never the dual-stack endpoint, which older
+/// The configured STS endpoint, or the one of the cluster's region. Never the dual-stack endpoint, which older
 /// authenticators reject.
 async fn endpoint(account: &AccountClient, region: &Region) -> Answer<String> {
     if let Some(url) = &account.sts_endpoint {

@@ -2,7 +2,7 @@
 //!
 //! The operation returns neither description nor session duration
 //! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleDetail.html>), so its roles are joined with those of
-//! ListRoles. A page has all roles of the account, so a role is parsed only when it is joined.
+//! ListRoles. A page also has the roles that irsa does not need, so irsa parses a role only when it joins it.
 
 use super::pages::{long_attempt, next_page, parsed, tag_map};
 use super::roles;
@@ -10,7 +10,7 @@ use crate::ids::{PolicyName, RoleName};
 use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, other};
-use crate::world::bounds::{Endless, Listing};
+use crate::world::bounds::{Listing, ListingError};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, BulkPage, IAM_PAGE_SIZE, RoleAttributes, RoleDetail};
 use aws_sdk_iam::types::{self, EntityType, PolicyDetail};
@@ -25,7 +25,7 @@ pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answe
         account.iam.get_account_authorization_details().filter(EntityType::Role).max_items(IAM_PAGE_SIZE.into());
     let request = request.set_marker(marker.map(str::to_owned));
     let send = || request.clone().customize().config_override(long_attempt(account)).send();
-    let page = account.caller.call(ACTION, RetryFacts::default(), send).await?;
+    let page = account.sender.call(ACTION, RetryFacts::default(), send).await?;
     let next = next_page(ACTION, page.is_truncated(), page.marker())?;
     let details = page.role_detail_list.unwrap_or_default();
     count(account, marker, &details, next.as_deref()).map_err(|endless| other(ACTION, endless.to_string()))?;
@@ -46,12 +46,12 @@ fn count(
     marker: Option<&str>,
     details: &[types::RoleDetail],
     next: Option<&str>,
-) -> Result<(), Endless> {
+) -> Result<(), ListingError> {
     let mut listing = account.bulk_listing.lock().unwrap_or_else(PoisonError::into_inner);
     if marker.is_none() {
         *listing = None;
     }
-    let listing = listing.get_or_insert_with(|| Listing::new(account.caller.budget()));
+    let listing = listing.get_or_insert_with(|| Listing::new(account.sender.budget()));
     listing.page(Instant::now(), details.len(), details.iter().map(size).sum(), next)
 }
 

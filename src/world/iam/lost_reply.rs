@@ -1,9 +1,9 @@
 //! Resolves EntityAlreadyExists: irsa's own lost reply, another run's object, or somebody else's.
 //!
-//! If the reply to a create is lost, the SDK sends the create again, which then finds its own work. The owner tags,
-//! which the create sets, tell it from somebody else's object. The fields that decide who may do what tell it from an
-//! object of another run: later calls must not add permissions to a role with a wider trust policy or without its
-//! boundary.
+//! If the reply to a create is lost, the SDK sends the create again and gets EntityAlreadyExists for its own object. If
+//! the owner tags differ, the object is somebody else's. If path, trust policy, boundary, document or audiences differ,
+//! another run created it. irsa must not continue then, because later calls would add permissions to a role with a
+//! wider trust policy or without its boundary.
 
 use super::{policies, providers, roles};
 use crate::model::call::IamCall;
@@ -16,7 +16,7 @@ use crate::world::{Answer, CallError, CallErrorKind, Written};
 /// Returns success if the live object is what the call would have created, a conflict if it has the same owner tags and
 /// differs otherwise, and `error` if somebody else owns it.
 pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: CallError) -> Answer<Written> {
-    // the object exists, so a "not found" comes from a replica that has not seen it
+    // the object exists, so a "not found" comes from a replica that does not have it yet
     let exists = RetryFacts { created: true, reached: true, ..RetryFacts::default() };
     // None if somebody else owns the object, otherwise whether it is the same
     let same = if let IamCall::CreateRole { role } = call {
@@ -27,7 +27,8 @@ pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: Call
                 && live.permissions_boundary == role.permissions_boundary
         })
     } else if let IamCall::CreatePolicy { arn, policy } = call {
-        // policy names are unique whatever their path, so the policy may well have another path, and another owner
+        // a policy name is unique across paths, so the existing policy may have another path and owner, and this ARN
+        // may not exist
         let live = policies::with_versions(account, arn, RetryFacts { created: false, ..exists }).await?;
         live.filter(|live| has_owner_tags(&live.policy.tags, &policy.tags))
             .map(|live| live.policy.document == policy.document)
@@ -42,7 +43,7 @@ pub(crate) async fn resolve(account: &AccountClient, call: &IamCall, error: Call
         Some(true) => Ok(Written { request_id: error.request_id, already_done: true }),
         Some(false) => Err(CallError {
             kind: CallErrorKind::Conflict,
-            message: "another run made it meanwhile, with other content".to_owned(),
+            message: "another run created it meanwhile, with other content".to_owned(),
             ..error
         }),
         None => Err(error),

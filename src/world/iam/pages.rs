@@ -1,6 +1,6 @@
 //! Reads lists page by page, and parses their entries.
 //!
-//! An entry that irsa cannot parse is returned beside the others and never left out: a role that irsa does not see
+//! An entry that irsa cannot parse is returned separately and never left out, because a role that irsa does not see
 //! would count as absent.
 
 use crate::ids::IdError;
@@ -8,9 +8,9 @@ use crate::model::address::OrphanKind;
 use crate::model::live::Malformed;
 use crate::model::resource::StringMap;
 use crate::world::account::{AccountClient, Action, other};
-use crate::world::bounds::{Endless, Listing};
-use crate::world::connect::LONG_ATTEMPT;
+use crate::world::bounds::{Listing, ListingError};
 use crate::world::scrub::clean;
+use crate::world::sdk_config::LONG_ATTEMPT;
 use crate::world::{Answer, Listed};
 use aws_sdk_iam::types::Tag;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -21,7 +21,7 @@ macro_rules! list {
     ($account:expr, $action:expr, $facts:expr, $request:expr, $size:expr, |$page:ident| $items:expr) => {
         $crate::world::iam::pages::pages($account, $action, $size, |marker| async move {
             let request = $request.set_marker(marker);
-            let $page = $account.caller.call($action, $facts, || request.clone().send()).await?;
+            let $page = $account.sender.call($action, $facts, || request.clone().send()).await?;
             let next = $crate::world::iam::pages::next_page($action, $page.is_truncated(), $page.marker())?;
             Ok(($items, next))
         })
@@ -41,15 +41,15 @@ pub(crate) async fn pages<T, Fetched>(
 where
     Fetched: Future<Output = Answer<(Vec<T>, Option<String>)>>,
 {
-    let endless = |endless: Endless| other(action, endless.to_string());
-    let mut listing = Listing::new(account.caller.budget());
+    let failed = |error: ListingError| other(action, error.to_string());
+    let mut listing = Listing::new(account.sender.budget());
     let mut all = Vec::new();
     let mut marker = None;
     loop {
         // boxed, because the future of a call is large
-        let (items, next) = listing.within(Box::pin(fetch(marker))).await.map_err(endless)??;
+        let (items, next) = listing.within(Box::pin(fetch(marker))).await.map_err(failed)??;
         let bytes = items.iter().map(&size).sum();
-        listing.page(Instant::now(), items.len(), bytes, next.as_deref()).map_err(endless)?;
+        listing.page(Instant::now(), items.len(), bytes, next.as_deref()).map_err(failed)?;
         all.extend(items);
         if next.is_none() {
             return Ok(all);
@@ -58,7 +58,8 @@ where
     }
 }
 
-/// The marker of the next page. A truncated page without one is an error: the rest of the list would look absent.
+/// The marker of the next page. A truncated page without a marker is an error, because the rest of the list would look
+/// absent.
 pub(crate) fn next_page(action: Action, truncated: bool, marker: Option<&str>) -> Answer<Option<String>> {
     match (truncated, marker) {
         (false, _) => Ok(None),

@@ -49,7 +49,7 @@ pub(crate) async fn with_versions(
     arn: &PolicyArn,
     facts: RetryFacts,
 ) -> Answer<Option<LivePolicy>> {
-    // the default version may be replaced between two calls: then read once more
+    // the default version may be replaced between two calls, so a second attempt follows
     for _ in 0..2 {
         let (policy, versions) =
             futures::try_join!(get_policy(account, arn, facts), list_policy_versions(account, arn, facts))?;
@@ -63,8 +63,8 @@ pub(crate) async fn with_versions(
     Err(other(GET_VERSION, format!("policy `{arn}` changes while it is read")))
 }
 
-/// iam:GetPolicy of a policy that irsa need not manage, and GetPolicyVersion if `document`. None if no such policy
-/// exists.
+/// iam:GetPolicy of any policy, also one that irsa does not manage, and GetPolicyVersion if `document`. None if no such
+/// policy exists.
 pub(crate) async fn foreign(
     account: &AccountClient,
     arn: &PolicyArn,
@@ -86,7 +86,7 @@ fn default_version(policy: &Policy) -> Answer<&str> {
 /// iam:GetPolicy
 async fn get_policy(account: &AccountClient, arn: &PolicyArn, facts: RetryFacts) -> Answer<Option<Policy>> {
     let request = account.iam.get_policy().policy_arn(arn.as_str());
-    let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET, facts, || request.clone().send()).await)?;
     answer.map(|answer| answer.policy.ok_or_else(|| other(GET, "the answer has no policy"))).transpose()
 }
 
@@ -98,7 +98,7 @@ async fn get_policy_version(
     facts: RetryFacts,
 ) -> Answer<Option<PolicyDocument>> {
     let request = account.iam.get_policy_version().policy_arn(arn.as_str()).version_id(id);
-    let answer = optional(account.caller.call(GET_VERSION, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET_VERSION, facts, || request.clone().send()).await)?;
     let Some(answer) = answer else { return Ok(None) };
     let document = answer.policy_version().and_then(PolicyVersion::document);
     let document = document.ok_or_else(|| other(GET_VERSION, "the answer has no document"))?;

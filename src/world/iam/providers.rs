@@ -12,11 +12,11 @@ use crate::world::{Answer, Listed};
 const LIST: Action = Action::iam("ListOpenIDConnectProviders");
 const GET: Action = Action::iam("GetOpenIDConnectProvider");
 
-/// iam:ListOpenIDConnectProviders, which has no pages. Leaves out ARNs that no issuer of a cluster can have: irsa does
-/// not manage those providers.
+/// iam:ListOpenIDConnectProviders, which has no pages. Leaves out ARNs that cannot belong to the issuer of a cluster,
+/// because irsa does not manage such providers.
 pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<ProviderArn>> {
     let request = account.iam.list_open_id_connect_providers();
-    let answer = account.caller.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
+    let answer = account.sender.call(LIST, RetryFacts::default(), || request.clone().send()).await?;
     let mut listed = Listed::default();
     for provider in answer.open_id_connect_provider_list() {
         match provider.arn() {
@@ -37,7 +37,7 @@ pub(crate) async fn get_provider(
     facts: RetryFacts,
 ) -> Answer<Option<LiveProvider>> {
     let request = account.iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn.as_str());
-    let Some(answer) = optional(account.caller.call(GET, facts, || request.clone().send()).await)? else {
+    let Some(answer) = optional(account.sender.call(GET, facts, || request.clone().send()).await)? else {
         return Ok(None);
     };
     // IAM accepts the URL with its scheme and returns it without

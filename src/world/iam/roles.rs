@@ -21,7 +21,8 @@ const LIST_INLINE: Action = Action::iam("ListRolePolicies");
 const GET_INLINE: Action = Action::iam("GetRolePolicy");
 const LIST_TAGS: Action = Action::iam("ListRoleTags");
 const LIST_PROFILES: Action = Action::iam("ListInstanceProfilesForRole");
-/// The calls that reading roles one by one makes. The rate limit of the slowest decides how long it takes.
+/// The actions that irsa calls to read roles one by one. The action with the lowest rate limit decides how long that
+/// takes.
 pub(crate) const ONE_BY_ONE: [Action; 5] = [GET, LIST_ATTACHED, LIST_INLINE, GET_INLINE, LIST_TAGS];
 /// The session duration if IAM returns none, in seconds.
 const DEFAULT_SESSION: i32 = 3_600;
@@ -38,7 +39,7 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>>
         |marker| async move {
             let request = account.iam.list_roles().max_items(IAM_PAGE_SIZE.into()).set_marker(marker);
             let send = || request.clone().customize().config_override(long_attempt(account)).send();
-            let page = account.caller.call(LIST, RetryFacts::default(), send).await?;
+            let page = account.sender.call(LIST, RetryFacts::default(), send).await?;
             let roles =
                 page.roles().iter().map(|role| entry(OrphanKind::Role, Some(role.role_name()), summary(LIST, role)));
             Ok((roles.collect(), next_page(LIST, page.is_truncated(), page.marker())?))
@@ -50,7 +51,7 @@ pub(crate) async fn list(account: &AccountClient) -> Answer<Listed<RoleSummary>>
 /// iam:GetRole
 async fn get_role(account: &AccountClient, name: &RoleName, facts: RetryFacts) -> Answer<Option<types::Role>> {
     let request = account.iam.get_role().role_name(name.as_str());
-    let answer = optional(account.caller.call(GET, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET, facts, || request.clone().send()).await)?;
     answer.map(|answer| answer.role.ok_or_else(|| other(GET, "the answer has no role"))).transpose()
 }
 
@@ -70,7 +71,7 @@ pub(crate) async fn with_policies(
     name: &RoleName,
     guessed: &BTreeSet<PolicyName>,
 ) -> Answer<Option<LiveRole>> {
-    // a role may be deleted while it is read: then read once more
+    // a role may be deleted while irsa reads it, so a second attempt follows
     for _ in 0..2 {
         // boxed, because the future of four parallel calls is large
         match Box::pin(attempt(account, name, guessed)).await? {
@@ -79,7 +80,7 @@ pub(crate) async fn with_policies(
             Attempt::ListsMissing => {}
         }
     }
-    Err(other(GET, format!("role `{name}` is there, but its policies cannot be listed")))
+    Err(other(GET, format!("role `{name}` exists, but its policies cannot be listed")))
 }
 
 enum Attempt {
@@ -159,7 +160,7 @@ pub(crate) async fn inline(
 ) -> Answer<Option<PolicyDocument>> {
     let request = account.iam.get_role_policy().role_name(name.as_str()).policy_name(policy.as_str());
     let facts = account.recent_writes.of_inline(name, policy);
-    let answer = optional(account.caller.call(GET_INLINE, facts, || request.clone().send()).await)?;
+    let answer = optional(account.sender.call(GET_INLINE, facts, || request.clone().send()).await)?;
     Ok(answer.map(|answer| PolicyDocument::live(answer.policy_document())))
 }
 
@@ -199,7 +200,8 @@ fn attributes_of(role: &types::Role) -> Answer<RoleAttributes> {
     })
 }
 
-/// The ARN of the boundary. Its type is not read: some operations return `Policy`, others `PermissionsBoundaryPolicy`.
+/// The ARN of the boundary. Ignores its type, because some operations return `Policy`, others
+/// `PermissionsBoundaryPolicy`.
 pub(crate) fn boundary(action: Action, boundary: Option<&AttachedPermissionsBoundary>) -> Answer<Option<PolicyArn>> {
     let arn = boundary.and_then(AttachedPermissionsBoundary::permissions_boundary_arn);
     arn.map(|arn| parsed(action, Some(arn), PolicyArn::parse)).transpose()

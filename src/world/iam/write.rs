@@ -1,6 +1,6 @@
 //! Writes to IAM: each [`IamCall`] is one API call.
 //!
-//! Removing what is already gone counts as done, and `lost_reply` resolves EntityAlreadyExists.
+//! Removing a field or object that is already gone counts as done. `lost_reply` resolves EntityAlreadyExists.
 
 use super::{lost_reply, policies};
 use crate::ids::PolicyArn;
@@ -25,8 +25,8 @@ const VERSION_TRIES: u32 = 3;
 /// Makes one call. Sends nothing once `halt` is cancelled.
 pub(crate) async fn write(account: &AccountClient, call: &IamCall, halt: &CancellationToken) -> Answer<Written> {
     let (action, facts) = (Action::iam(call.operation()), account.recent_writes.of_write(call));
-    let sender = Sender { account, action, facts, halt };
-    let answer = match Box::pin(sender.write(call)).await {
+    let writer = Writer { account, action, facts, halt };
+    let answer = match Box::pin(writer.write(call)).await {
         Err(error) if error.kind == CallErrorKind::NotFound && WriteKind::of(call) == WriteKind::Remove => {
             Ok(Written { request_id: error.request_id, already_done: true })
         }
@@ -39,7 +39,7 @@ pub(crate) async fn write(account: &AccountClient, call: &IamCall, halt: &Cancel
     answer
 }
 
-struct Sender<'a> {
+struct Writer<'a> {
     account: &'a AccountClient,
     action: Action,
     facts: RetryFacts,
@@ -48,20 +48,20 @@ struct Sender<'a> {
 
 /// Sends an SDK request.
 macro_rules! send {
-    ($sender:expr, $request:expr) => {{
+    ($writer:expr, $request:expr) => {{
         let request = $request;
-        $sender.send(|| request.clone().send()).await
+        $writer.send(|| request.clone().send()).await
     }};
 }
 
-impl Sender<'_> {
+impl Writer<'_> {
     async fn send<T, E, Sent>(&self, send: impl Fn() -> Sent + Send + Sync) -> Answer<Written>
     where
         T: RequestId + Send,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
     {
-        let answer = self.account.caller.call_unless(self.halt, self.action, self.facts, send).await?;
+        let answer = self.account.sender.call_unless(self.halt, self.action, self.facts, send).await?;
         Ok(Written { request_id: answer.request_id().map(str::to_owned), already_done: false })
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn readable(certificate: &str, key: &str) -> Result<(String, String),
     let text = decode_text(key).ok_or_else(|| wrong_key("is not text in base64"))?;
     if text.contains("ENCRYPTED") {
         return Err(wrong_key(
-            "is encrypted, and irsa cannot ask for its password: store it decrypted, or use another way",
+            "is encrypted, and irsa cannot ask for its password: store it decrypted, or use a token or an exec plugin",
         ));
     }
     let keys = private_keys(&text);

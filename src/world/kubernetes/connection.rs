@@ -1,7 +1,7 @@
 //! The connection to one cluster. Signs in, and renews the client and its token when they expire or the server refuses them.
 
 use super::RunState;
-use super::credentials::{ApiTarget, CredentialSource, bearer};
+use super::api_target::{ApiTarget, CredentialSource, bearer};
 use super::exec_plugin;
 use super::failure::{ApiFailure, clean, of_kube};
 use super::socks_client;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Mutex, Semaphore};
 
-/// Credentials that expire within this many seconds are renewed: a request takes time, and clocks differ.
+/// Credentials that expire within this many seconds are renewed, because a request takes time, and clocks differ.
 const MARGIN: i64 = 60;
 /// A token file is read again after this many seconds, as kubectl does.
 const RELOAD: i64 = 60;
@@ -50,7 +50,7 @@ pub(crate) struct ClusterConnection {
     pub(crate) permits: Semaphore,
     /// Whether the server has ever answered.
     pub(crate) reached: AtomicBool,
-    /// What the connection was verified against.
+    /// The facts that the API server was checked with.
     pub(crate) facts: ClusterFacts,
 }
 
@@ -78,7 +78,7 @@ impl ClusterConnection {
         Ok(new)
     }
 
-    /// Marks a session as refused by the server. Returns whether a new one may be accepted.
+    /// Marks a session as refused by the server. Returns whether a new sign-in may help.
     pub(crate) fn refuse(&self, session: &Session) -> bool {
         session.refused.store(true, Ordering::Relaxed);
         !matches!(self.target.credentials, CredentialSource::Static)

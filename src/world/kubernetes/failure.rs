@@ -1,6 +1,6 @@
 //! A failed request to a Kubernetes API: what kind of failure it is, its message, and whether to retry.
 //!
-//! kube's error texts are never used as they are: those about credentials contain a plugin's output and environment.
+//! irsa never uses kube's error texts as they are, because some contain the output and environment of an exec plugin.
 //! An error response is read as a `Status`
 //! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
 
@@ -24,13 +24,13 @@ pub(crate) struct ApiFailure {
     pub(crate) retry: Retry,
 }
 
-/// How long to repeat a failed request.
+/// Whether, and for how long, to retry a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
     Never,
-    /// One more attempt: the host name is unknown.
+    /// One more attempt, because the host name is unknown.
     Once,
-    /// For a short time: the server works, but a webhook or another dependency of it does not.
+    /// For a short time, because the server works, but a webhook or another dependency of it does not.
     Briefly,
     /// Until the budget of the operation is spent, or for a few attempts if the server has never answered.
     UntilBudget,
@@ -123,8 +123,8 @@ impl ApiFailure {
 
     fn kind_of(&self, code: u16, reason: &str) -> CallErrorKind {
         match code {
-            // the author of a policy chooses the code of its refusal freely, so it says nothing about credentials, object or
-            // server; with a transient code, the policy itself may have failed
+            // a webhook or policy may refuse with any HTTP code, so the code says nothing. Only with a transient code,
+            // the webhook itself may have failed
             _ if is_admission_denial(&self.message) && self.retry == Retry::Never => CallErrorKind::Rejected,
             401 => CallErrorKind::Credentials,
             // the ResourceQuota admission plugin
@@ -238,7 +238,7 @@ pub(crate) fn of_kube(error: &kube::Error) -> ApiFailure {
     }
 }
 
-/// A failed connection, with the whole chain of causes: the outer ones say little.
+/// A failed connection, with the whole chain of causes, because the outer ones say little.
 fn of_connection(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
     let mut texts: Vec<String> = Vec::new();
     for error in std::iter::successors(Some(error), |error| error.source()) {

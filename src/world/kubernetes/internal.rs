@@ -1,5 +1,5 @@
-//! Which hosts and addresses are inside a network. STS does not reach them. If irsa asked them, whoever writes a discovery
-//! document could make it ask any server near it. Pure.
+//! Which hosts and addresses are internal. STS cannot reach them. irsa does not contact them either, because a forged
+//! discovery document could make it send requests into the internal network. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,13 +9,13 @@ pub(super) fn is_internal_host(host: &str) -> bool {
     if let Ok(address) = host.parse() {
         return is_internal_address(address);
     }
-    // resolvers take numbers with fewer parts, or in another base, for addresses too
+    // resolvers also accept an IPv4 address with fewer parts, or with numbers in another base
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
     is_number || host == "localhost" || host.ends_with(".localhost")
 }
 
-/// Whether an address is this machine's, private, link-local (as that of instance metadata) or shared.
+/// Whether an address is this machine's, private, link-local (for example, instance metadata) or shared.
 pub(super) fn is_internal_address(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {

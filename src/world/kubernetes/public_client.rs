@@ -1,4 +1,4 @@
-//! Makes a client that connects to public addresses only: those that a host name resolves to are checked too.
+//! Makes a client that connects to public addresses only. It also checks the addresses that a host name resolves to.
 
 use super::internal::is_internal_address;
 use futures::FutureExt;
@@ -14,10 +14,10 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use tower::{BoxError, Service, ServiceBuilder};
 
-/// Why a host is not asked.
-pub(super) const INTERNAL: &str = "it has an internal address, which STS does not reach; irsa does not ask it";
+/// Why irsa does not contact a host.
+pub(super) const INTERNAL: &str = "it has an internal address, which STS does not reach; irsa does not contact it";
 
-/// A client for the host of `config`, without a proxy: a proxy resolves names itself.
+/// A client for the host of `config`. It uses no proxy, because a proxy resolves names itself.
 pub(super) fn client(config: &Config) -> Result<kube::Client, kube::Error> {
     over(config, PublicAddresses(GaiResolver::new()))
 }
@@ -40,7 +40,7 @@ where
     Ok(kube::Client::new(service, config.default_namespace.clone()))
 }
 
-/// The public ones of the addresses that another resolver finds.
+/// Resolves with another resolver, and keeps only the public addresses.
 #[derive(Clone)]
 struct PublicAddresses<R>(R);
 

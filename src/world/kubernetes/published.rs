@@ -2,18 +2,18 @@
 //! (<https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig>).
 //!
 //! The host is the issuer's, not the API's. It gets no credentials. TLS is checked with the system's authorities
-//! (`SSL_CERT_FILE` replaces them), and then with those of `AWS_CA_BUNDLE`. A proxy is taken from the environment, and
-//! redirects are not followed. Without a proxy, only public addresses are asked.
+//! (`SSL_CERT_FILE` replaces them), and then with the authorities in `AWS_CA_BUNDLE`. The proxy is the one of the
+//! environment. irsa follows no redirect. Without a proxy, irsa contacts only public addresses.
 
 use super::failure::{ApiFailure, clean, of_kube};
 use super::internal::is_internal_host;
 use super::proxy::host;
 use super::public_client::{self, INTERNAL};
-use super::{RunState, target};
+use super::{RunState, kubeconfig_context};
 use crate::ids::IssuerUrl;
 use crate::model::evidence::{KeyNumbers, Published, PublishedKey};
 use crate::world::bounds::is_too_large;
-use crate::world::connect::ca_bundle;
+use crate::world::sdk_config::ca_bundle;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
@@ -38,7 +38,7 @@ pub(super) async fn read(run: &RunState, issuer: &IssuerUrl) -> Published {
     }
 }
 
-/// The error is what is published instead.
+/// `Err` is a result too: `Broken` or `NotSeen`.
 async fn documents(run: &RunState, issuer: &IssuerUrl) -> Result<Published, Published> {
     let url = format!("{issuer}{DISCOVERY}");
     let document = get(run, &url).await?;
@@ -86,7 +86,8 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     }
     let origin = format!("https://{}", uri.authority().map_or("", http::uri::Authority::as_str));
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let mut config = target::base(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
+    let mut config =
+        kubeconfig_context::base(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
     let answered = async {
         let mut sent = send(run, config.clone(), path).await;
         if sent.as_ref().is_err_and(|failure| failure.message != INTERNAL)

@@ -1,16 +1,17 @@
-//! Gets objects and reads paged lists, metadata only: nothing else is compared
-//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>).
+//! Gets objects and reads paged lists. A plan compares only metadata, so irsa reads only metadata
+//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches>). `list_whole` reads whole
+//! objects, for the command `verify`.
 
 use super::KubernetesReader;
 use super::connection::ClusterConnection;
 use super::failure::ApiFailure;
 use super::metadata::{self, FieldManagers};
 use super::send::{HttpRequest, Reply};
-use super::verify;
+use super::server_identity;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::live::{Access, LiveServiceAccount, NamespacePhase};
 use crate::model::marks::OWNER;
-use crate::world::bounds::{Endless, ITEMS, Listing};
+use crate::world::bounds::{ITEMS, Listing, ListingError};
 use crate::world::{
     Answer, CallErrorKind, ClusterFacts, MalformedServiceAccount, ReadKubernetes, ServiceAccountList,
     ServiceAccountScope,
@@ -36,9 +37,9 @@ const PAGE: u32 = 500;
 const LARGEST: usize = 2 << 20;
 
 impl ReadKubernetes for KubernetesReader {
-    async fn verify(&self, cluster: &Key, facts: &ClusterFacts) -> Access<()> {
+    async fn connect(&self, cluster: &Key, facts: &ClusterFacts) -> Access<()> {
         match self.clusters.by_key.get(cluster) {
-            Some(entry) => verify::verify(&self.clusters.run, cluster, entry, facts).await,
+            Some(entry) => server_identity::verify(&self.clusters.run, cluster, entry, facts).await,
             None => Access::Unknown(format!("cluster `{cluster}` is not declared")),
         }
     }
@@ -54,9 +55,13 @@ impl ReadKubernetes for KubernetesReader {
         Ok(listed.map_err(|failure| failure.at(LIST))?.unwrap_or_default())
     }
 
-    async fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> Answer<Option<ServiceAccountList>> {
+    async fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        max_remaining: i64,
+    ) -> Answer<Option<ServiceAccountList>> {
         let connection = self.clusters.connection(cluster, LIST).await?;
-        let listed = service_accounts(&connection, None, ListParams::default(), patience).await;
+        let listed = service_accounts(&connection, None, ListParams::default(), max_remaining).await;
         listed.map_err(|failure| failure.at(LIST))
     }
 
@@ -113,7 +118,7 @@ pub(crate) struct Object {
     pub(crate) metadata: ObjectMeta,
 }
 
-/// An object of which only the existence matters. Its other fields may be malformed.
+/// An object that only has to exist. Its other fields may be malformed.
 #[derive(serde::Deserialize)]
 struct BareObject {
     metadata: BareMetadata,
@@ -219,16 +224,16 @@ pub(crate) async fn find(connection: &ClusterConnection, request: &HttpRequest) 
     }
 }
 
-/// See `list` for `patience`.
+/// See `list` for `max_remaining`.
 async fn service_accounts(
     connection: &ClusterConnection,
     namespace: Option<&Namespace>,
     params: ListParams,
-    patience: i64,
+    max_remaining: i64,
 ) -> Result<Option<ServiceAccountList>, ApiFailure> {
     let mut known = FieldManagers::default();
     let parse = |object: &RawValue| parse(object, &mut known);
-    let listed = list(connection, &collection(namespace, "serviceaccounts"), &params, patience, parse).await?;
+    let listed = list(connection, &collection(namespace, "serviceaccounts"), &params, max_remaining, parse).await?;
     Ok(listed.map(|objects| {
         let mut list = ServiceAccountList::default();
         for object in objects {
@@ -261,21 +266,21 @@ fn parse_failure(error: &serde_json::Error) -> ApiFailure {
     })
 }
 
-/// Reads all pages of a list. If a page token has expired, the list starts again, once: the pages would otherwise be from
-/// two states
+/// Reads all pages of a list. If a page token has expired, the list starts again, once, because the pages would
+/// otherwise show two states
 /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>).
 ///
-/// None if more than `patience` objects remain after the first page. The API server says how many remain
-/// (`remainingItemCount` in <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/>), but only
-/// for lists without selectors.
+/// None if more than `max_remaining` objects remain after the first page. The API server says how many remain
+/// (`remainingItemCount` in <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/>), but
+/// only for lists without selectors.
 pub(crate) async fn list<T>(
     connection: &ClusterConnection,
     collection: &RequestBuilder,
     params: &ListParams,
-    patience: i64,
+    max_remaining: i64,
     parse: impl FnMut(&RawValue) -> T,
 ) -> Result<Option<Vec<T>>, ApiFailure> {
-    pages(connection, |params| built(collection.list_metadata(params)), params, patience, parse).await
+    pages(connection, |params| built(collection.list_metadata(params)), params, max_remaining, parse).await
 }
 
 /// Like `list`, with the whole objects.
@@ -293,17 +298,17 @@ async fn pages<T>(
     connection: &ClusterConnection,
     request: impl Fn(&ListParams) -> Result<HttpRequest, ApiFailure>,
     params: &ListParams,
-    patience: i64,
+    max_remaining: i64,
     mut parse: impl FnMut(&RawValue) -> T,
 ) -> Result<Option<Vec<T>>, ApiFailure> {
-    let endless = |endless: Endless| ApiFailure::other(endless.to_string());
+    let failed = |error: ListingError| ApiFailure::other(error.to_string());
     let mut listing = Listing::new(connection.run.budget());
     let (mut all, mut token, mut restarted) = (Vec::new(), None::<String>, false);
     loop {
         let mut params = params.clone().limit(PAGE);
         params.continue_token.clone_from(&token);
         let request = request(&params)?;
-        let reply = match listing.within(connection.send(&request)).await.map_err(endless)? {
+        let reply = match listing.within(connection.send(&request)).await.map_err(failed)? {
             Ok(reply) => reply,
             Err(failure) if failure.status == Some(410) && token.is_some() && !restarted => {
                 (restarted, token) = (true, None);
@@ -315,13 +320,13 @@ async fn pages<T>(
         };
         let ListPage { metadata, items } = decode(&reply)?;
         token = metadata.continue_.filter(|token| !token.is_empty());
-        listing.page(Instant::now(), items.len(), reply.body.len(), token.as_deref()).map_err(endless)?;
+        listing.page(Instant::now(), items.len(), reply.body.len(), token.as_deref()).map_err(failed)?;
         // page by page, since the text of an object is ten times larger than the parsed form
         all.extend(items.into_iter().map(&mut parse));
         if token.is_none() {
             return Ok(Some(all));
         }
-        if metadata.remaining_item_count.is_some_and(|left| left > patience) {
+        if metadata.remaining_item_count.is_some_and(|left| left > max_remaining) {
             return Ok(None);
         }
     }

@@ -20,16 +20,16 @@ use tokio_util::sync::CancellationToken;
 
 /// The timeout of one attempt that no admission webhook delays.
 const ATTEMPT: Duration = Duration::from_secs(10);
-/// The timeout of one attempt that admission webhooks may delay: they may take up to 30 s
-/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts>), and the server
-/// gives up after 34 s (`requestTimeoutUpperBound` in `apiserver/pkg/endpoints/handlers`). With a shorter timeout, irsa
-/// would never learn what the server waited for.
+/// The timeout of one attempt that admission webhooks may delay. They may take up to 30 s
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts>), and the
+/// server gives up after 34 s (`requestTimeoutUpperBound` in `apiserver/pkg/endpoints/handlers`). With a shorter
+/// timeout, irsa would never learn what the server waited for.
 const ADMITTED_ATTEMPT: Duration = Duration::from_secs(35);
 /// The first and the longest wait before the next attempt, before jitter.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// Attempts to resolve an unknown host name.
 const UNRESOLVED_ATTEMPTS: u32 = 2;
-/// Attempts to reach a server that has never answered: its address may be wrong.
+/// Attempts to reach a server that has never answered. There are few, because the address may be wrong.
 const UNREACHED_ATTEMPTS: u32 = 4;
 /// How long to start new attempts after a failure with `Retry::Briefly`. The last attempt ends within twice this time.
 const BRIEFLY: Duration = Duration::from_secs(20);
@@ -172,7 +172,7 @@ fn timed_out(is_admitted: bool) -> ApiFailure {
     if !is_admitted {
         return ApiFailure::broken(message);
     }
-    let message = format!("{message}: an admission webhook may hang, or the way to the API is broken");
+    let message = format!("{message}: an admission webhook may hang, or the connection to the API is broken");
     ApiFailure { retry: Retry::Briefly, ..ApiFailure::broken(message) }
 }
 
@@ -198,7 +198,7 @@ fn wait(tries: u32, retry_after: u32) -> Duration {
     most.mul_f64(random_fraction()).max(Duration::from_secs(retry_after.into()))
 }
 
-/// From 0 to 1. Random per process: jitter only has to keep processes from retrying at the same time.
+/// From 0 to 1. Random per process, because jitter only has to keep processes from retrying at the same time.
 fn random_fraction() -> f64 {
     let bits = RandomState::new().build_hasher().finish() >> 32;
     f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)

@@ -1,4 +1,5 @@
-//! Makes a client that goes through a SOCKS proxy with user name and password. kube supports SOCKS without them only.
+//! Makes a client that goes through a SOCKS proxy with user name and password. kube supports only SOCKS proxies without
+//! them.
 
 use http::Uri;
 use hyper_util::client::legacy::Client;

@@ -8,6 +8,6 @@ mod exec_plugins;
 mod malformed;
 mod reads;
 mod retries;
+mod server_identity;
 mod untrusted_kubeconfig;
-mod verify;
 mod writes;

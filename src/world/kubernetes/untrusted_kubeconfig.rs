@@ -4,7 +4,7 @@
 //! This module reads those files itself, by exactly the path that it checked, and gives kube their content instead of a
 //! path. The kubeconfig may choose any server and proxy; irsa sends no secret of this machine there.
 
-use super::credentials::is_static;
+use super::api_target::is_static;
 use super::failure::{ApiFailure, clean};
 use crate::folder::{self, Folder, FolderError};
 use crate::model::desired::NamedKubeconfig;

@@ -7,7 +7,7 @@ use http::header::{HeaderMap, WARNING};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Further warnings of a run are dropped: a server may word its warning differently for each object.
+/// At most this many warnings are kept in a run, because a server may send a different text for each object.
 const MOST: usize = 50;
 
 /// The warnings of a run.

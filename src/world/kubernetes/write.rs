@@ -4,11 +4,11 @@
 //! A write to an existing object carries its uid and the resourceVersion at which irsa's fields were as planned, so that the
 //! API refuses the write if either has changed. Without the uid, an apply to a deleted object would create a new one.
 //!
-//! A new object is created by an apply too, with its marks in the same request. After a `POST`, the fields would belong to
-//! irsa's manager with operation `Update`, which is another owner than the same manager with `Apply`: no later apply could
-//! remove them. An apply with a resourceVersion creates a missing object, and is refused if the object exists with another
-//! version (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). No object has
-//! [`NO_VERSION`].
+//! A new object is created by an apply too, with its marks in the same request. After a `POST`, the fields would belong
+//! to irsa's manager with operation `Update`, which is another owner than the same manager with `Apply`, so no later
+//! apply could remove them. An apply with a resourceVersion creates a missing object, and is refused if the object
+//! exists with another version (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). No
+//! object has [`NO_VERSION`].
 
 use super::KubernetesWriter;
 use super::connection::ClusterConnection;
@@ -30,7 +30,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const PLURAL: &str = "serviceaccounts";
-/// Versions count up from 1 (etcd's revisions are 64-bit numbers).
+/// A resourceVersion that no object has: the largest 64-bit number. etcd counts its revisions up from 1.
 const NO_VERSION: &str = "9223372036854775807";
 /// How often to try to create an object that others create and delete at the same time.
 const CREATE_ATTEMPTS: usize = 3;
@@ -67,7 +67,7 @@ struct Writer<'a> {
 enum Method {
     /// Removes only fields that no other manager owns.
     Apply { force: bool },
-    /// Removes fields whoever owns them.
+    /// Removes fields also if another manager owns them.
     MergePatch,
 }
 
@@ -76,7 +76,8 @@ impl Writer<'_> {
         let mut refused = None;
         for _ in 0..CREATE_ATTEMPTS {
             match self.apply_once(wanted, None, NO_VERSION).await {
-                // it exists: by a lost answer of this run, another run, or someone else
+                // the object exists: the answer to an earlier attempt was lost, or another run or somebody else created
+                // it
                 Err(failure) if failure.is_stale() || failure.is_field_conflict() => refused = Some(failure),
                 written => return written,
             }
@@ -90,9 +91,9 @@ impl Writer<'_> {
         Err(refused.unwrap_or_else(|| ApiFailure::conflict("others create and delete it at the same time")))
     }
 
-    /// Applies irsa's fields to an object that was to be created but exists. None if it is gone again.
+    /// Applies irsa's fields to an object that irsa should create but that already exists. None if it is gone again.
     ///
-    /// The `created` mark stays if irsa owns it, and is left out otherwise, since someone else created the object.
+    /// Keeps the `created` mark if irsa owns it. Otherwise somebody else created the object, so leaves the mark out.
     async fn apply_to_existing(&self, wanted: &ServiceAccount) -> Result<Option<Written>, ApiFailure> {
         let Some(live) = service_account(self.connection, &wanted.namespace, &wanted.name).await? else {
             return Ok(None);
@@ -143,14 +144,15 @@ impl Writer<'_> {
             };
             match sent {
                 Ok(reply) => return self.check_stored(reply, from, to),
-                // someone changed another field, or the answer to the first attempt was lost: read again
+                // someone changed another field, or the answer to the first attempt was lost, so the next turn reads
+                // again
                 Err(failure) if failure.is_stale() && !again => again = true,
                 Err(failure) => return Err(failure),
             }
         }
     }
 
-    /// Removes fields whoever owns them. The version in a merge patch is a precondition
+    /// Removes fields also if another manager owns them. The version in a merge patch is a precondition
     /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>).
     async fn remove_fields(&self, item: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, ApiFailure> {
         let mut metadata = json!({"uid": uid, "resourceVersion": version});
@@ -198,9 +200,9 @@ impl Writer<'_> {
             && !self.own_entries(live).any(|manager| manager.others)
     }
 
-    /// Compares the stored object with what was sent. A mutating admission webhook or policy may have changed irsa's fields
-    /// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#mutation>): every run would then
-    /// write them again, in vain.
+    /// Compares the stored object with what was sent. A mutating admission webhook or policy may have changed irsa's
+    /// fields (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#mutation>): without this
+    /// check, every run would write them again, in vain.
     fn check_stored(&self, reply: Reply, from: &ServiceAccount, to: &ServiceAccount) -> Result<Written, ApiFailure> {
         let live = metadata::service_account(metadata_of(&reply)?, &mut FieldManagers::default())?;
         let others = owned(live.managers.iter().filter(|manager| manager.name != self.manager));
@@ -210,7 +212,7 @@ impl Writer<'_> {
             let is = stored.get(field).map_or("not there".to_owned(), |value| format!("`{}`", clean(value)));
             format!("{field} is {is}, irsa sent `{}`", clean(value))
         });
-        // a field that another manager owns too is expected to stay
+        // a field that another manager also owns stays, as expected
         let kept = from
             .keys()
             .filter(|field| !to.contains_key(*field) && stored.contains_key(*field) && !others.contains(*field));
@@ -255,7 +257,7 @@ fn without_fields(item: &ServiceAccount) -> ServiceAccount {
     ServiceAccount { labels: StringMap::new(), annotations: StringMap::new(), ..item.clone() }
 }
 
-/// For a change that has no more to do once the object is gone.
+/// Treats a missing object as done, for a change that has nothing left to do then.
 fn done_if_gone(written: Result<Written, ApiFailure>) -> Result<Written, ApiFailure> {
     match written {
         Err(failure) if failure.kind == CallErrorKind::NotFound => {

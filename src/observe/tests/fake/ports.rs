@@ -80,7 +80,7 @@ impl ReadAws for World {
         answer
     }
 
-    fn one_by_one(&self, _: &Key, roles: usize) -> Duration {
+    fn estimate_one_by_one(&self, _: &Key, roles: usize) -> Duration {
         Duration::from_secs_f64(f64::from(u32::try_from(roles.saturating_sub(15)).unwrap()) / 15.0)
     }
 
@@ -193,7 +193,7 @@ impl ReadAws for World {
 }
 
 impl ReadKubernetes for World {
-    async fn verify(&self, cluster: &Key, _: &ClusterFacts) -> Access<()> {
+    async fn connect(&self, cluster: &Key, _: &ClusterFacts) -> Access<()> {
         match self.cluster_of("verify", cluster, |live| live.api.clone()).await {
             Ok(access) => access,
             Err(error) => Access::Unknown(error.to_string()),
@@ -219,8 +219,12 @@ impl ReadKubernetes for World {
         self.cluster_of(&call, cluster, list).await
     }
 
-    async fn service_accounts_unless_long(&self, cluster: &Key, patience: i64) -> Answer<Option<ServiceAccountList>> {
-        if self.left > patience {
+    async fn service_accounts_unless_long(
+        &self,
+        cluster: &Key,
+        max_remaining: i64,
+    ) -> Answer<Option<ServiceAccountList>> {
+        if self.left > max_remaining {
             return self.cluster_of("list:first-page", cluster, |_| None).await;
         }
         self.service_accounts(cluster, ServiceAccountScope::Cluster).await.map(Some)

@@ -68,7 +68,7 @@ fn web_identity_refusal_is_reported_in_the_words_of_sts() {
     let raw = HttpResponse::try_from(raw()).unwrap();
     let below = SdkError::service_error(AssumeRoleWithWebIdentityError::generic(meta()), raw);
     let error = dispatch_of(CredentialsError::provider_error(below)).into_error("iam:GetRole".to_owned());
-    let expected = "iam:GetRole: ValidationError: the token does not let the role be assumed: roleArn is too short";
+    let expected = "iam:GetRole: ValidationError: the token cannot assume the role: roleArn is too short";
     assert_eq!(error.to_string(), expected);
     assert!(error.hint().unwrap().contains("`sts:AssumeRoleWithWebIdentity`"));
     let other = dispatch_of(CredentialsError::provider_error(AssumeRoleError::generic(meta())));

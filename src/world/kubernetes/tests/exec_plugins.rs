@@ -39,7 +39,7 @@ async fn scene(folder: &Path, cluster: &Cluster, user: &Value, interactive: bool
 async fn verify_untrusted(folder: &Path, cluster: &Cluster, user: &Value) -> Access<()> {
     let path = kubeconfig_in(folder, &[cluster], user).await;
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
-    reader.verify(&key("prod"), &facts(cluster)).await
+    reader.connect(&key("prod"), &facts(cluster)).await
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn untrusted_kubeconfig_reads_only_files_of_its_folder() {
     let path = folder.path().join("other");
     tokio::fs::write(&path, irsa_sandbox::kubernetes::kubeconfig(&[entry])).await.unwrap();
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
-    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    let verdict = reader.connect(&key("prod"), &facts(&cluster)).await;
     assert!(matches!(&verdict, Access::Unknown(text) if text.contains("`certificate-authority`")), "{verdict:?}");
 }
 
@@ -107,7 +107,7 @@ async fn plugin_runs_once() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "IfAvailable", TOKEN).await;
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     reader.namespaces(&key("prod")).await.unwrap();
     reader.namespaces(&key("prod")).await.unwrap();
     assert_eq!(runs(folder.path()).await, 1);
@@ -121,7 +121,7 @@ async fn plugin_runs_again_when_its_token_is_refused() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", TOKEN).await;
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     cluster.revoke_token("admin-token");
     assert_eq!(reader.namespaces(&key("prod")).await.unwrap_err().kind, CallErrorKind::Credentials);
     assert_eq!(runs(folder.path()).await, 2);
@@ -133,7 +133,7 @@ async fn plugin_gets_cluster_info_if_the_kubeconfig_says_so() {
     let mut user = script(folder.path(), "Never", TOKEN).await;
     user["exec"]["provideClusterInfo"] = json!(true);
     let reader = scene(folder.path(), &cluster, &user, true, 1).await;
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     let info: Value = serde_json::from_slice(&tokio::fs::read(folder.path().join("info")).await.unwrap()).unwrap();
     assert_eq!(info["spec"]["cluster"]["server"], json!(cluster.endpoint()));
     assert_eq!(info["spec"]["interactive"], json!(false), "`Never` is never");
@@ -143,7 +143,7 @@ async fn refused(mode: &str, text: &str, speed: u32) -> String {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), mode, text).await;
     let reader = scene(folder.path(), &cluster, &user, false, speed).await;
-    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    let verdict = reader.connect(&key("prod"), &facts(&cluster)).await;
     assert_eq!(reader.requests(), 0);
     match verdict {
         Access::Unknown(text) => text,
@@ -184,7 +184,7 @@ async fn plugin_that_hangs_is_killed() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = script(folder.path(), "Never", "echo $$ > \"$1/pid\"; exec sleep 1000").await;
     let reader = scene(folder.path(), &cluster, &user, false, 50).await;
-    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    let verdict = reader.connect(&key("prod"), &facts(&cluster)).await;
     assert_eq!(verdict, Access::Unknown("exec plugin `sh` did not end in time".into()));
     let pid = tokio::fs::read_to_string(folder.path().join("pid")).await.unwrap();
     let stat = Path::new("/proc").join(pid.trim()).join("stat");
@@ -203,11 +203,11 @@ async fn missing_plugin_is_named() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/not/there/aws"}});
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
-    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    let verdict = reader.connect(&key("prod"), &facts(&cluster)).await;
     assert_eq!(verdict, Access::Unknown("exec plugin `aws` is not there".into()));
     let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1"}});
     let reader = scene(folder.path(), &cluster, &user, false, 1).await;
-    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    let verdict = reader.connect(&key("prod"), &facts(&cluster)).await;
     assert_eq!(verdict, Access::Unknown("the kubeconfig's exec plugin names no command".into()));
 }
 
@@ -216,10 +216,10 @@ async fn token_file_is_read_without_white_space_and_named_when_missing() {
     let (cluster, folder) = (cluster("prod").await, tempfile::tempdir().unwrap());
     tokio::fs::write(folder.path().join("token"), "admin-token\n").await.unwrap();
     let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "token"}), false, 1).await;
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     reader.namespaces(&key("prod")).await.unwrap();
     let reader = scene(folder.path(), &cluster, &json!({"tokenFile": "gone"}), false, 1).await;
-    let verdict = reader.verify(&key("prod"), &facts(&cluster)).await;
+    let verdict = reader.connect(&key("prod"), &facts(&cluster)).await;
     let Access::Unknown(why) = verdict else { panic!("{verdict:?}") };
     assert!(why.starts_with("tokenFile `") && why.contains("/gone` cannot be read: "), "{why}");
 }

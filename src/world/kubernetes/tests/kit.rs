@@ -94,7 +94,7 @@ pub(super) fn reader_of(access: KubernetesAccess, context: &Context, tokens: Tok
 /// A reader that has verified the cluster by its endpoint, with this token.
 pub(super) async fn reader_with(cluster: &Cluster, token: &'static str, speed: u32) -> KubernetesReader {
     let reader = reader_of(access(None, None), &context(&[], speed), tokens(token));
-    assert_eq!(reader.verify(&key("prod"), &facts(cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(cluster)).await, Access::Granted(()));
     reader
 }
 

@@ -45,7 +45,7 @@ async fn retries_end_with_the_budget() {
         tokens("admin-token"),
         settings,
     );
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     assert!(reader.namespaces(&key("prod")).await.is_ok());
     for (fault, kind, text) in [
         (Fault::Refuse(Refusal::too_many_requests(0)), CallErrorKind::Throttled, "Too many requests"),
@@ -121,7 +121,7 @@ async fn token_is_used_until_the_server_refuses_it() {
     cluster.set_token("token-1", User::admin("first"));
     let (source, count) = counted(3_600);
     let reader = reader_of(access(None, None), &context(&[], 1), source);
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     for _ in 0..3 {
         reader.namespaces(&key("prod")).await.unwrap();
     }
@@ -145,7 +145,7 @@ async fn token_about_to_expire_is_renewed() {
     }
     let (source, count) = counted(30);
     let reader = reader_of(access(None, None), &context(&[], 1), source);
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     reader.namespaces(&key("prod")).await.unwrap();
     reader.namespaces(&key("prod")).await.unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 3);

@@ -87,7 +87,7 @@ impl Scene {
             unverified: false,
         };
         let reader: KubernetesReader = reader_of(access, environment, tokens("unused"));
-        let verdict = reader.verify(&key("prod"), &facts(&self.cluster)).await;
+        let verdict = reader.connect(&key("prod"), &facts(&self.cluster)).await;
         if verdict == Access::Granted(()) {
             reader.namespaces(&key("prod")).await.unwrap();
         }
@@ -213,7 +213,7 @@ async fn kubeconfig_outside_the_folder_of_the_configuration_is_refused() {
     assert!(refused("both", scene.verdict_in("k/kc.yaml", &environment).await).contains(OUTSIDE));
     scene.assert_no_theft("the user's own");
     let reader = reader_of(access(None, Some("prod")), &environment, tokens("unused"));
-    assert_eq!(reader.verify(&key("prod"), &facts(&scene.cluster)).await, Access::Granted(()), "the user's own may");
+    assert_eq!(reader.connect(&key("prod"), &facts(&scene.cluster)).await, Access::Granted(()), "the user's own may");
 }
 
 /// Attacks on YAML parsers.

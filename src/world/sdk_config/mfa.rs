@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-role.html#cli-configure-role-mfa>). The SDK leaves this to
 //! the program.
 
-use super::diagnose::Explanation;
+use super::diagnose::CredentialsProblem;
 use super::profile::Profile;
 use crate::world::{AskUser, clean};
 use aws_config::SdkConfig;
@@ -53,7 +53,7 @@ async fn assume(
     let question = format!("MFA code of `{device}` for profile `{profile}`:");
     let code = tokio::task::spawn_blocking(move || ask.and_then(|ask| ask(&question))).await.ok().flatten();
     let Some(code) = code.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty()) else {
-        return Err(CredentialsError::invalid_configuration(Explanation(format!(
+        return Err(CredentialsError::invalid_configuration(CredentialsProblem(format!(
             "profile `{profile}` needs a code of `{device}` (`mfa_serial`), but got none: run it on a terminal, or \
              give irsa the credentials of a session (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`)"
         ))));

@@ -2,8 +2,8 @@
 //!
 //! No message repeats what a kubeconfig contains, except for names and paths in it.
 
+use super::api_target::{ApiTarget, CredentialSource, bearer, is_static};
 use super::client_certificate;
-use super::credentials::{ApiTarget, CredentialSource, bearer, is_static};
 use super::failure::{ApiFailure, clean};
 use super::proxy;
 use super::untrusted_kubeconfig::UntrustedKubeconfig;
@@ -100,7 +100,8 @@ async fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ApiFailure
     certificates.map(Some).ok_or_else(|| ApiFailure::invalid("the certificate authority of the kubeconfig is not PEM"))
 }
 
-/// What kube sends itself, and the source of the rest. Credentials in the kubeconfig take precedence over a plugin.
+/// The credentials that kube sends itself, and where irsa gets the others from. Credentials in the kubeconfig take
+/// precedence over a plugin.
 async fn credentials(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo, CredentialSource), ApiFailure> {
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
         let text = format!(

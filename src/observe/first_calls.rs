@@ -1,8 +1,8 @@
 //! The first calls of an account and its clusters. They need no other answer, so they can start before the identity of
 //! the credentials is known.
 //!
-//! They start early only if no account is declared with an id: then any identity is the right one. Otherwise irsa sends
-//! nothing before STS has confirmed the account.
+//! They start early only if there is one account and it declares no `id`, because then no credentials can be wrong.
+//! Otherwise irsa sends nothing before STS has confirmed the account.
 
 use crate::ids::{Key, ProviderArn};
 use crate::model::desired::{Account, Cluster, ClusterState};
@@ -14,7 +14,8 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Up to this many roles are read one by one without a comparison: IAM accepts that many calls without a wait.
+/// Up to this many calls, irsa reads the roles one by one without a comparison, because they take about as long as one
+/// bulk page.
 pub(super) const FEW: usize = 30;
 
 /// A call that may be in flight, or its answer.
@@ -117,7 +118,7 @@ impl<'a> Early<'a> {
             let Some((_, FirstCalls { roles, policies, providers, bulk })) = account else { return };
             let clusters = join_all(clusters.values_mut().map(Pending::drive));
             let lists = join3(roles.drive(), policies.drive(), providers.drive());
-            // polled last, because these may be dropped once the others are answered
+            // polled last, because irsa always needs the other calls and may drop these
             let bulk = async {
                 if let Some((page, summary)) = bulk {
                     join(page.drive(), summary.drive()).await;

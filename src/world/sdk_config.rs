@@ -1,5 +1,5 @@
-//! Connects to the accounts of the configuration: profile, credential chain, assumed role, region, endpoints and HTTP client.
-//! Sends nothing itself.
+//! Builds the SDK configuration of each account: profile, credential chain, assumed role, region, endpoints and HTTP
+//! client. Sends nothing itself.
 //!
 //! The SDK reads the standard AWS settings. irsa adds `ca_bundle` and `mfa_serial`, treats empty settings as not set, names
 //! wrong settings, shares one HTTP client, and fetches credentials once for all accounts and clusters that share them. It
@@ -12,7 +12,7 @@ mod mfa;
 mod profile;
 mod size_limit;
 
-pub(crate) use diagnose::Explanation;
+pub(crate) use diagnose::CredentialsProblem;
 
 use crate::context::Context;
 use crate::ids::{Key, Region};
@@ -257,7 +257,8 @@ impl<'a> Connector<'a> {
             .with_max_backoff(self.context.scaled(Duration::from_secs(5)))
     }
 
-    /// By default, the SDK waits without limit for a server that accepts a request and never answers.
+    /// The timeouts of a call. By default, the SDK waits without limit for a server that accepts a request and never
+    /// answers.
     fn timeouts(&self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.context.scaled(Duration::from_millis(3_100)))
@@ -281,8 +282,8 @@ pub(crate) fn with_credentials(sdk: &SdkConfig, credentials: impl ProvideCredent
         .build()
 }
 
-/// The region for the global services of an account without a region: that of a cluster, or one in the partition of the
-/// assumed role.
+/// The region for the global services of an account without a region: the region of a cluster, or one in the partition
+/// of the assumed role.
 fn fallback_region(key: &Key, account: &Account, clusters: &BTreeMap<Key, Cluster>) -> String {
     let of_cluster = clusters.values().filter(|cluster| &cluster.account == key).find_map(|c| c.region.as_ref());
     if let Some(region) = of_cluster {
@@ -302,7 +303,7 @@ fn fallback_region(key: &Key, account: &Account, clusters: &BTreeMap<Key, Cluste
     region.to_owned()
 }
 
-/// The proxy comes from the usual environment variables.
+/// Uses the proxy in the usual environment variables.
 fn http_client(trust: TlsContext) -> SharedHttpClient {
     use aws_smithy_http_client::proxy::ProxyConfig;
     use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};

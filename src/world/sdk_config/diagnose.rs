@@ -1,7 +1,7 @@
 //! Says why there are no AWS credentials: which variable or file is set wrongly, and what to do about it.
 //!
-//! Runs only after no credentials were found, since a wrong setting may not matter otherwise. The messages repeat nothing
-//! from a file but names and paths.
+//! Runs only if there are no credentials, because otherwise a wrong setting may not matter. From a file, the messages
+//! repeat only names and paths.
 
 mod signers;
 
@@ -13,17 +13,18 @@ use std::fmt;
 use std::path::Path;
 use tokio::io::AsyncReadExt;
 
-/// An error whose message needs no context.
+/// Why there are no usable credentials. The SDK carries this error to `account::failure`, which shows its text as it
+/// is.
 #[derive(Debug)]
-pub(crate) struct Explanation(pub(crate) String);
+pub(crate) struct CredentialsProblem(pub(crate) String);
 
-impl fmt::Display for Explanation {
+impl fmt::Display for CredentialsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Explanation {}
+impl std::error::Error for CredentialsProblem {}
 
 /// The first setting found to be wrong. None if all look right.
 pub(super) async fn diagnose(profile: &Profile, context: &Context) -> Option<String> {
@@ -62,7 +63,7 @@ async fn web_identity(context: &Context) -> Option<String> {
     let file = context.variable(token)?;
     let Some(arn) = context.variable(role) else {
         return Some(format!(
-            "`{token}` is set and `{role}` is not: both are needed, where a pod gets them from its ServiceAccount"
+            "`{token}` is set and `{role}` is not: both are needed (in a pod, the EKS webhook sets them)"
         ));
     };
     if let Some(why) = no_token(file).await {

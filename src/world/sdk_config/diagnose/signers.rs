@@ -3,7 +3,7 @@
 
 use super::{no_token, not_a_role};
 use crate::world::clean;
-use crate::world::connect::profile::Profile;
+use crate::world::sdk_config::profile::Profile;
 
 /// The first setting found to be wrong. None if all look right.
 pub(super) async fn diagnose(profile: &Profile) -> Option<String> {
@@ -27,7 +27,7 @@ pub(super) async fn diagnose(profile: &Profile) -> Option<String> {
     None
 }
 
-/// The names of the profile and of those that it signs in with, through `source_profile`
+/// The names of the profile and of the profiles that it signs in with, through `source_profile`
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html>).
 fn signers(profile: &Profile) -> Result<Vec<&str>, String> {
     let mut signers = vec![profile.name.as_str()];
@@ -64,7 +64,7 @@ impl Signer<'_> {
         self.profile.get_of(self.name, key)
     }
 
-    /// Two settings of which only one is set.
+    /// For two settings that need each other, of which only one is set.
     fn half(&self, one: &str, other: &str) -> Option<String> {
         let (has, lacks) = match (self.get(one), self.get(other)) {
             (Some(_), None) => (one, other),
@@ -120,7 +120,7 @@ impl Signer<'_> {
         let name = clean(self.name);
         if self.get("login_session").is_some() {
             return Some(format!(
-                "profile `{name}` is one of `aws login`, which irsa cannot use by itself: run \
+                "profile `{name}` signs in with `aws login`, which irsa cannot do itself: run \
                  `eval \"$(aws configure export-credentials --profile {name} --format env)\"` first"
             ));
         }

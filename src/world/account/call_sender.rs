@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Sends the calls of one account.
-pub(crate) struct Caller {
+pub(crate) struct CallSender {
     account: Key,
     context: Context,
     /// How long one operation may take, retries included.
@@ -39,7 +39,7 @@ pub(crate) struct Caller {
     fault: Option<String>,
 }
 
-impl Caller {
+impl CallSender {
     pub(crate) fn new(
         account: Key,
         context: Context,
@@ -147,7 +147,7 @@ impl Caller {
             halt.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         let out_of_time = || {
-            let message = format!("no answer within {:?}; it may have been done all the same", self.budget);
+            let message = format!("no answer within {:?}; AWS may have carried out the call", self.budget);
             AwsFailure::local(FailureClass::Network, message)
         };
         Err(last.unwrap_or_else(out_of_time).into_error(action.to_string()))

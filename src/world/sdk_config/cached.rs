@@ -1,8 +1,8 @@
-//! Caches credentials for all accounts and clusters that share them, so that ten clusters do not run a credential process
-//! ten times. Explains why there are none.
+//! Caches credentials for all accounts and clusters that share them, so that ten clusters do not run a credential
+//! process ten times. If there are no credentials, explains why.
 
 use super::Clock;
-use super::diagnose::{Explanation, diagnose};
+use super::diagnose::{CredentialsProblem, diagnose};
 use super::profile::Profile;
 use crate::context::Context;
 use crate::world::scrub;
@@ -12,8 +12,8 @@ use aws_credential_types::provider::{self, ProvideCredentials, error::Credential
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// Credentials with less time left than this are fetched again. Longer than the margin of the SDK's own cache, which would
-/// otherwise ask for new credentials and get the old ones.
+/// Credentials with less time left than this are fetched again. Must be longer than the margin of the SDK's own cache.
+/// Otherwise the SDK would ask for new credentials, and this cache would return the old ones.
 const MARGIN: Duration = Duration::from_mins(5);
 
 #[derive(Debug)]
@@ -40,13 +40,13 @@ impl<P: ProvideCredentials> CachedProvider<P> {
         let fresh = match (self.inner.provide_credentials().await, &self.sources) {
             (Err(error), Some((profile, context))) => {
                 let why = diagnose(profile, context).await;
-                return Err(why.map_or(error, |why| CredentialsError::invalid_configuration(Explanation(why))));
+                return Err(why.map_or(error, |why| CredentialsError::invalid_configuration(CredentialsProblem(why))));
             }
             (fresh, _) => fresh?,
         };
         hide(&fresh);
         if let Some(why) = unusable(&fresh) {
-            return Err(CredentialsError::invalid_configuration(Explanation(why)));
+            return Err(CredentialsError::invalid_configuration(CredentialsProblem(why)));
         }
         *cached = Some(fresh.clone());
         Ok(fresh)

@@ -14,7 +14,7 @@ fn at(statements: &Value) -> Decision {
         audiences: vec!["sts.amazonaws.com".to_owned()],
         key_id: String::new(),
     };
-    decide(&trust, &Request { provider: PROVIDER, host_path: HOST, claims: &claims, declared: &[] })
+    evaluate_token(&trust, &Request { provider: PROVIDER, host_path: HOST, claims: &claims, declared: &[] })
 }
 
 fn statement(condition: &Value) -> Value {

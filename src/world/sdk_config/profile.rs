@@ -1,5 +1,5 @@
-//! The AWS profile of an account, and its settings beside the credentials: region, endpoints and trusted authorities. Empty
-//! settings count as not set.
+//! The AWS profile of an account, and its settings other than credentials: region, endpoints and trusted authorities.
+//! Empty settings count as not set.
 //!
 //! The SDK reads the credentials from the same files
 //! (<https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>).
@@ -164,7 +164,8 @@ impl Profile {
         }
     }
 
-    /// Whether the endpoint of STS is set to nothing. The SDK uses that as a URL when it assumes the profile's role.
+    /// Whether the endpoint of STS is set to an empty text. The SDK uses it as a URL when it assumes the profile's
+    /// role.
     fn has_blank_sts_endpoint(&self) -> bool {
         let env = Env::real();
         let value = EnvConfigValue::new().profile("endpoint_url").service_id("STS");

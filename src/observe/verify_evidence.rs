@@ -1,8 +1,8 @@
-//! Reads the evidence for `verify`: what a plan does not need.
+//! Reads what only the command `verify` needs: tokens, webhooks, pods, published keys, and Pod Identity associations.
 //!
-//! Each issuer is read once, and the webhook, the pods, the namespaces and the associations of a cluster once. For each
-//! ServiceAccount there is at most one TokenRequest and one AssumeRoleWithWebIdentity. Nothing is read from a
-//! Kubernetes API that is not verified.
+//! A chain leads from a pod through its ServiceAccount, token and OIDC provider to a role. Reads each issuer once, and
+//! the webhooks, pods, namespaces and associations of each cluster once. Sends at most one TokenRequest and one
+//! AssumeRoleWithWebIdentity for each ServiceAccount. Reads nothing from a Kubernetes API that is not verified.
 
 use super::observed;
 use crate::event::{Event, Listen};
@@ -13,37 +13,38 @@ use crate::model::evidence::{
 };
 use crate::model::live::{Access, Live, LiveServiceAccount, Observed};
 use crate::world::{
-    Answer, AssociationSummary, CallError, CallErrorKind, IdentityToken, ListEks, ProveAws, ProveKubernetes, ReadAws,
+    Answer, AssociationSummary, CallError, CallErrorKind, IdentityToken, ListEks, ReadAws, ReadAwsEvidence,
+    ReadKubernetesEvidence,
 };
 use futures::future::{join, join_all, join5};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Reads what proves these chains. Without `assume`, STS is not asked.
-pub async fn prove(
+/// Reads the evidence for these chains. Without `assume`, sends no AssumeRoleWithWebIdentity.
+pub async fn read_evidence(
     desired: &Desired,
     live: &Live,
     chains: &[Chain<'_>],
-    aws: &(impl ProveAws + ReadAws + ListEks),
-    kubernetes: &impl ProveKubernetes,
+    aws: &(impl ReadAwsEvidence + ReadAws + ListEks),
+    kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
     listen: &dyn Listen,
 ) -> Evidence {
-    listen.on(&Event::ProveStarted { chains: chains.len() });
+    listen.on(&Event::VerifyStarted { chains: chains.len() });
     let clusters: BTreeSet<&Key> = chains.iter().map(|chain| &chain.binding.cluster).collect();
     let issuers = read_issuers(live, &clusters, kubernetes);
     let of_clusters = clusters.iter().map(|key| async {
-        let reader = ClusterReader { key, desired, live, chains, aws, kubernetes };
+        let reader = EvidenceReader { key, desired, live, chains, aws, kubernetes };
         ((*key).clone(), reader.read().await)
     });
     let tokens = chains.iter().map(|chain| async {
-        let proved = async {
+        let evidence = async {
             let key = chain.key()?;
             let service_account = live_service_account(live, &key)?;
             Some((key, token(chain, service_account, live, aws, kubernetes, assume).await))
         };
-        let proved = proved.await;
-        listen.on(&Event::ChainProved);
-        proved
+        let evidence = evidence.await;
+        listen.on(&Event::ChainRead);
+        evidence
     });
     let of_clusters = async { join_all(of_clusters).await };
     let (issuers, (of_clusters, tokens)) = join(issuers, join(of_clusters, join_all(tokens))).await;
@@ -57,14 +58,14 @@ pub async fn prove(
         (key, evidence)
     });
     let service_accounts = service_accounts.collect();
-    listen.on(&Event::ProveFinished);
+    listen.on(&Event::VerifyFinished);
     Evidence { issuers, clusters: of_clusters.into_iter().collect(), service_accounts }
 }
 
 async fn read_issuers(
     live: &Live,
     clusters: &BTreeSet<&Key>,
-    kubernetes: &impl ProveKubernetes,
+    kubernetes: &impl ReadKubernetesEvidence,
 ) -> BTreeMap<IssuerUrl, Published> {
     let issuers = clusters.iter().filter_map(|key| live.clusters.get(*key)?.issuer.present());
     let issuers: BTreeSet<&IssuerUrl> = issuers.collect();
@@ -77,13 +78,14 @@ fn live_service_account<'l>(live: &'l Live, (cluster, namespace, name): &ChainKe
     cluster.service_accounts.get(&(namespace.clone(), name.clone()))?.present()
 }
 
-/// The token is for the check of its signature.
+/// Requests a token for the ServiceAccount and, with `assume`, assumes the role with it. Also returns the token,
+/// because the caller checks its signature.
 async fn token(
     chain: &Chain<'_>,
     service_account: &LiveServiceAccount,
     live: &Live,
-    aws: &impl ProveAws,
-    kubernetes: &impl ProveKubernetes,
+    aws: &impl ReadAwsEvidence,
+    kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
 ) -> (TokenEvidence, Option<IdentityToken>) {
     let audience = chain.audience(Some(service_account));
@@ -101,7 +103,7 @@ async fn token(
     let assumed = match live.role(&chain.role.account, &chain.role.name).present() {
         Some(role) if assume => match aws.assume(cluster, &role.arn, &token, chain.is_fresh).await {
             Ok(caller) => Assumed::As(caller),
-            Err(error) => refused(&shared(error)),
+            Err(error) => assume_failure(&shared(error)),
         },
         Some(_) | None => Assumed::No,
     };
@@ -109,7 +111,8 @@ async fn token(
     (TokenEvidence { audience, token: claims, verifies: None, assumed }, Some(token))
 }
 
-/// The error without its request id and the name of the ServiceAccount, so that all that have this reason share one text.
+/// Removes the request id and the name of the ServiceAccount, so that all ServiceAccounts with the same reason have the
+/// same text.
 fn shared(mut error: CallError) -> CallError {
     // `serviceaccounts "NAME" is forbidden: User "NAME" cannot …`
     if let Some((_, why)) = error.message.split_once(" is forbidden: ") {
@@ -118,8 +121,10 @@ fn shared(mut error: CallError) -> CallError {
     CallError { request_id: None, ..error }
 }
 
-/// Whether STS decided (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
-fn refused(error: &CallError) -> Assumed {
+/// Why the role was not assumed. `Refused` if STS itself refused, `IssuerNotReached` if STS did not reach the issuer,
+/// `NotSeen` if the call failed for another reason
+/// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
+fn assume_failure(error: &CallError) -> Assumed {
     const DECIDED: [&str; 6] = [
         "AccessDenied",
         "ExpiredTokenException",
@@ -149,7 +154,7 @@ fn unknown<T>(answer: Answer<T>, verb: &str, resource: &str) -> Observed<T> {
     answer.map_or_else(|error| Observed::Unknown(with_hint(&error, verb, resource)), Observed::Present)
 }
 
-struct ClusterReader<'a, A, K> {
+struct EvidenceReader<'a, A, K> {
     key: &'a Key,
     desired: &'a Desired,
     live: &'a Live,
@@ -158,7 +163,7 @@ struct ClusterReader<'a, A, K> {
     kubernetes: &'a K,
 }
 
-impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K> {
+impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> EvidenceReader<'_, A, K> {
     async fn read(&self) -> ClusterEvidence {
         let cluster = self.live.clusters.get(self.key);
         let is_verified = cluster.is_some_and(|cluster| cluster.api == Access::Granted(()));
@@ -200,7 +205,7 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         })
     }
 
-    /// The issuer that EKS shows, if it is not the declared one: then nothing else of the cluster was read.
+    /// The issuer that EKS reports, if it is not the declared one. In that case nothing else of the cluster was read.
     async fn other_issuer(&self) -> Option<IssuerUrl> {
         let declared = self.desired.clusters.get(self.key)?;
         let (Some(_), Some(issuer)) = (&declared.name, &declared.issuer) else { return None };
@@ -211,7 +216,8 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         facts?.issuer.filter(|live| live != issuer)
     }
 
-    /// The pods of the declared ServiceAccounts: one list of the cluster. Without permission for it, one of each namespace.
+    /// The pods of the declared ServiceAccounts. Lists the pods of the cluster. Without permission for that, lists the
+    /// pods of each namespace.
     async fn pods(&self) -> BTreeMap<Namespace, Observed<Vec<Pod>>> {
         let declared: BTreeSet<ChainKey> = self.managed().filter_map(Chain::key).collect();
         let namespaces: BTreeSet<&Namespace> = declared.iter().map(|(_, namespace, _)| namespace).collect();
@@ -270,7 +276,8 @@ impl<A: ProveAws + ReadAws + ListEks, K: ProveKubernetes> ClusterReader<'_, A, K
         join_all(read).await.into_iter().flatten().collect()
     }
 
-    /// The associations of the declared ServiceAccounts. Only EKS has them.
+    /// The associations of the declared ServiceAccounts. Absent for a cluster without an EKS name, because only EKS has
+    /// associations.
     async fn associations(&self) -> Observed<BTreeMap<(Namespace, ServiceAccountName), Association>> {
         if self.desired.clusters.get(self.key).is_none_or(|cluster| cluster.name.is_none()) {
             return Observed::Absent;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 async fn verdict(access: KubernetesAccess, facts: &ClusterFacts) -> Access<()> {
     let reader = reader_of(access, &context(&[], 1), tokens("admin-token"));
-    let verdict = reader.verify(&key("prod"), facts).await;
+    let verdict = reader.connect(&key("prod"), facts).await;
     // an unverified cluster cannot be read
     let read = reader.namespaces(&key("prod")).await;
     assert_eq!(read.is_ok(), verdict == Access::Granted(()), "{verdict:?} {read:?}");
@@ -63,7 +63,7 @@ async fn cluster_without_endpoint_authority_or_token_is_unknown() {
         Box::pin(async move { Err(error) })
     });
     let reader = reader_of(access(None, None), &context(&[], 1), source);
-    let text = unknown(reader.verify(&key("prod"), &facts(&cluster)).await);
+    let text = unknown(reader.connect(&key("prod"), &facts(&cluster)).await);
     assert_eq!(text, "sts:GetCallerIdentity: ExpiredToken: it has expired");
 }
 
@@ -73,10 +73,10 @@ async fn context_with_the_authority_of_eks_is_verified_without_a_request() {
     let folder = tempfile::tempdir().unwrap();
     let path = kubeconfig_in(folder.path(), &[&cluster], &admin()).await;
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     assert_eq!(reader.requests(), 0);
     assert!(reader.namespaces(&key("prod")).await.is_ok());
-    assert_eq!(reader.verify(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&cluster)).await, Access::Granted(()));
     assert_eq!(reader.requests(), 1, "the second verification uses the first");
 }
 
@@ -139,7 +139,7 @@ async fn only_the_authority_of_eks_is_trusted_from_a_bundle() {
     let path = leading_to(folder.path(), &prod, &other.endpoint(), &[&prod, &other]).await;
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
     assert_eq!(
-        reader.verify(&key("prod"), &facts(&prod)).await,
+        reader.connect(&key("prod"), &facts(&prod)).await,
         Access::Granted(()),
         "the certificate is checked with the first request"
     );
@@ -187,7 +187,7 @@ async fn http_address_is_refused_unless_local_and_unverified() {
         tokio::fs::write(&path, irsa_sandbox::kubernetes::kubeconfig(&[entry])).await.unwrap();
         let access = KubernetesAccess { unverified, ..access(Some(path), Some("prod")) };
         let reader = reader_of(access, &context(&[], 1), tokens("unused"));
-        let verdict = reader.verify(&key("prod"), &issuer_only(&cluster)).await;
+        let verdict = reader.connect(&key("prod"), &issuer_only(&cluster)).await;
         assert_eq!(reader.requests(), 0, "{server}");
         verdict
     };
@@ -215,14 +215,14 @@ async fn cluster_is_unknown_when_its_issuer_may_not_be_read() {
     let by = || access(Some(path.clone()), Some("prod"));
     limit(&cluster, []);
     let reader = reader_of(by(), &context(&[], 1), tokens("unused"));
-    let text = unknown(reader.verify(&key("prod"), &issuer_only(&cluster)).await);
+    let text = unknown(reader.connect(&key("prod"), &issuer_only(&cluster)).await);
     assert!(text.contains("Forbidden") && text.contains("`system:service-account-issuer-discovery`"), "{text}");
     assert!(text.contains("unverified = true"), "{text}");
     limit(&cluster, [Grant::issuer_discovery()]);
-    assert_eq!(reader.verify(&key("prod"), &issuer_only(&cluster)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &issuer_only(&cluster)).await, Access::Granted(()));
     cluster.revoke_token("less");
     let reader = reader_of(by(), &context(&[], 1), tokens("unused"));
-    let text = unknown(reader.verify(&key("prod"), &issuer_only(&cluster)).await);
+    let text = unknown(reader.connect(&key("prod"), &issuer_only(&cluster)).await);
     assert_eq!(text, "read the API's issuer: Unauthorized: Unauthorized (request id 3)");
 }
 
@@ -256,7 +256,7 @@ async fn cluster_is_unknown_when_its_server_is_untrusted_or_down() {
     drop(cluster);
     tokio::task::yield_now().await;
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 100), tokens("unused"));
-    let text = unknown(reader.verify(&key("prod"), &issuer).await);
+    let text = unknown(reader.connect(&key("prod"), &issuer).await);
     assert!(text.starts_with("read the API's issuer: "), "{text}");
     assert_eq!(reader.requests(), 4, "a server that never answered is given up early");
 }
@@ -270,16 +270,16 @@ async fn kubeconfigs_of_the_environment_are_merged_and_read_once() {
     let list = format!("{}::/not/there:{}", first.display(), second.display());
     let environment = context(&[("KUBECONFIG", &list)], 1);
     let reader = reader_of(access(None, Some("prod")), &environment, tokens("unused"));
-    assert_eq!(reader.verify(&key("prod"), &facts(&prod)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &facts(&prod)).await, Access::Granted(()));
     tokio::fs::remove_file(&second).await.unwrap();
-    assert_eq!(reader.verify(&key("prod"), &issuer_only(&prod)).await, Access::Granted(()));
+    assert_eq!(reader.connect(&key("prod"), &issuer_only(&prod)).await, Access::Granted(()));
 
     let gone = context(&[("KUBECONFIG", "/not/there")], 1);
     let reader = reader_of(access(None, Some("prod")), &gone, tokens("unused"));
-    assert_eq!(unknown(reader.verify(&key("prod"), &facts(&prod)).await), "kubeconfig `/not/there` is not there");
+    assert_eq!(unknown(reader.connect(&key("prod"), &facts(&prod)).await), "kubeconfig `/not/there` is not there");
     tokio::fs::write(&second, "users:\n- name: x\n  user: {token: [hunter2\n").await.unwrap();
     let reader = reader_of(access(Some(second), Some("prod")), &gone, tokens("unused"));
-    let text = unknown(reader.verify(&key("prod"), &facts(&prod)).await);
+    let text = unknown(reader.connect(&key("prod"), &facts(&prod)).await);
     assert!(text.contains("it is not a kubeconfig") && !text.contains("hunter2"), "{text}");
 }
 
@@ -291,6 +291,6 @@ async fn cluster_is_unknown_when_its_api_names_no_issuer() {
     let missing = irsa_sandbox::kubernetes::Refusal::new(404, "", "404 page not found");
     cluster.gate().fault(Stage::Before, Match::any(), Fault::Refuse(missing), Some(1));
     let reader = reader_of(access(Some(path), Some("prod")), &context(&[], 1), tokens("unused"));
-    let text = unknown(reader.verify(&key("prod"), &issuer_only(&cluster)).await);
+    let text = unknown(reader.connect(&key("prod"), &issuer_only(&cluster)).await);
     assert!(text.contains("404 page not found") && text.contains("unverified = true"), "{text}");
 }

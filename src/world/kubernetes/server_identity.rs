@@ -1,18 +1,18 @@
-//! Connects to a declared cluster, and verifies that the API at the other end is that cluster's.
+//! Connects to a declared cluster, and verifies that the API server belongs to it.
 //!
-//! DescribeCluster says which endpoint and certificate authority the cluster has. A kubeconfig may name any server. If EKS
-//! reports endpoint and authority, irsa accepts only a server that shows a certificate of that authority for that endpoint,
-//! and sends nothing to any other. Otherwise the API must name the declared cluster's issuer
+//! DescribeCluster says which endpoint and certificate authority the cluster has. A kubeconfig may name any server. If
+//! EKS reports endpoint and authority, irsa accepts only a server that shows a certificate of that authority for that
+//! endpoint, and sends nothing to any other. Otherwise the API must name the declared cluster's issuer
 //! (<https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery>),
-//! over `https` and with a certificate of the kubeconfig's authority. That finds mistakes; it does not stop an author of
-//! the kubeconfig who lies.
+//! over `https` and with a certificate of the kubeconfig's authority. This check finds mistakes. It does not stop an
+//! author of the kubeconfig who means harm.
 
+use super::api_target::{ApiTarget, CredentialSource};
 use super::connection::ClusterConnection;
-use super::credentials::{ApiTarget, CredentialSource};
 use super::failure::{ApiFailure, clean};
 use super::kubeconfig;
+use super::kubeconfig_context;
 use super::proxy::{host, is_loopback};
-use super::target;
 use super::untrusted_kubeconfig::UntrustedKubeconfig;
 use super::{ClusterEntry, RunState};
 use crate::ids::Key;
@@ -44,7 +44,7 @@ pub(crate) async fn verify(run: &Arc<RunState>, key: &Key, entry: &ClusterEntry,
     }
 }
 
-/// The error is why access is not granted.
+/// `Err` is the access that was not granted, with the reason.
 async fn connect(
     run: &Arc<RunState>,
     key: &Key,
@@ -53,7 +53,7 @@ async fn connect(
 ) -> Result<ClusterConnection, Access<()>> {
     let unknown = |failure: ApiFailure| Access::Unknown(failure.message);
     let mut target = find_target(run, entry, facts).await.map_err(unknown)?;
-    // before any request, since a request carries a token
+    // checked before any request, because a request carries a token
     let needs_issuer = check_target(&mut target, entry, facts)?;
     let connection = ClusterConnection::new(run, key, target, facts);
     connection.session().await.map_err(unknown)?;
@@ -75,7 +75,7 @@ async fn find_target(run: &RunState, entry: &ClusterEntry, facts: &ClusterFacts)
         Some(context) => {
             let untrusted = access.kubeconfig.as_ref().map(UntrustedKubeconfig::find).transpose()?;
             let kubeconfig = kubeconfig::read(untrusted.as_ref(), run).await?;
-            target::of_context(&kubeconfig, context, &run.context, untrusted.as_ref()).await
+            kubeconfig_context::of_context(&kubeconfig, context, &run.context, untrusted.as_ref()).await
         }
         None if entry.cluster.name.is_none() => {
             let text = "it is declared by its issuer alone: set `kubernetes = { context = \"…\" }` so that irsa can reach its API";
@@ -89,7 +89,7 @@ fn eks_target(run: &RunState, facts: &ClusterFacts) -> Result<ApiTarget, ApiFail
     let Some(endpoint) = &facts.endpoint else {
         return Err(ApiFailure::invalid(format!("EKS reports no endpoint for it (its status is `{}`)", facts.status)));
     };
-    let mut config = target::base(endpoint, None, &run.context)?;
+    let mut config = kubeconfig_context::base(endpoint, None, &run.context)?;
     let authority = facts.certificate_authority.as_deref().and_then(certificate::from_base64);
     config.root_cert =
         Some(authority.ok_or_else(|| ApiFailure::invalid("EKS reports no certificate authority for it"))?);

@@ -1,4 +1,4 @@
-//! Where an API is, and where the credentials for it come from.
+//! The types `ApiTarget` (the address of an API) and `CredentialSource` (where its credentials come from).
 
 use super::failure::ApiFailure;
 use http::header::HeaderValue;

@@ -1,4 +1,5 @@
-//! Words for the evaluation of a trust policy: which statement decides, or which condition of the nearest one fails.
+//! Evaluates a trust policy for a token. Says which statement decides, or which condition of the nearest statement
+//! fails.
 
 use crate::model::evidence::TokenClaims;
 use crate::policy::evaluate::{self, Applied, DecidingCondition, Truth, evaluate};
@@ -6,7 +7,7 @@ use crate::policy::pattern::is_wild;
 use crate::policy::trust::WITH_WEB_IDENTITY;
 use crate::policy::{PolicyDocument, Statement};
 
-/// A token at the door.
+/// The token, and what its evaluation needs.
 pub(super) struct Request<'a> {
     pub provider: &'a str,
     /// Host and path of the issuer, with which its condition keys begin.
@@ -16,7 +17,7 @@ pub(super) struct Request<'a> {
     pub declared: &'a [Statement],
 }
 
-/// What a trust policy says to a token. The texts name the statement, or what fails.
+/// The result for a token. The texts name the statement that decides, or the conditions that fail.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Allowed(String),
@@ -26,7 +27,7 @@ pub(super) enum Decision {
     Refused(String),
 }
 
-pub(super) fn decide(trust: &PolicyDocument, request: &Request<'_>) -> Decision {
+pub(super) fn evaluate_token(trust: &PolicyDocument, request: &Request<'_>) -> Decision {
     let Request { provider, host_path, claims, declared } = *request;
     let token = evaluate::Request::with_token(provider, host_path, &claims.audiences, &claims.subject);
     let evaluation = evaluate(trust, &token);
@@ -60,7 +61,8 @@ fn open(conditions: &[DecidingCondition]) -> String {
     if texts.is_empty() { "something unknown holds".to_owned() } else { texts.join(" and ") }
 }
 
-/// The operator as AWS writes it. Those that claims seldom have stay in lower case, which AWS accepts too.
+/// The operator as AWS writes it. Operators that conditions on claims seldom use stay in lower case, which AWS accepts
+/// too.
 fn written(operator: &str) -> &str {
     match operator {
         "stringequals" => "StringEquals",

@@ -1,5 +1,5 @@
-//! An HTTP client for the AWS SDK that limits the size of answers. The SDK holds a whole answer in memory, so an endless one
-//! would use all of it.
+//! An HTTP client for the AWS SDK that limits the size of answers. The SDK keeps a whole answer in memory, so an
+//! endless answer would use it up.
 
 use crate::world::bounds::BODY;
 use aws_sdk_iam::config::{HttpClient, RuntimeComponents, SharedHttpClient};

@@ -21,11 +21,14 @@ impl Listen for Heard {
     }
 }
 
-fn caller(parallelism: usize) -> (Caller, Arc<Heard>) {
+fn sender(parallelism: usize) -> (CallSender, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
     let context = Context::fixed(BTreeMap::new(), 0, SPEED);
     let key = Key::parse("prod").unwrap();
-    (Caller::new(key, context, Duration::from_mins(2), parallelism, Arc::clone(&heard) as Arc<dyn Listen>, None), heard)
+    (
+        CallSender::new(key, context, Duration::from_mins(2), parallelism, Arc::clone(&heard) as Arc<dyn Listen>, None),
+        heard,
+    )
 }
 
 #[expect(clippy::result_large_err, reason = "the SDK's own error")]
@@ -45,9 +48,9 @@ const GET_ROLE: Action = Action::iam("GetRole");
 
 #[tokio::test]
 async fn throttled_call_is_retried_until_it_succeeds() {
-    let (caller, heard) = caller(10);
+    let (sender, heard) = sender(10);
     let tries = AtomicUsize::new(0);
-    let answer = caller
+    let answer = sender
         .call(GET_ROLE, RetryFacts::default(), || {
             let number = tries.fetch_add(1, Ordering::Relaxed);
             async move { if number < 4 { refusal(400, "Throttling") } else { Ok(7) } }
@@ -60,9 +63,9 @@ async fn throttled_call_is_retried_until_it_succeeds() {
 
 #[tokio::test]
 async fn throttled_call_fails_at_the_end_of_its_budget() {
-    let (caller, _) = caller(10);
+    let (sender, _) = sender(10);
     let start = Instant::now();
-    let answer = caller.call(GET_ROLE, RetryFacts::default(), || async { refusal(400, "Throttling") }).await;
+    let answer = sender.call(GET_ROLE, RetryFacts::default(), || async { refusal(400, "Throttling") }).await;
     let error = answer.unwrap_err();
     assert_eq!((error.kind, error.operation.as_str()), (CallErrorKind::Throttled, "iam:GetRole"));
     // two throttled calls a second at the slowest, and a wait of up to five seconds that would have been too long
@@ -71,16 +74,16 @@ async fn throttled_call_fails_at_the_end_of_its_budget() {
 
 #[tokio::test]
 async fn hanging_call_fails_at_the_end_of_its_budget() {
-    let (caller, _) = caller(10);
+    let (sender, _) = sender(10);
     let start = Instant::now();
-    let answer = caller.call(GET_ROLE, RetryFacts::default(), std::future::pending::<Outcome>).await;
+    let answer = sender.call(GET_ROLE, RetryFacts::default(), std::future::pending::<Outcome>).await;
     assert_eq!(answer.unwrap_err().kind, CallErrorKind::Unavailable);
     assert!(start.elapsed() >= Duration::from_mins(2) / SPEED);
 }
 
 #[tokio::test]
 async fn final_errors_fail_without_a_retry() {
-    let (caller, heard) = caller(10);
+    let (sender, heard) = sender(10);
     let tries = AtomicUsize::new(0);
     for (status, code, kind) in [
         (403, "AccessDenied", CallErrorKind::Denied),
@@ -92,7 +95,7 @@ async fn final_errors_fail_without_a_retry() {
             tries.fetch_add(1, Ordering::Relaxed);
             async move { refusal(status, code) }
         };
-        assert_eq!(caller.call(GET_ROLE, RetryFacts::default(), send).await.unwrap_err().kind, kind);
+        assert_eq!(sender.call(GET_ROLE, RetryFacts::default(), send).await.unwrap_err().kind, kind);
     }
     assert_eq!(tries.load(Ordering::Relaxed), 4);
     assert!(heard.0.lock().unwrap().is_empty());
@@ -100,10 +103,10 @@ async fn final_errors_fail_without_a_retry() {
 
 #[tokio::test]
 async fn object_that_this_run_created_is_read_until_it_is_found() {
-    let (caller, _) = caller(10);
+    let (sender, _) = sender(10);
     let tries = AtomicUsize::new(0);
     let facts = RetryFacts { created: true, ..RetryFacts::default() };
-    let answer = caller
+    let answer = sender
         .call(GET_ROLE, facts, || {
             let number = tries.fetch_add(1, Ordering::Relaxed);
             async move { if number < 2 { refusal(404, "NoSuchEntity") } else { Ok(1) } }
@@ -114,27 +117,27 @@ async fn object_that_this_run_created_is_read_until_it_is_found() {
 
 #[tokio::test]
 async fn endpoint_that_refuses_connections_is_retried_only_if_it_answered_before() {
-    let (caller, heard) = caller(10);
+    let (sender, heard) = sender(10);
     let refused = || async {
         let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "refused");
         Outcome::Err(SdkError::dispatch_failure(ConnectorError::io(refused.into())))
     };
     assert_eq!(
-        caller.call(GET_ROLE, RetryFacts::default(), refused).await.unwrap_err().kind,
+        sender.call(GET_ROLE, RetryFacts::default(), refused).await.unwrap_err().kind,
         CallErrorKind::Unavailable
     );
     assert!(heard.0.lock().unwrap().is_empty());
-    caller.call(GET_ROLE, RetryFacts::default(), || async { Outcome::Ok(1) }).await.unwrap();
-    assert!(caller.call(GET_ROLE, RetryFacts::default(), refused).await.is_err());
+    sender.call(GET_ROLE, RetryFacts::default(), || async { Outcome::Ok(1) }).await.unwrap();
+    assert!(sender.call(GET_ROLE, RetryFacts::default(), refused).await.is_err());
     assert!(heard.0.lock().unwrap().len() > 5);
 }
 
 #[tokio::test]
 async fn call_marked_once_is_not_repeated_after_a_reset() {
-    let (caller, _) = caller(10);
+    let (sender, _) = sender(10);
     let tries = AtomicUsize::new(0);
     let facts = RetryFacts { once: true, ..RetryFacts::default() };
-    let answer = caller
+    let answer = sender
         .call(Action::iam("CreatePolicyVersion"), facts, || {
             tries.fetch_add(1, Ordering::Relaxed);
             async { reset() }
@@ -146,7 +149,7 @@ async fn call_marked_once_is_not_repeated_after_a_reset() {
 
 #[tokio::test]
 async fn calls_in_flight_are_limited_by_parallelism() {
-    let (caller, _) = caller(3);
+    let (sender, _) = sender(3);
     let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let one = || async {
         let running = now.fetch_add(1, Ordering::Relaxed) + 1;
@@ -155,21 +158,21 @@ async fn calls_in_flight_are_limited_by_parallelism() {
         now.fetch_sub(1, Ordering::Relaxed);
         Outcome::Ok(1)
     };
-    futures::future::join_all((0..12).map(|_| caller.call(GET_ROLE, RetryFacts::default(), one))).await;
+    futures::future::join_all((0..12).map(|_| sender.call(GET_ROLE, RetryFacts::default(), one))).await;
     assert_eq!(most.load(Ordering::Relaxed), 3);
 }
 
 #[test]
 fn each_action_has_its_own_rate_limiter() {
-    let (caller, _) = caller(100);
-    assert!(Arc::ptr_eq(&caller.limiter(GET_ROLE), &caller.limiter(GET_ROLE)));
-    assert!(!Arc::ptr_eq(&caller.limiter(GET_ROLE), &caller.limiter(Action::iam("ListRoles"))));
+    let (sender, _) = sender(100);
+    assert!(Arc::ptr_eq(&sender.limiter(GET_ROLE), &sender.limiter(GET_ROLE)));
+    assert!(!Arc::ptr_eq(&sender.limiter(GET_ROLE), &sender.limiter(Action::iam("ListRoles"))));
 }
 
 #[test]
 fn random_numbers_are_spread_between_zero_and_one() {
-    let (caller, _) = caller(1);
-    let drawn: Vec<f64> = (0..1000).map(|_| caller.random()).collect();
+    let (sender, _) = sender(1);
+    let drawn: Vec<f64> = (0..1000).map(|_| sender.random()).collect();
     assert!(drawn.iter().all(|x| (0.0..1.0).contains(x)));
     let mean = drawn.iter().sum::<f64>() / 1000.0;
     assert!((0.4..0.6).contains(&mean), "{mean}");
@@ -177,16 +180,16 @@ fn random_numbers_are_spread_between_zero_and_one() {
 
 #[tokio::test]
 async fn halt_stops_waiting_calls_and_lets_calls_in_flight_end() {
-    let (caller, _) = caller(1);
+    let (sender, _) = sender(1);
     let halt = CancellationToken::new();
-    let under_way = caller.call_unless(&halt, GET_ROLE, RetryFacts::default(), || async {
+    let under_way = sender.call_unless(&halt, GET_ROLE, RetryFacts::default(), || async {
         tokio::task::yield_now().await;
         halt.cancel();
         tokio::task::yield_now().await;
         Outcome::Ok(7)
     });
     let waits =
-        caller.call_unless(&halt, GET_ROLE, RetryFacts::default(), || async { panic!("it is sent") as Outcome });
+        sender.call_unless(&halt, GET_ROLE, RetryFacts::default(), || async { panic!("it is sent") as Outcome });
     let (under_way, waits) = tokio::join!(under_way, waits);
     assert_eq!(under_way, Ok(7));
     assert_eq!(waits.unwrap_err().kind, CallErrorKind::Stopped);
@@ -194,10 +197,10 @@ async fn halt_stops_waiting_calls_and_lets_calls_in_flight_end() {
 
 #[tokio::test]
 async fn halt_stops_retries() {
-    let (caller, _) = caller(1);
+    let (sender, _) = sender(1);
     let halt = CancellationToken::new();
     let tries = AtomicUsize::new(0);
-    let answer = caller
+    let answer = sender
         .call_unless(&halt, GET_ROLE, RetryFacts::default(), || {
             tries.fetch_add(1, Ordering::Relaxed);
             halt.cancel();

@@ -1,4 +1,4 @@
-//! Reads what proves the chain: tokens, the webhook, pods and namespaces' labels.
+//! Reads what only the command `verify` needs: tokens, webhooks, pods, and the labels of namespaces.
 //!
 //! A TokenRequest is the only request here that is not a read, and it creates no object. Its answer is parsed here, and
 //! only `web_identity` sees the token.
@@ -12,7 +12,7 @@ use crate::model::evidence::{
     Container, Owner, Pod, Published, Requirement, Selector, TokenClaims, Webhook, WebhookList,
 };
 use crate::model::resource::StringMap;
-use crate::world::{Answer, IdentityToken, ProveKubernetes, certificate};
+use crate::world::{Answer, IdentityToken, ReadKubernetesEvidence, certificate};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations};
@@ -36,7 +36,7 @@ const SHORTEST: u32 = 600;
 /// The volume that the webhook adds.
 const TOKEN_VOLUME: &str = "aws-iam-token";
 
-impl ProveKubernetes for KubernetesReader {
+impl ReadKubernetesEvidence for KubernetesReader {
     async fn token(
         &self,
         cluster: &Key,
@@ -104,7 +104,7 @@ impl ProveKubernetes for KubernetesReader {
                 return Ok(None);
             }
             let parsed = parsed.and_then(pod).or_else(|| malformed_pod(&any(object)));
-            // without a namespace, it may be anybody's
+            // a pod without a readable namespace may use any ServiceAccount
             parsed.map(Some).ok_or_else(ApiFailure::malformed)
         };
         let all = list_whole(&connection, &collection(within, "pods"), &params, parse).await;
@@ -213,7 +213,7 @@ fn selector(selector: Option<LabelSelector>) -> Selector {
     Selector(labels.chain(expressions).collect())
 }
 
-/// An object of which little can be read.
+/// An object as JSON, for the fields that can be read although others are malformed.
 fn any(object: &RawValue) -> Value {
     serde_json::from_str(object.get()).unwrap_or_default()
 }
