@@ -93,11 +93,7 @@ impl RolePermissions {
         let policies = match &self.policies {
             Observed::Present(policies) => policies,
             Observed::Absent => return decision,
-            Observed::Unknown(why) => {
-                decision.answer = Permitted::May;
-                decision.unread.push(why.clone());
-                return decision;
-            }
+            Observed::Unknown(why) => return Decision::unknown(why.clone()),
         };
         let request = Request {
             caller: Caller::Itself,
@@ -158,6 +154,11 @@ impl RolePermissions {
 }
 
 impl Decision {
+    /// The answer where nothing that decides is known.
+    pub fn unknown(why: String) -> Self {
+        Self { answer: Permitted::May, allows: Vec::new(), limits: Vec::new(), unread: vec![why] }
+    }
+
     /// What the boundary says: it must allow what the policies allow.
     fn bound(&mut self, boundary: &NamedPolicy, request: &Request) -> Truth {
         let named = NamedPolicy { name: format!("boundary {}", boundary.name), ..boundary.clone() };

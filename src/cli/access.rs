@@ -1,23 +1,22 @@
 //! `irsa access`: which ServiceAccounts may do an action, or what an object may do.
 
+mod reach;
+
+use self::reach::{Annotated, Reach};
 use super::Run;
 use super::arguments::{Access, Deny, Global};
 use super::output::Output;
 use super::session::{self, Session};
-use crate::access::{Deciding, Decision, NamedPolicy, Permitted, RolePermissions, assumes};
+use crate::access::{Deciding, Decision, NamedPolicy, Permitted, RolePermissions};
 use crate::error::{Error, ExitStatus};
-use crate::ids::{Key, PolicyArn, ProviderArn, RoleArn};
+use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
-use crate::model::desired::{Attachment, Binding, Boundary, Desired, Manage, Role, Subject};
-use crate::model::evidence::Chain;
+use crate::model::desired::{Attachment, Binding, Boundary, Desired, Role, Subject};
 use crate::model::live::{Live, LiveRole, Observed};
-use crate::model::marks::ROLE_ARN;
 use crate::model::pattern::Pattern;
-use crate::model::pattern::any_matches;
 use crate::model::sanitize::scrub;
 use crate::observe;
 use crate::policy::PolicyDocument;
-use crate::policy::evaluate::Truth;
 use crate::render::Format;
 use crate::view;
 use serde_json::{Value, json};
@@ -25,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const FORMATS: &[Format] = &[Format::Text, Format::Json];
 /// The version of the JSON form. New keys raise the minor number, changed keys the major one.
-const FORMAT_VERSION: &str = "1.0";
+const FORMAT_VERSION: &str = "1.1";
 const NOT_CONSIDERED: &str =
     "service and resource control policies, resource policies, session policies and EKS Pod Identity";
 
@@ -49,6 +48,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Access) -> Result<ExitStatus, 
     let question = arguments.what.parse::<Address>().ok();
     if question.is_none() {
         check_action(&arguments.what)?;
+        check_resource(&arguments.what, &arguments.resource)?;
     }
     // findings do not matter here
     let global = Global { deny: Deny::None, only: Vec::new(), ..run.global.clone() };
@@ -56,7 +56,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Access) -> Result<ExitStatus, 
     let world = if arguments.declared { declared(inner)? } else { live(inner, &output).await? };
     let (text, document, incomplete) = match question {
         Some(address) => world.of_object(&address)?,
-        None => world.who_may(&arguments.what, &arguments.resource, &run.global.only),
+        None => world.who_may(&arguments.what, &arguments.resource, &run.global.only)?,
     };
     output.print_result(&text, &document).await?;
     let refused = incomplete && !arguments.declared && !run.global.allow_incomplete;
@@ -74,6 +74,22 @@ fn check_action(text: &str) -> Result<(), Error> {
     }
     Err(Error::usage(format!("`{text}` is neither an action nor an address"))
         .hint("actions look like `s3:GetObject` or `s3:*`, addresses like `role/KEY`"))
+}
+
+/// `*`, an ARN, or a pattern that ARNs may match
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>).
+fn check_resource(action: &str, text: &str) -> Result<(), Error> {
+    if text.starts_with("arn:") || text.starts_with('*') {
+        return Ok(());
+    }
+    let example = match action.split_once(':') {
+        Some((service, _)) if service != "s3" && !service.contains(['*', '?']) => {
+            format!("arn:aws:{service}:eu-west-1:111122223333:NAME")
+        }
+        _ => "arn:aws:s3:::my-bucket/*".to_owned(),
+    };
+    Err(Error::usage(format!("the resource `{text}` is no ARN"))
+        .hint(format!("resources look like `{example}` or `*`")))
 }
 
 /// The configuration alone. Documents that only AWS has are unknown.
@@ -167,13 +183,16 @@ fn managed(live: &Live, (account, arn): &(Key, PolicyArn)) -> Option<Observed<Po
 }
 
 impl World {
-    fn role_of(&self, address: &Address) -> Result<&Key, Error> {
+    /// The declared role of an address, and the binding if it is a ServiceAccount's.
+    fn role_of(&self, address: &Address) -> Result<(&Key, Option<&Binding>), Error> {
         let found = match address {
-            Address::Role { key } => self.roles.get_key_value(key).map(|(key, _)| key),
+            Address::Role { key } => self.roles.get_key_value(key).map(|(key, _)| (key, None)),
             Address::ServiceAccount { cluster, namespace, name } => {
                 let subject = Subject::Exact(namespace.clone(), name.clone());
                 let bound = |binding: &Binding| binding.cluster == *cluster && binding.subject == subject;
-                self.desired.roles.iter().find(|(_, role)| role.bindings.iter().any(bound)).map(|(key, _)| key)
+                let of_role = |role: &'_ Role| role.bindings.iter().position(bound);
+                let found = self.desired.roles.iter().find_map(|(key, role)| Some((key, role, of_role(role)?)));
+                found.map(|(key, role, at)| (key, Some(&role.bindings[at])))
             }
             Address::OidcProvider { .. } | Address::Policy { .. } | Address::Orphan { .. } => {
                 return Err(Error::usage(format!("`{address}` has no permissions of its own"))
@@ -188,12 +207,31 @@ impl World {
 
     /// What a role or a ServiceAccount may do.
     fn of_object(&self, address: &Address) -> Result<(String, Value, bool), Error> {
-        let role = &self.roles[self.role_of(address)?];
+        let (key, binding) = self.role_of(address)?;
         let (mut lines, mut list, mut incomplete) = (vec![format!("{address}")], Vec::new(), false);
-        if matches!(address, Address::ServiceAccount { .. }) {
+        let (mut role, mut reason, mut boundary) = (&self.roles[key], None, true);
+        let mut policies = role.policies.clone();
+        if let Some(binding) = binding {
+            match self.annotated(key, binding) {
+                Annotated::Role(other) => {
+                    role = &self.roles[other];
+                    policies = role.policies.clone();
+                    let names = || format!("its annotation names role/{other}, and not the declared role/{key}");
+                    reason = (other != key).then(names);
+                }
+                Annotated::None(why) => {
+                    (policies, reason, boundary) = (Observed::Present(Vec::new()), Some(why), false);
+                }
+                Annotated::Other(why) => (policies, boundary) = (Observed::Unknown(why), false),
+                Annotated::Unknown(why) => {
+                    incomplete = true;
+                    reason = Some(format!("unknown: {why}"));
+                }
+            }
             lines.push(format!("  role: role/{}", role.key));
+            lines.extend(reason.iter().map(|why| format!("  {why}")));
         }
-        let policies = match &role.policies {
+        let policies = match &policies {
             Observed::Present(policies) => policies.as_slice(),
             Observed::Absent => {
                 lines.push("  the role does not exist".to_owned());
@@ -202,11 +240,12 @@ impl World {
             Observed::Unknown(why) => {
                 incomplete = true;
                 lines.push(format!("  unknown: {why}"));
+                reason = Some(why.clone());
                 &[]
             }
         };
-        let all =
-            policies.iter().map(|policy| (policy, false)).chain(role.boundary.iter().map(|policy| (policy, true)));
+        let boundary = role.boundary.iter().filter(|_| boundary).map(|policy| (policy, true));
+        let all = policies.iter().map(|policy| (policy, false)).chain(boundary);
         for (policy, is_boundary) in all {
             let label = if is_boundary { "boundary " } else { "" };
             lines.push(format!("  {label}{}", policy.name));
@@ -230,29 +269,50 @@ impl World {
         lines.push(format!("Not looked at: {NOT_CONSIDERED}."));
         let document = json!({
             "format-version": FORMAT_VERSION, "address": address.to_string(), "role": role.key.as_str(),
-            "policies": list, "not-considered": NOT_CONSIDERED,
+            "reason": reason, "policies": list, "not-considered": NOT_CONSIDERED,
         });
         Ok((text_of(&lines), document, incomplete))
     }
 
     /// Which ServiceAccounts may do an action.
-    fn who_may(&self, action: &str, resource: &str, only: &[String]) -> (String, Value, bool) {
+    ///
+    /// # Errors
+    /// Wrong usage, if a glob of `only` matches nothing.
+    fn who_may(&self, action: &str, resource: &str, only: &[String]) -> Result<(String, Value, bool), Error> {
         let only: Vec<Pattern> = only.iter().map(Pattern::new).collect();
+        let mut unmatched: BTreeSet<&str> = only.iter().map(Pattern::as_str).collect();
         let (mut rows, mut others, mut apart) = (Vec::new(), 0, Vec::new());
         for (key, role) in &self.desired.roles {
             let decision = self.roles[key].decide(action, resource);
             for binding in &role.bindings {
                 let name = name_of(binding);
                 let addresses = [format!("role/{key}"), format!("service-account/{name}")];
-                if !only.is_empty() && !addresses.iter().any(|address| any_matches(&only, address)) {
+                let selects = |one: &&Pattern| addresses.iter().any(|address| one.matches(address));
+                let selecting: Vec<&Pattern> = only.iter().filter(selects).collect();
+                if !only.is_empty() && selecting.is_empty() {
                     continue;
                 }
+                unmatched.retain(|glob| selecting.iter().all(|one| one.as_str() != *glob));
+                let annotated = self.annotated(key, binding);
+                let (key, mut decision) = match &annotated {
+                    Annotated::Role(other) if *other != key => (*other, self.roles[*other].decide(action, resource)),
+                    Annotated::Other(why) => (key, Decision::unknown(why.clone())),
+                    _ => (key, decision.clone()),
+                };
                 if decision.answer == Permitted::No {
                     others += 1;
                     continue;
                 }
-                let mut decision = decision.clone();
-                match self.reaches(role, key, binding) {
+                let reach = match annotated {
+                    Annotated::None(why) => Reach::No(why),
+                    Annotated::Other(_) => Reach::Yes,
+                    Annotated::Role(_) => self.trusts(key, binding),
+                    Annotated::Unknown(why) => match self.trusts(key, binding) {
+                        Reach::Yes => Reach::Unknown(why),
+                        other => other,
+                    },
+                };
+                match reach {
                     Reach::Yes => {}
                     Reach::Unknown(why) => decision.unread.push(why),
                     Reach::No(why) => {
@@ -265,6 +325,10 @@ impl World {
                 }
                 rows.push(Row { binding, role: key, decision });
             }
+        }
+        if let Some(glob) = unmatched.first() {
+            return Err(Error::usage(format!("`--only '{glob}'` matches no ServiceAccount"))
+                .hint("addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`"));
         }
         let incomplete = rows.iter().any(|row| row.decision.answer == Permitted::May);
         let mut lines = Vec::new();
@@ -286,80 +350,7 @@ impl World {
             "service-accounts": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
             "unreached": apart, "others": others, "not-considered": NOT_CONSIDERED,
         });
-        (text_of(&lines), document, incomplete)
-    }
-
-    /// Whether the pods of a ServiceAccount get the role: the OIDC provider and the trust policy let their tokens in, and
-    /// the annotation names it. With `--declared` they always do.
-    fn reaches(&self, role: &Role, key: &Key, binding: &Binding) -> Reach {
-        let Some(live) = &self.live else { return Reach::Yes };
-        let Some(found) = live.role(&role.account, &role.name).present().copied() else {
-            return Reach::Unknown("the role could not be read".to_owned());
-        };
-        let cluster = live.clusters.get(&binding.cluster);
-        let Some(issuer) = cluster.and_then(|cluster| cluster.issuer.present()) else {
-            return Reach::Unknown(format!("the issuer of cluster `{}` is not known", binding.cluster));
-        };
-        let Some(account) = self.desired.accounts.get(&role.account) else { return Reach::Yes };
-        let provider = ProviderArn::of(&account.partition, &account.id, issuer);
-        let claim = binding.subject.claim();
-        let subject = match &binding.subject {
-            Subject::Exact(namespace, name) => Some((namespace.clone(), name.clone())),
-            Subject::Wildcard { .. } => None,
-        };
-        let read = subject.as_ref().and_then(|subject| cluster?.service_accounts.get(subject));
-        let chain = Chain { role_key: key, role, binding, is_fresh: false };
-        let audience = chain.audience(read.and_then(Observed::present));
-        match accepts(live, role, &provider, audience) {
-            Reach::Yes => {}
-            other => return other,
-        }
-        let trusted = assumes(&found.role.trust, provider.as_str(), issuer.host_path(), audience, &claim);
-        match trusted {
-            Truth::False => return Reach::No(format!("the trust policy of role/{key} does not let it in")),
-            Truth::Unknown => return Reach::Unknown(format!("whether the trust policy of role/{key} lets it in")),
-            Truth::True => {}
-        }
-        if subject.is_none() {
-            return Reach::Yes;
-        }
-        match read {
-            Some(Observed::Present(live)) => match live.annotations.get(ROLE_ARN) {
-                Some(arn) if RoleArn::parse(arn).is_ok_and(|arn| arn == found.arn) => Reach::Yes,
-                Some(arn) => Reach::No(format!("its annotation names another role, {arn}")),
-                None => Reach::No("it has no annotation with a role".to_owned()),
-            },
-            Some(Observed::Unknown(why)) => Reach::Unknown(why.clone()),
-            // whoever creates it decides on its annotation
-            None | Some(Observed::Absent) if binding.manage == Manage::None => Reach::Yes,
-            Some(Observed::Absent) => Reach::No("it does not exist".to_owned()),
-            None => Reach::Unknown("the ServiceAccount was not read".to_owned()),
-        }
-    }
-}
-
-/// Whether pods get a role.
-enum Reach {
-    Yes,
-    /// It is not known; the text says why.
-    Unknown(String),
-    No(String),
-}
-
-/// Whether the account of a role has the OIDC provider, and it accepts the audience.
-fn accepts(live: &Live, role: &Role, provider: &ProviderArn, audience: &str) -> Reach {
-    let Some(account) = live.accounts.get(&role.account) else {
-        return Reach::Unknown(format!("account `{}` was not read", role.account));
-    };
-    match (account.providers.get(provider), &account.providers_listed) {
-        (Some(Observed::Present(found)), _) if found.provider.audiences.contains(audience) => Reach::Yes,
-        (Some(Observed::Present(_)), _) => {
-            Reach::No(format!("the OIDC provider does not accept the audience `{audience}` of its tokens"))
-        }
-        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Reach::Unknown(why.clone()),
-        (Some(Observed::Absent) | None, _) => {
-            Reach::No(format!("account `{}` has no OIDC provider for its cluster", role.account))
-        }
+        Ok((text_of(&lines), document, incomplete))
     }
 }
 

@@ -212,6 +212,8 @@ pub struct Webhook {
     pub object_selector: Selector,
     /// Whether a rule covers the creation of pods.
     pub covers_pods: bool,
+    /// Whether it has `matchConditions`: expressions in CEL, which irsa does not evaluate.
+    pub has_conditions: bool,
 }
 
 /// A label selector. All requirements must hold.
@@ -266,8 +268,6 @@ pub struct Pod {
     /// Its controller.
     pub owner: Option<Owner>,
     pub containers: Vec<Container>,
-    /// The audiences of the projected ServiceAccount tokens in the webhook's volume `aws-iam-token`.
-    pub token_audiences: Vec<String>,
 }
 
 /// The annotation of pods with the containers that the webhook leaves alone, separated by commas.
@@ -301,7 +301,7 @@ impl Pod {
                 format!("use `{other}`")
             });
         }
-        if !injected.iter().any(|one| one.role.is_some() && one.token_file) {
+        if !injected.iter().any(|one| one.role.is_some()) {
             let has_association = injected.iter().any(|one| one.pod_identity);
             return Some(if has_association {
                 "use EKS Pod Identity, and have no `AWS_ROLE_ARN`".to_owned()
@@ -311,9 +311,7 @@ impl Pod {
                 format!("have no `AWS_ROLE_ARN`: `{SKIP_CONTAINERS}` leaves out `{skipped}`")
             });
         }
-        let is_other = |one: &&String| one.as_str() != audience;
-        let other = self.token_audiences.iter().find(is_other)?;
-        Some(format!("have a token for the audience `{other}`, not `{audience}`"))
+        injected.iter().find_map(|one| one.token_problem(audience))
     }
 }
 
@@ -323,12 +321,42 @@ pub struct Container {
     pub name: String,
     /// `AWS_ROLE_ARN`
     pub role: Option<String>,
-    /// Whether it has `AWS_WEB_IDENTITY_TOKEN_FILE`.
-    pub token_file: bool,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`: a path with `/`, on Windows too, without the drive.
+    pub token_file: Option<String>,
+    /// The audiences of the projected ServiceAccount tokens that it mounts, by path. Empty for the API's own audience.
+    pub tokens: BTreeMap<String, String>,
     /// Whether it has static credentials in `AWS_ACCESS_KEY_ID`, which SDKs use first.
     pub static_keys: bool,
     /// Whether it has the variables of EKS Pod Identity.
     pub pod_identity: bool,
+}
+
+impl Container {
+    /// Why SDKs cannot use a token for this audience. None if they can, or if the container has none of the variables.
+    fn token_problem(&self, audience: &str) -> Option<String> {
+        let name = &self.name;
+        let file = match (&self.role, self.token_file.as_deref()) {
+            (None, None) => return None,
+            (None, Some(_)) => return Some(format!("have no `AWS_ROLE_ARN` in container `{name}`")),
+            (Some(_), None) => return Some(format!("have no `AWS_WEB_IDENTITY_TOKEN_FILE` in container `{name}`")),
+            (Some(_), Some("")) => {
+                return Some(format!(
+                    "have an `AWS_WEB_IDENTITY_TOKEN_FILE` in container `{name}` that is empty or from `valueFrom`, which \
+                     irsa does not read"
+                ));
+            }
+            (Some(_), Some(file)) => file,
+        };
+        match self.tokens.get(file) {
+            None => Some(format!("have no ServiceAccount token at `{file}` in container `{name}`")),
+            Some(found) if found.is_empty() => {
+                Some(format!("have a token for the API's own audience, not `{audience}`"))
+            }
+            Some(found) => {
+                (found != audience).then(|| format!("have a token for the audience `{found}`, not `{audience}`"))
+            }
+        }
+    }
 }
 
 /// The kind and name of an owner.

@@ -70,6 +70,7 @@ fn authority_that_was_not_read_is_no_stale_bundle() {
         namespace_selector: crate::model::evidence::Selector::default(),
         object_selector: crate::model::evidence::Selector::default(),
         covers_pods: true,
+        has_conditions: false,
     };
     let judged = |authority: Observed<Vec<Vec<u8>>>| {
         let cluster = ClusterEvidence {

@@ -56,14 +56,20 @@ fn one(case: &Case<'_>, webhook: &Webhook, authority: &Observed<Vec<Vec<u8>>>) -
     if !webhook.covers_pods {
         return Verdict::failed(
             format!("{name} has no rule for the creation of pods"),
-            "add the rule: operation `CREATE`, resource `pods`, API version `v1`",
+            "add the rule: operation `CREATE`, resource `pods`, API version `v1`, scope `*`",
         );
     }
     let trusted = match trusted(case, webhook, authority, &name) {
         Ok(text) => text,
         Err(verdict) => return verdict,
     };
-    covers(case, webhook, &name).unwrap_or_else(|| Verdict::ok(format!("{name} covers the namespace{trusted}")))
+    if let Some(verdict) = covers(case, webhook, &name) {
+        return verdict;
+    }
+    if webhook.has_conditions {
+        return Verdict::unknown(format!("{name} has `matchConditions`, which irsa does not evaluate"));
+    }
+    Verdict::ok(format!("{name} covers the namespace{trusted}"))
 }
 
 /// Whether the API server can verify the webhook. What is not compared is said.

@@ -2,7 +2,7 @@
 
 use crate::ownership::Scene;
 use crate::support::program::Bench;
-use irsa_sandbox::kubernetes::Resource;
+use irsa_sandbox::kubernetes::{Preconditions, Resource, Store};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -124,6 +124,79 @@ fn token_that_the_provider_refuses_reaches_nothing() {
     scene.someone.delete_provider(&scene.provider());
     scene.bench.ends(0, &orders).says("no   main/apps/most: account `default` has no OIDC provider for its cluster");
     assert_eq!(ask(&scene, &["sqs:SendMessage"]), Vec::<String>::new());
+}
+
+#[test]
+fn annotation_with_another_role_decides() {
+    let scene = scene();
+    let annotate = |value: &str| {
+        scene.world.cluster("main").with(|store| {
+            store.tamper(Resource::ServiceAccounts, "apps", "sender", |object| {
+                object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"] = value.into();
+            })
+        })
+    };
+    let sender = ["access", "service-account/main/apps/sender"];
+    // a role that irsa does not know may do anything, also what the declared role may not
+    assert!(annotate("arn:aws:iam::111122223333:role/foreign"));
+    let why =
+        "unknown: its annotation names `arn:aws:iam::111122223333:role/foreign`, whose permissions irsa did not read";
+    for action in ["iam:CreateUser", "sqs:SendMessage"] {
+        let run = scene.bench.ends(4, &["access", action, "--only", "role/sender"]);
+        run.says("may  main/apps/sender  role/sender").says(why).says(": 0 yes, 0 if, 1 may, 0 no.");
+    }
+    let run = scene.bench.ends(4, &sender);
+    run.says(why);
+    assert!(!run.stdout.contains("sqs:Send*"), "{run}");
+    let run = scene.bench.ends(0, &["access", "iam:CreateUser", "--allow-incomplete", "--format", "json"]);
+    assert_eq!(answers(&run.json()), ["may sender sender"]);
+    // a declared one, whose trust policy does not let it in
+    assert!(annotate("arn:aws:iam::111122223333:role/irsa/me/most"));
+    let run = scene.bench.ends(0, &["access", "s3:GetObject", "arn:aws:s3:::b/k"]);
+    run.says("no   main/apps/sender: the trust policy of role/most does not let it in");
+    let run = scene.bench.ends(0, &sender);
+    run.says("its annotation names role/most, and not the declared role/sender").says("Deny s3:Delete*");
+    // and that lets it in
+    let trust = scene.someone.trust("most").to_string().replace("apps:most", "apps:sender");
+    scene.someone.set_trust("most", &serde_json::from_str(&trust).expect("a trust policy"));
+    assert_eq!(
+        ask(&scene, &["s3:GetObject", "arn:aws:s3:::b/k"]),
+        ["yes aws aws", "if reader reader", "yes sender most"]
+    );
+    assert!(annotate("sender"));
+    scene.bench.ends(0, &["access", "sqs:SendMessage"]).says("its annotation is `sender`, which is no role ARN");
+}
+
+#[test]
+fn service_account_that_does_not_exist_may_nothing() {
+    let scene = scene();
+    let more = "[roles.later]\nservice-accounts = [\"later/x\"]\nattach = [\"queue\"]\n[[service-accounts]]\nrole = \"later\"\nnamespace = \"apps\"\nname = \"made\"\nmanage = \"annotate\"\n";
+    scene.declare(&format!("{CONFIGURATION}{more}"));
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    let delete =
+        |store: &mut Store| store.delete(Resource::ServiceAccounts, "apps", "sender", &Preconditions::default(), false);
+    scene.world.cluster("main").with(delete).expect("it is there");
+    let run = scene.bench.ends(0, &["access", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:orders"]);
+    for name in ["apps/sender", "later/x", "apps/made"] {
+        run.says(&format!("no   main/{name}: it does not exist"));
+        scene.bench.ends(0, &["access", &format!("service-account/main/{name}")]).says("  it does not exist");
+    }
+    run.says(": 1 yes, 0 if, 0 may, 5 no.");
+}
+
+#[test]
+fn resource_is_an_arn_and_only_must_match() {
+    let scene = scene();
+    for resource in ["my-bucket", "", "s3://b", "b/*"] {
+        let run = scene.bench.ends(64, &["access", "s3:GetObject", resource]);
+        run.says(&format!("the resource `{resource}` is no ARN")).says("`arn:aws:s3:::my-bucket/*`");
+    }
+    scene.bench.ends(64, &["access", "sqs:SendMessage", "orders"]).says("`arn:aws:sqs:eu-west-1:111122223333:NAME`");
+    assert_eq!(ask(&scene, &["s3:GetObject", "*:s3:*", "--only", "role/aws"]), ["yes aws aws"]);
+    let run = scene.bench.ends(64, &["access", "s3:GetObject", "--only", "role/aws", "--only", "role/zz"]);
+    run.says("`--only 'role/zz'` matches no ServiceAccount");
+    // that it may not do it is no reason
+    assert_eq!(ask(&scene, &["iam:CreateUser", "--only", "role/aws"]), Vec::<String>::new());
 }
 
 #[test]

@@ -15,6 +15,8 @@ use std::fmt::Write as _;
 
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 const AUDIENCE: &str = "eks.amazonaws.com/audience";
+/// Where the webhook mounts the token.
+const TOKEN_FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
 
 /// A cluster `main` with the role `app` applied for `apps/app`.
 struct Scene {
@@ -78,11 +80,12 @@ impl Scene {
             environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let token = json!({"name": "aws-iam-token", "projected": {"sources": [
             {"serviceAccountToken": {"audience": audience, "expirationSeconds": 86400, "path": "token"}}]}});
+        let mount = json!({"name": "aws-iam-token", "mountPath": TOKEN_FILE.trim_end_matches("/token")});
         let body = json!({
             "metadata": {"name": name, "labels": labels, "ownerReferences": owner},
             "spec": {
                 "serviceAccountName": "app", "volumes": [token],
-                "containers": [{"name": "main", "image": "pause", "env": environment}],
+                "containers": [{"name": "main", "image": "pause", "env": environment, "volumeMounts": [mount]}],
             },
             "status": {"phase": "Running", "startTime": "2026-01-02T03:04:05Z"},
         });
@@ -92,10 +95,7 @@ impl Scene {
 
     fn good_pod(&self, name: &str) {
         let role = role_arn();
-        let environment = [
-            ("AWS_ROLE_ARN", role.as_str()),
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"),
-        ];
+        let environment = [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE)];
         self.pod(name, &owner("StatefulSet", "db"), &json!({}), &environment, "sts.amazonaws.com");
     }
 
@@ -358,6 +358,21 @@ fn webhook_must_be_there_trusted_and_cover_the_namespace() {
     scene.webhook(|hook| hook["rules"][0]["operations"] = json!(["UPDATE"]));
     scene.says("webhook", &["no rule for the creation of pods"]);
     scene.webhook(|hook| hook["rules"][0]["operations"] = json!(["CREATE"]));
+    for (key, wrong, good) in [
+        ("apiVersions", json!(["v1beta1"]), json!(["v1"])),
+        ("scope", json!("Cluster"), json!("Namespaced")),
+        ("apiVersions", json!([]), json!(["*"])),
+    ] {
+        scene.webhook(|hook| hook["rules"][0][key] = wrong);
+        scene.says("webhook", &["no rule for the creation of pods", "API version `v1`, scope `*`"]);
+        scene.webhook(|hook| hook["rules"][0][key] = good);
+        assert_eq!(scene.link(0, "webhook", &[]).0, "ok", "{key}");
+    }
+    scene.webhook(|hook| hook["matchConditions"] = json!([{"name": "never", "expression": "false"}]));
+    let (status, text) = scene.link(4, "webhook", &[]);
+    assert_eq!(status, "unknown", "{text}");
+    assert!(text.contains("has `matchConditions`, which irsa does not evaluate"), "{text}");
+    scene.webhook(|hook| hook["matchConditions"] = json!([]));
     let skip = json!({"eks.amazonaws.com/skip-pod-identity-webhook": "true"});
     scene.pod("web", &owner("DaemonSet", "web"), &skip, &[], "sts.amazonaws.com");
     scene.says("webhook", &["leaves out pod `web`", "eks.amazonaws.com/skip-pod-identity-webhook DoesNotExist"]);
@@ -402,9 +417,9 @@ fn pods_are_grouped_by_the_workload_to_restart() {
             "kubectl --context arn:aws:eks:eu-west-1:111122223333:cluster/main -n apps rollout restart deployment/web",
         ],
     );
-    let other = [("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/old"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")];
+    let other = [("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/old"), ("AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE)];
     scene.pod("agent-x", &owner("DaemonSet", "agent"), &json!({}), &other, "sts.amazonaws.com");
-    let own = [("AWS_ROLE_ARN", arn.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")];
+    let own = [("AWS_ROLE_ARN", arn.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE)];
     scene.pod("job-x", &owner("Job", "nightly"), &json!({}), &own, "vault");
     let keys = [own[0], own[1], ("AWS_ACCESS_KEY_ID", "x")];
     scene.pod("alone", &Value::Null, &json!({}), &keys, "sts.amazonaws.com");
@@ -417,6 +432,77 @@ fn pods_are_grouped_by_the_workload_to_restart() {
             "pod/alone: 1 pod sets `AWS_ACCESS_KEY_ID`",
         ],
     );
+}
+
+#[test]
+fn pod_needs_its_token_where_the_variable_says() {
+    let scene = Scene::new();
+    scene.good_pod("db-0");
+    let mut good = Value::Null;
+    scene.world.cluster("main").with(|store| {
+        store.tamper(Resource::Pods, "apps", "db-0", |pod| good = pod["spec"].clone());
+    });
+    let spec = |change: &dyn Fn(&mut Value)| {
+        let changed = scene.world.cluster("main").with(|store| {
+            store.tamper(Resource::Pods, "apps", "db-0", |pod| {
+                pod["spec"] = good.clone();
+                change(pod);
+            })
+        });
+        assert!(changed, "there is no pod");
+    };
+    let environment = |variables: &[(&str, &str)]| -> Value {
+        variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
+    };
+    let (role, other) = (role_arn(), "arn:aws:iam::111122223333:role/old");
+    let (arn, file) = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE");
+    for (variables, text) in [
+        (&[(arn, role.as_str())][..], "1 pod has no `AWS_WEB_IDENTITY_TOKEN_FILE` in container `main`"),
+        (&[(arn, &role), (file, "")], "`AWS_WEB_IDENTITY_TOKEN_FILE` in container `main` that is empty"),
+        (&[(arn, &role), (file, "/t")], "1 pod has no ServiceAccount token at `/t` in container `main`"),
+        (&[(arn, &role), (file, TOKEN_FILE), (file, "/t")], "no ServiceAccount token at `/t`"),
+        (&[(arn, &role), (file, TOKEN_FILE), (arn, other)], "1 pod uses `arn:aws:iam::111122223333:role/old`"),
+    ] {
+        spec(&|pod| pod["spec"]["containers"][0]["env"] = environment(variables));
+        scene.says("pods", &[text, "rollout restart statefulset/db"]);
+    }
+    spec(&|pod| {
+        pod["spec"]["containers"][0]["env"] = environment(&[(arn, other), (file, TOKEN_FILE), (arn, &role)]);
+    });
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok", "the last variable counts");
+    spec(&|pod| pod["spec"]["containers"][0]["volumeMounts"] = json!([]));
+    scene.says("pods", &[&format!("no ServiceAccount token at `{TOKEN_FILE}`")]);
+    spec(&|pod| pod["spec"]["volumes"] = json!([{"name": "aws-iam-token", "emptyDir": {}}]));
+    scene.says("pods", &[&format!("no ServiceAccount token at `{TOKEN_FILE}`")]);
+    let token = |pod: &mut Value, key: &str, value: Value| {
+        pod["spec"]["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"][key] = value;
+    };
+    spec(&|pod| token(pod, "audience", Value::Null));
+    scene.says("pods", &["1 pod has a token for the API's own audience, not `sts.amazonaws.com`"]);
+    // one file of the volume
+    spec(&|pod| {
+        token(pod, "path", json!("a/b"));
+        pod["spec"]["containers"][0]["volumeMounts"] =
+            json!([{"name": "aws-iam-token", "mountPath": TOKEN_FILE, "subPath": "a/b"}]);
+    });
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    let windows = format!("C:{}", TOKEN_FILE.replace('/', "\\"));
+    spec(&|pod| pod["spec"]["containers"][0]["env"] = environment(&[(arn, &role), (file, &windows)]));
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok", "as the webhook writes it for Windows");
+    // each container that the webhook changes counts
+    let second = |pod: &mut Value| {
+        let mut second = good["containers"][0].clone();
+        second["name"] = json!("second");
+        second["volumeMounts"] = json!([]);
+        pod["spec"]["containers"].as_array_mut().expect("containers").push(second);
+    };
+    spec(&second);
+    scene.says("pods", &["no ServiceAccount token at", "in container `second`"]);
+    spec(&|pod| {
+        second(pod);
+        pod["metadata"]["annotations"] = json!({"eks.amazonaws.com/skip-containers": "second"});
+    });
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
 }
 
 #[test]

@@ -33,8 +33,6 @@ const GET_REPLICA_SET: &str = "get ReplicaSet";
 
 /// The shortest life of a token, in seconds.
 const SHORTEST: u32 = 600;
-/// The volume that the webhook adds.
-const TOKEN_VOLUME: &str = "aws-iam-token";
 
 impl ReadKubernetesEvidence for KubernetesReader {
     async fn token(
@@ -187,6 +185,7 @@ fn webhook(configuration: &str, index: usize, webhook: MutatingWebhook) -> Webho
         namespace_selector: selector(webhook.namespace_selector),
         object_selector: selector(webhook.object_selector),
         covers_pods: webhook.rules.iter().flatten().any(creates_pods),
+        has_conditions: webhook.match_conditions.is_some_and(|conditions| !conditions.is_empty()),
     }
 }
 
@@ -194,7 +193,12 @@ fn creates_pods(rule: &RuleWithOperations) -> bool {
     let has = |list: &Option<Vec<String>>, wanted: &str| {
         list.iter().flatten().any(|one| one == wanted || one == "*" || one == "*/*")
     };
-    has(&rule.resources, "pods") && has(&rule.operations, "CREATE") && has(&rule.api_groups, "")
+    let in_namespaces = rule.scope.as_deref().is_none_or(|scope| scope != "Cluster");
+    has(&rule.resources, "pods")
+        && has(&rule.operations, "CREATE")
+        && has(&rule.api_groups, "")
+        && has(&rule.api_versions, "v1")
+        && in_namespaces
 }
 
 /// `matchLabels` are requirements too (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
@@ -233,7 +237,6 @@ fn malformed_pod(object: &Value) -> Option<(Namespace, Pod)> {
         started: String::new(),
         owner: None,
         containers: Vec::new(),
-        token_audiences: Vec::new(),
     };
     Some((namespace, pod))
 }
@@ -243,9 +246,7 @@ fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
     let spec = pod.spec?;
     let owner = controller(&pod.metadata);
     let started = pod.status.and_then(|status| status.start_time).or(pod.metadata.creation_timestamp);
-    let volumes = spec.volumes.into_iter().flatten().filter(|volume| volume.name == TOKEN_VOLUME);
-    let sources = volumes.filter_map(|volume| volume.projected?.sources).flatten();
-    let audiences = sources.filter_map(|source| source.service_account_token?.audience);
+    let volumes = spec.volumes.unwrap_or_default();
     let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
     let pod = Pod {
         name: clean(&pod.metadata.name.unwrap_or_default()),
@@ -255,23 +256,50 @@ fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
         annotations: string_map(pod.metadata.annotations),
         started: started.map(|time| time.0.to_string()).unwrap_or_default(),
         owner,
-        containers: containers.map(container).collect(),
-        token_audiences: audiences.map(|audience| clean(&audience)).collect(),
+        containers: containers.map(|one| container(one, &volumes)).collect(),
     };
     Some((namespace, pod))
 }
 
-fn container(container: core::Container) -> Container {
+fn container(container: core::Container, volumes: &[core::Volume]) -> Container {
     let environment = container.env.unwrap_or_default();
     let has = |name: &str| environment.iter().any(|variable| variable.name == name);
-    let role = environment.iter().find(|variable| variable.name == "AWS_ROLE_ARN");
+    // of several with one name, the last one counts
+    let value = |name: &str| {
+        let last = environment.iter().rfind(|variable| variable.name == name)?;
+        Some(clean(last.value.as_deref().unwrap_or_default()))
+    };
+    let mounts = container.volume_mounts.iter().flatten();
     Container {
         name: clean(&container.name),
-        role: role.map(|variable| clean(variable.value.as_deref().unwrap_or_default())),
-        token_file: has("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        role: value("AWS_ROLE_ARN"),
+        // the webhook writes `C:\…` for Windows
+        token_file: value("AWS_WEB_IDENTITY_TOKEN_FILE")
+            .map(|file| file.strip_prefix("C:").unwrap_or(&file).replace('\\', "/")),
+        tokens: mounts.flat_map(|mount| tokens_at(mount, volumes)).collect(),
         static_keys: has("AWS_ACCESS_KEY_ID"),
         pod_identity: has("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
     }
+}
+
+/// The path and audience of each projected ServiceAccount token that a mount shows
+/// (<https://kubernetes.io/docs/concepts/storage/projected-volumes/#serviceaccounttoken>).
+fn tokens_at<'a>(
+    mount: &'a core::VolumeMount,
+    volumes: &'a [core::Volume],
+) -> impl Iterator<Item = (String, String)> + 'a {
+    let volumes = volumes.iter().filter(|volume| volume.name == mount.name);
+    let sources = volumes.filter_map(|volume| volume.projected.as_ref()?.sources.as_ref()).flatten();
+    sources.filter_map(|source| {
+        let token = source.service_account_token.as_ref()?;
+        // a `subPath` shows one file or folder of the volume
+        let shown = mount.sub_path.as_deref().unwrap_or_default().trim_end_matches('/');
+        let below = token.path.strip_prefix(shown)?;
+        let below = if shown.is_empty() || below.is_empty() { below } else { below.strip_prefix('/')? };
+        let path = format!("{}/{below}", mount.mount_path.trim_end_matches('/'));
+        let audience = token.audience.as_deref().unwrap_or_default();
+        Some((clean(path.trim_end_matches('/')), clean(audience)))
+    })
 }
 
 fn controller(metadata: &ObjectMeta) -> Option<Owner> {

@@ -102,12 +102,16 @@ impl<'a> Eks<'a> {
         ]);
         let source = json!({"serviceAccountToken": {"audience": "sts.amazonaws.com", "expirationSeconds": 86400, "path": "token"}});
         let volumes = json!([{"name": "aws-iam-token", "projected": {"sources": [source]}}]);
-        let (environment, volumes) = if is_injected { (environment, volumes) } else { (json!([]), json!([])) };
+        let mounts = json!([{"name": "aws-iam-token", "mountPath": file.trim_end_matches("/token"), "readOnly": true}]);
+        let added = if is_injected { [environment, volumes, mounts] } else { [json!([]), json!([]), json!([])] };
+        let [environment, volumes, mounts] = added;
         let body = json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "ownerReferences": owner},
             "spec": {
                 "serviceAccountName": "cart", "volumes": volumes,
-                "containers": [{"name": "main", "image": "registry.k8s.io/pause:3.9", "env": environment}],
+                "containers": [
+                    {"name": "main", "image": "registry.k8s.io/pause:3.9", "env": environment, "volumeMounts": mounts},
+                ],
             },
         });
         self.change("POST", PODS, JSON, &body);
