@@ -1,7 +1,7 @@
 //! `PlanView` and `ReportView`: what a plan and a report say, built once and drawn by every text renderer.
 //!
-//! A plan's view is built from the plan file alone, so the text cannot show what the JSON lacks. Everything that needs
-//! thought is decided here: which statement became which, who gains and who loses access, the words of the summary. Every
+//! A plan's view is built from the plan file, with the configuration's names and the documents that irsa read to say what
+//! a change gives and takes. Everything that needs thought is decided here: which statement became which, who gains and who loses access, the words of the summary. Every
 //! string is scrubbed here. This room knows nothing of colours, columns or markup, and is the only user of `similar`.
 
 mod access;

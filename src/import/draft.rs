@@ -13,7 +13,9 @@ use crate::ids::{Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccount
 use crate::model::address::Address;
 use crate::model::desired::{Desired, Subject};
 use crate::model::live::{LivePolicy, LiveRole, LiveServiceAccount};
-use crate::model::marks::{AUDIENCE, DEFAULT_AUDIENCE, OWNER, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, is_mark};
+use crate::model::marks::{
+    ADDRESS, AUDIENCE, CREATED, DEFAULT_AUDIENCE, OWNER, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, is_mark,
+};
 use crate::model::pattern::{Pattern, any_matches};
 use crate::model::resource::StringMap;
 use crate::policy::Statement;
@@ -270,6 +272,13 @@ impl<'a> Drafter<'a> {
         }
         if let Some(other) = owner(&live.labels).filter(|other| *other != self.scope.owner.as_str()) {
             return unmanaged(&format!("it carries the label of owner `{other}`"));
+        }
+        let is_ours = owner(&live.labels).is_some();
+        if let Some(mark) = [ADDRESS, CREATED].into_iter().find(|mark| !is_ours && live.annotations.contains_key(*mark))
+        {
+            return unmanaged(&format!(
+                "it carries `{mark}` without an owner label, perhaps from a copy: remove it first"
+            ));
         }
         if live.deleting.is_some() {
             return unmanaged("it is being deleted");

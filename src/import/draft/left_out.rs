@@ -1,6 +1,6 @@
 //! What the result does not declare, beside roles and policies.
 
-use super::{Drafter, bound, flag, token_expiration};
+use super::{Drafter, RoleDraft, bound, flag, token_expiration};
 use crate::ids::RoleArn;
 use crate::import::SeenCluster;
 use crate::import::select::named_role;
@@ -36,7 +36,7 @@ impl Drafter<'_> {
                         "{what}: its annotation `{key}` has the value `{value}`, which irsa does not write; it stays"
                     )
                 }));
-            } else if let Some(why) = self.why_unmanaged(item) {
+            } else if let Some(why) = self.why_unmanaged(subject, item) {
                 left.push(format!("{what}: {why}; its annotations stay as they are"));
             }
         }
@@ -44,7 +44,7 @@ impl Drafter<'_> {
     }
 
     /// Why irsa does not manage an annotated ServiceAccount. None if `--role` left its role out.
-    fn why_unmanaged(&self, item: &LiveServiceAccount) -> Option<String> {
+    fn why_unmanaged(&self, subject: &ServiceAccountId, item: &LiveServiceAccount) -> Option<String> {
         let Some(arn) = named_role(item) else { return Some(format!("it has no annotation `{ROLE_ARN}`")) };
         let Ok(parsed) = RoleArn::parse(arn) else { return Some(format!("`{arn}` is not the ARN of a role")) };
         if !self.scope.has_role(parsed.name()) {
@@ -59,14 +59,22 @@ impl Drafter<'_> {
         Some(match live {
             None => format!("there is no role `{arn}`"),
             Some(live) if live.arn != parsed => format!("it names `{arn}`, and that role's ARN is `{}`", live.arn),
-            Some(_) if !self.draft.roles.iter().any(|role| role.live.arn == parsed) => {
-                format!("its role `{arn}` is not imported")
-            }
-            Some(_) => format!(
+            Some(_) => match self.draft.roles.iter().find(|role| role.live.arn == parsed) {
+                None => format!("its role `{arn}` is not imported"),
+                Some(role) => Self::why_of_role(role, subject, &parsed),
+            },
+        })
+    }
+
+    /// Why irsa does not manage a ServiceAccount that names this role.
+    fn why_of_role(role: &RoleDraft<'_>, subject: &ServiceAccountId, arn: &RoleArn) -> String {
+        let entry = role.entries.iter().find(|entry| entry.subject == *subject);
+        entry.and_then(|entry| entry.comment.clone()).unwrap_or_else(|| {
+            format!(
                 "role `{}` does not let it in by a statement that irsa would generate (without wildcards, and with the \
                  audience of the token)",
-                parsed.name()
-            ),
+                arn.name()
+            )
         })
     }
 

@@ -81,3 +81,19 @@ fn role_that_irsa_would_refuse_is_listed_and_hides_no_other() {
     assert!(text.contains("[roles.good]") && !text.contains("[roles.odd]"), "{text}");
     scene.keeps_the_law();
 }
+
+#[test]
+fn service_account_with_copied_marks_is_only_trusted_and_listed_with_the_reason() {
+    let scene = Scene::new();
+    for mark in ["irsa/address", "irsa/created"] {
+        let name = mark.trim_start_matches("irsa/");
+        let subject = format!("apps:{name}");
+        scene.create_role(name, &trust(&[lets_in(&scene.issuer, "sts.amazonaws.com", &[&subject])]));
+        scene.annotate("apps", name, &[(ROLE_ARN, &arn("role", name)), (mark, "true")]);
+    }
+    let run = scene.import(0, &[]);
+    for mark in ["irsa/address", "irsa/created"] {
+        run.says(&format!("it carries `{mark}` without an owner label, perhaps from a copy: remove it first"));
+    }
+    scene.keeps_the_law();
+}
