@@ -1,8 +1,9 @@
 //! `PlanView` and `ReportView`: what a plan and a report say, built once and drawn by every text renderer.
 //!
 //! A plan's view is built from the plan file, with the configuration's names and the documents that irsa read to say what
-//! a change gives and takes. Everything that needs thought is decided here: which statement became which, who gains and who loses access, the words of the summary. Every
-//! string is scrubbed here. This room knows nothing of colours, columns or markup, and is the only user of `similar`.
+//! a change gives and takes. Everything that needs thought is decided here: which statement became which, who gains and
+//! who loses access, the words of the summary. Every string is scrubbed here. This room knows nothing of colours, columns
+//! or markup, and is the only user of `similar`.
 
 mod access;
 mod change;
