@@ -156,9 +156,6 @@ impl Importer<'_> {
             (named.collect(), Vec::new())
         };
         let clusters = self.clusters(found, &identities, existing.as_ref());
-        if let Some(existing) = &existing {
-            self.check_references(existing, &clusters)?;
-        }
         let aws = aws.with_clusters(&clusters);
         let kubernetes = session::kubernetes(self.run, &aws, &scope.owner, &clusters);
         let targets = read::Targets { accounts: &accounts, identities: &identities, clusters: &clusters, parallelism };
@@ -170,6 +167,7 @@ impl Importer<'_> {
         self.check_named(&seen, &clusters, &missing)?;
         if let Some(existing) = &existing {
             extend::leave_out_declared(&mut seen, existing);
+            self.check_references(existing, &seen.clusters)?;
         }
         seen.unseen.splice(0..0, unlisted);
         let mut feedback = Feedback::default();
@@ -252,7 +250,7 @@ impl Importer<'_> {
     }
 
     /// Fails if entries of the configuration would also hold for a cluster that it does not declare yet.
-    fn check_references(&self, existing: &Existing, clusters: &BTreeMap<Key, Cluster>) -> Result<(), Error> {
+    fn check_references(&self, existing: &Existing, clusters: &BTreeMap<Key, SeenCluster>) -> Result<(), Error> {
         let Some(file) = &self.configuration else { return Ok(()) };
         let declared = &existing.desired.clusters;
         let new: Vec<&Key> = clusters.keys().filter(|key| !declared.contains_key(*key)).collect();

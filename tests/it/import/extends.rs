@@ -32,6 +32,8 @@ fn existing_configuration_gets_what_it_does_not_declare() {
 
 const ONE: &str = "owner = \"platform\"\n[clusters.main]\nname = \"prod\"\nregion = \"eu-west-1\"\n";
 
+const OLD: &str = "[roles.old]\npath = \"/\"\nservice-accounts = [\"apps/old\"]\n";
+
 /// A scene with this configuration, and the role `old` that it declares.
 fn declared(text: &str) -> Scene {
     let scene = Scene::new();
@@ -68,7 +70,7 @@ fn adds(scene: &Scene, expected: &[&str]) -> String {
 #[test]
 fn further_cluster_is_refused_with_the_lines_that_would_change() {
     for (entries, line) in [
-        ("[roles.old]\npath = \"/\"\nservice-accounts = [\"apps/old\"]\n", "irsa.toml:7: add `cluster = \"main\"`"),
+        (OLD, "irsa.toml:7: add `cluster = \"main\"`"),
         (
             "[roles.old]\npath = \"/\"\n[[service-accounts]]\nrole = \"old\"\nnamespace = \"apps\"\nname = \"old\"\n",
             "irsa.toml:7: add `cluster = \"main\"`",
@@ -158,17 +160,28 @@ fn owner_of_the_configuration_counts() {
 /// A cluster that is declared by its issuer, or that irsa must not look at.
 #[test]
 fn declared_cluster_is_not_found_again() {
-    let scene = declared("");
-    let issuer = &scene.issuer;
-    scene.bench.write(
-        "irsa.toml",
-        &format!(
-            "owner = \"platform\"\n[clusters.metal]\nissuer = \"{issuer}\"\nkubernetes = {{ context = \"prod\" }}\n"
-        ),
-    );
     let two = ["adopt role/new", "adopt role/old"];
     let bindings = ["update service-account/metal/apps/new", "update service-account/metal/apps/old"];
-    adds(&scene, &[two, bindings].concat());
+    for entries in ["", OLD] {
+        adds(&with_issuer(entries), &[two, bindings].concat());
+    }
     let scene = declared(&format!("{ONE}kubernetes = \"none\"\n"));
     adds(&scene, &two);
+}
+
+/// A scene whose configuration declares the cluster by its issuer, with these entries.
+fn with_issuer(entries: &str) -> Scene {
+    let scene = declared("");
+    let issuer = &scene.issuer;
+    let metal = format!("[clusters.metal]\nissuer = \"{issuer}\"\nkubernetes = {{ context = \"prod\" }}\n");
+    scene.bench.write("irsa.toml", &format!("owner = \"platform\"\n{metal}{entries}"));
+    scene
+}
+
+/// `--cluster` names a cluster in every region of `--region`, and it exists in one of them.
+#[test]
+fn region_without_the_named_cluster_has_no_new_cluster() {
+    let scene = declared(&format!("{ONE}{OLD}"));
+    let regions = ["--region", "eu-west-1", "--region", "us-east-1"];
+    scene.bench.ends(0, &[&["import", "-c", "irsa.toml", "-o", "more", "--cluster", "prod"], &regions[..]].concat());
 }
