@@ -51,8 +51,11 @@ pub fn lines_to_change(file: &Configuration, declared: &BTreeMap<Key, Cluster>, 
 
 /// Drops the clusters that EKS lists and that the configuration declares by their issuer.
 pub fn leave_out_declared(seen: &mut Seen, existing: &Existing) {
-    let is_declared = |key: &Key| existing.desired.clusters.contains_key(key);
-    let declared = seen.clusters.iter().filter(|(key, _)| is_declared(key));
-    let issuers: BTreeSet<IssuerUrl> = declared.map(|(_, cluster)| cluster.issuer.clone()).collect();
+    let declared = &existing.desired.clusters;
+    let is_declared = |key: &Key| declared.contains_key(key);
+    // one that was not read has its issuer in the configuration
+    let read = seen.clusters.iter().filter(|(key, _)| is_declared(key)).map(|(_, cluster)| cluster.issuer.clone());
+    let issuers: BTreeSet<IssuerUrl> =
+        declared.values().filter_map(|cluster| cluster.issuer.clone()).chain(read).collect();
     seen.clusters.retain(|key, cluster| is_declared(key) || !issuers.contains(&cluster.issuer));
 }

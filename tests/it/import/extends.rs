@@ -178,6 +178,16 @@ fn with_issuer(entries: &str) -> Scene {
     scene
 }
 
+#[test]
+fn named_cluster_that_is_declared_by_its_issuer_is_no_second_one() {
+    let scene = with_issuer("");
+    scene.bench.ends(0, &["import", "-c", "irsa.toml", "-o", "more", "--cluster", "prod"]).says(": 0 clusters, 2 roles");
+    assert!(!scene.bench.read("more/imported.toml").contains("[clusters."));
+    let text = scene.bench.read("irsa.toml");
+    scene.bench.write("irsa.toml", &format!("include = [\"more/imported.toml\", \"more/roles/*.toml\"]\n{text}"));
+    assert_eq!(changes(&scene.bench.plan(&["--adopt"])), ["adopt role/new", "adopt role/old"]);
+}
+
 /// `--cluster` names a cluster in every region of `--region`, and it exists in one of them.
 #[test]
 fn region_without_the_named_cluster_has_no_new_cluster() {
