@@ -131,6 +131,8 @@ fn only_statements_that_irsa_would_generate_become_bindings() {
     assert_eq!(parts(&[statement("StringLike", "sts.amazonaws.com", &["a"])]), (0, 1));
     assert_eq!(parts(&[statement("StringEquals", "other", &["a"])]), (0, 1), "the provider does not accept it");
     assert_eq!(parts(&[statement("StringEquals", "sts.amazonaws.com", &["a", "taken"])]), (0, 1));
+    let [taken, free] = ["taken", "c"].map(|name| statement("StringEquals", "sts.amazonaws.com", &[name]));
+    assert_eq!(parts(&[taken, free]), (1, 1));
     let mut wild = statement("StringEquals", "sts.amazonaws.com", &["a*", "?"]);
     let subjects = wild["Condition"]["StringEquals"]["oidc.example.com/a:sub"].take();
     wild["Condition"] = json!({

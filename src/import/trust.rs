@@ -37,17 +37,18 @@ pub(super) fn split(
 ) -> Parts {
     let mut parts = Parts::default();
     let mut grants = BTreeSet::new();
-    // irsa merges the subjects of one provider and audience into one statement
+    // irsa writes one statement for the exact subjects of a provider and audience, and one for the patterns
     let mut used: BTreeSet<(ProviderArn, String, bool)> = BTreeSet::new();
     for statement in live.statements() {
         let bound = generated(statement, providers).filter(|found| {
-            let is_new = found.first().is_some_and(|(grant, trusted)| {
-                used.insert((grant.provider.clone(), grant.audience.clone(), matches!(trusted, Trusted::Pattern(_))))
+            let is_free = found.iter().all(|(_, trusted)| match trusted {
+                Trusted::One(subject) => is_free(subject) && !parts.bindings.contains_key(subject),
+                Trusted::Pattern(pattern) => !parts.patterns.contains_key(pattern),
             });
-            is_new
-                && found.iter().all(|(_, trusted)| match trusted {
-                    Trusted::One(subject) => is_free(subject) && !parts.bindings.contains_key(subject),
-                    Trusted::Pattern(pattern) => !parts.patterns.contains_key(pattern),
+            is_free
+                && found.first().is_some_and(|(grant, trusted)| {
+                    let is_pattern = matches!(trusted, Trusted::Pattern(_));
+                    used.insert((grant.provider.clone(), grant.audience.clone(), is_pattern))
                 })
         });
         let Some(found) = bound else {
