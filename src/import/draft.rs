@@ -16,7 +16,6 @@ use crate::model::live::{LivePolicy, LiveRole, LiveServiceAccount};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, DEFAULT_AUDIENCE, OWNER, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, is_mark,
 };
-use crate::model::pattern::{Pattern, any_matches};
 use crate::model::resource::StringMap;
 use crate::policy::Statement;
 use crate::policy::document::PolicyKind;
@@ -150,13 +149,9 @@ pub(super) fn own_tags<'t>(
     tags: &'t StringMap,
     existing: Option<&'t Existing>,
 ) -> impl Iterator<Item = (&'t String, &'t String)> {
-    let ignored: Vec<_> = existing
-        .into_iter()
-        .flat_map(|existing| existing.desired.ignore_tags.iter().map(Pattern::lower_case))
-        .collect();
     tags.iter().filter(move |(key, _)| {
-        let key = key.to_lowercase();
-        !is_mark(&key) && !key.starts_with("aws:") && !any_matches(&ignored, &key)
+        let is_aws = || key.to_lowercase().starts_with("aws:");
+        !is_mark(key) && !existing.map_or_else(is_aws, |existing| existing.desired.ignores_tag(key))
     })
 }
 

@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "fields without a comment have the names of the API or of the configuration")]
 
 use super::address::Address;
+use super::marks::is_mark;
 use super::origin::Origin;
 use super::pattern::Pattern;
 use super::resource::{InlinePolicies, StringMap};
@@ -61,6 +62,14 @@ impl Desired {
             }
             Address::OidcProvider { .. } | Address::Orphan { .. } => None,
         }
+    }
+
+    /// Whether irsa leaves a tag alone, because it is AWS's own or `ignore-tags` matches it. IAM ignores the case of tag
+    /// keys (<https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>).
+    pub fn ignores_tag(&self, key: &str) -> bool {
+        let lower_case = key.to_lowercase();
+        let listed = || self.ignore_tags.iter().any(|pattern| pattern.lower_case().matches(&lower_case));
+        !is_mark(key) && (lower_case.starts_with("aws:") || listed())
     }
 }
 

@@ -116,7 +116,7 @@ impl IamObject<'_> {
             let spelling = live.keys().find(|live| live.to_lowercase() == key.to_lowercase());
             wanted.insert(spelling.cloned().unwrap_or(key), value);
         }
-        wanted.extend(pick(live, |key, _| is_ignored_tag(self.context, key)));
+        wanted.extend(pick(live, |key, _| self.context.desired.ignores_tag(key)));
         wanted
     }
 
@@ -189,13 +189,6 @@ pub(crate) fn note_name_and_path_kept(
         let text = format!("the live {kind} keeps its path `{path}`; new ones get `{declared_path}`");
         draft.note(address, Severity::Info, "path-kept", Some(origin), text);
     }
-}
-
-/// Whether irsa leaves a tag alone, because it is AWS's own or `ignore-tags` matches it.
-fn is_ignored_tag(context: &PlanContext<'_>, key: &str) -> bool {
-    let lower_case = key.to_lowercase();
-    let listed = || context.desired.ignore_tags.iter().any(|pattern| pattern.lower_case().matches(&lower_case));
-    !is_mark(key) && (lower_case.starts_with("aws:") || listed())
 }
 
 /// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set. The

@@ -114,7 +114,7 @@ impl<'a> Comparison<'a> {
     /// or an ignored attached policy.
     fn others_may_change(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
         if let Some(tag) = path.strip_prefix("tags.") {
-            return then.is_null() || tag.starts_with("aws:") || any_matches(&self.desired.ignore_tags, tag);
+            return then.is_null() || self.desired.ignores_tag(tag);
         }
         let Address::Role { key } = address else { return false };
         let Some(role) = self.desired.roles.get(key).filter(|_| path == "attached") else { return false };

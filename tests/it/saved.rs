@@ -153,6 +153,23 @@ fn planned_change_that_is_already_live_does_not_make_the_plan_stale() {
     scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
 }
 
+/// IAM ignores the case of tag keys.
+#[test]
+fn ignored_tag_may_change_in_any_case_while_a_plan_is_saved() {
+    let scene = scene();
+    let declare = |more: &str| {
+        scene.bench.write("irsa.toml", &format!("ignore-tags = [\"cost:*\"]\n{HEAD}{}{more}", role("app")));
+    };
+    declare("");
+    scene.bench.converges();
+    scene.someone.tag_role("app", "Cost:Center", "7");
+    declare("description = \"new\"\n");
+    scene.bench.ends(0, &["plan", "-o", "plan.json"]);
+    scene.someone.tag_role("app", "Cost:Center", "8");
+    scene.bench.ends(0, &["apply", "plan.json"]);
+    assert_eq!(scene.someone.role_tags("app")["Cost:Center"], "8");
+}
+
 #[test]
 fn plan_with_refusals_is_refused() {
     let scene = scene();
