@@ -3,7 +3,7 @@
 use crate::support::given::{OtherPeople, document, ec2_trust};
 use crate::support::inside::{self, Inside};
 use crate::support::many;
-use crate::support::program::{Bench, Run, refusals};
+use crate::support::program::{Bench, Run, only_marks, refusals, without_marks};
 use crate::support::world::{FIRST, SECOND, World};
 use irsa_sandbox::kubernetes::Resource;
 use irsa_sandbox::{ClusterSpec, Sandbox, SandboxOptions};
@@ -48,33 +48,6 @@ fn trust(statements: &[Value]) -> String {
     json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-/// Removes irsa's tags, labels and annotations, and the times of changes.
-fn without_marks(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => {
-            let is_mark = |item: &Value| item["Key"].as_str().is_some_and(|key| key.starts_with("irsa/"));
-            items.iter().filter(|item| !is_mark(item)).map(without_marks).collect()
-        }
-        Value::Object(entries) => {
-            let kept = entries.iter().filter(|(key, _)| !key.starts_with("irsa/"));
-            kept.map(|(key, value)| (key.clone(), without_marks(value))).collect()
-        }
-        other => other.clone(),
-    }
-}
-
-/// Checks that a change of a plan has no field but irsa's marks. Two spellings of one document are no change.
-#[track_caller]
-fn only_marks(change: &Value) {
-    let fields = change["fields"].as_array().expect("fields");
-    assert!(!fields.is_empty(), "{change:#}");
-    for field in fields {
-        let is_mark = field["path"].as_str().is_some_and(|path| path.contains("irsa/"));
-        let (before, after) = (without_marks(&field["before"]), without_marks(&field["after"]));
-        assert!(is_mark || before == after, "{field:#} in {change:#}");
-    }
-}
-
 /// A world with clusters, their providers, and a folder for irsa.
 struct Scene {
     world: World,
@@ -98,16 +71,21 @@ impl Scene {
         Self { world, bench, clusters, issuer }
     }
 
-    fn call(&self, action: &str, fields: &[(&str, &str)]) {
-        self.call_in(FIRST, action, fields);
+    /// What other people do in the first account.
+    fn people(&self, calls: impl FnOnce(OtherPeople<'_>)) {
+        self.people_in(FIRST, calls);
     }
 
-    fn call_in(&self, account: &str, action: &str, fields: &[(&str, &str)]) {
-        self.world.with(|sandbox| OtherPeople { sandbox, account }.call(action, fields));
+    fn people_in(&self, account: &str, calls: impl FnOnce(OtherPeople<'_>)) {
+        self.world.with(|sandbox| calls(OtherPeople { sandbox, account }));
+    }
+
+    fn call(&self, action: &str, fields: &[(&str, &str)]) {
+        self.people(|people| people.call(action, fields));
     }
 
     fn create_role(&self, name: &str, trust: &str) {
-        self.call("CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", trust)]);
+        self.people(|people| people.create_role(name, trust));
     }
 
     /// A role that trusts this ServiceAccount, which names it.
@@ -201,8 +179,8 @@ impl Scene {
         assert_eq!(planned.code, 0, "{planned}{}", self.text());
         let plan = planned.json();
         assert_eq!(refusals(&plan), [""; 0], "{}", self.text());
+        only_marks(&plan);
         for change in plan["changes"].as_array().expect("changes") {
-            only_marks(change);
             assert!(["adopt", "update"].contains(&change["action"].as_str().expect("an action")), "{change:#}");
         }
         let applied = self.bench.irsa(&[&config[..], &["apply", "--adopt", "--auto-approve"]].concat());
@@ -265,7 +243,7 @@ fn odd_world() -> Scene {
     scene.create_role("second", &trust(&[usual(&["apps:plain"])]));
     // a name that is no key, a path, a description, tags, a session, a boundary
     let boundary = arn("policy", "boundary");
-    scene.call("CreatePolicy", &[("PolicyName", "boundary"), ("PolicyDocument", &document("Allow", ["s3:*"]))]);
+    scene.people(|people| people.create_policy("boundary", &document("Allow", ["s3:*"])));
     scene.call(
         "CreateRole",
         &[
@@ -285,7 +263,7 @@ fn odd_world() -> Scene {
     let keys = ["eks.amazonaws.com/token-expiration", "eks.amazonaws.com/sts-regional-endpoints"];
     scene.annotate("apps", "odd", &[(ROLE_ARN, &odd), (keys[0], "86400"), (keys[1], "true")]);
     // policies: AWS's, one's own with five versions, a long one, and text that looks like a template
-    scene.call("AttachRolePolicy", &[("RoleName", "plain"), ("PolicyArn", "arn:aws:iam::aws:policy/ReadOnlyAccess")]);
+    scene.people(|people| people.attach("plain", "arn:aws:iam::aws:policy/ReadOnlyAccess"));
     let path = [("PolicyName", "shared.policy"), ("Path", "/p/"), ("Description", "of many")];
     let first = document("Allow", ["s3:GetObject"]);
     scene.call("CreatePolicy", &[&path[..], &[("PolicyDocument", first.as_str())]].concat());
@@ -296,20 +274,16 @@ fn odd_world() -> Scene {
         scene.call("CreatePolicyVersion", &fields);
     }
     for role in ["plain", "two"] {
-        scene.call("AttachRolePolicy", &[("RoleName", role), ("PolicyArn", &shared)]);
+        scene.people(|people| people.attach(role, &shared));
     }
     let braces = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject",
         "Resource": ["arn:aws:s3:::b/{{ account_id }}", "arn:aws:s3:::b/{{{# x", "arn:aws:s3:::b/${aws:username}"]}]});
     let long: Vec<String> = (0..40).map(|number| format!("arn:aws:s3:::bucket-{number}/*")).collect();
     let long = json!({"Statement": {"Sid": "Old", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": long}});
     for (name, text) in [("braces", braces), ("long", long)] {
-        let text = text.to_string();
-        scene.call("PutRolePolicy", &[("RoleName", "plain"), ("PolicyName", name), ("PolicyDocument", &text)]);
+        scene.people(|people| people.put_inline("plain", name, &text.to_string()));
     }
-    scene.call(
-        "PutRolePolicy",
-        &[("RoleName", "two"), ("PolicyName", "all"), ("PolicyDocument", &document("Allow", ["*"]))],
-    );
+    scene.people(|people| people.put_inline("two", "all", &document("Allow", ["*"])));
     // a broken link, an unknown role, and a ServiceAccount of Helm
     scene.annotate("apps", "broken", &[(ROLE_ARN, &arn("role", "plain"))]);
     scene.annotate("apps", "lost", &[(ROLE_ARN, &arn("role", "gone"))]);
@@ -401,8 +375,7 @@ fn protected_role_stays_protected() {
     for (value, declared) in [("true", true), ("yes", true), ("false", false)] {
         let scene = Scene::new();
         scene.create_pair("kept", "apps", "kept");
-        let tag = [("Tags.member.1.Key", "irsa/prevent-destroy"), ("Tags.member.1.Value", value)];
-        scene.call("TagRole", &[[("RoleName", "kept")].as_slice(), &tag].concat());
+        scene.people(|people| people.tag_role("kept", "irsa/prevent-destroy", value));
         scene.import(0, &[]);
         assert_eq!(scene.text().contains("prevent-destroy = true"), declared, "{value}: {}", scene.text());
     }
@@ -412,7 +385,7 @@ fn protected_role_stays_protected() {
 fn role_of_another_owner_is_listed_and_not_taken() {
     let scene = Scene::new();
     scene.create_pair("theirs", "apps", "theirs");
-    scene.call("TagRole", &[("RoleName", "theirs"), ("Tags.member.1.Key", "irsa/owner"), ("Tags.member.1.Value", "b")]);
+    scene.people(|people| people.tag_role("theirs", "irsa/owner", "b"));
     scene.import(0, &[]).says("role `theirs` in account `default`: it belongs to owner `b`");
     assert!(!scene.text().contains("[roles."), "{}", scene.text());
 }

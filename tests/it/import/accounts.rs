@@ -19,16 +19,20 @@ fn both_accounts() -> Scene {
     for account in [FIRST, SECOND] {
         for (cluster, _, _) in clusters {
             let url = scene.world.issuer(cluster);
-            scene.call_in(
-                account,
-                "CreateOpenIDConnectProvider",
-                &[("Url", &url), ("ClientIDList.member.1", AUDIENCE)],
-            );
+            let fields = [("Url", url.as_str()), ("ClientIDList.member.1", AUDIENCE)];
+            scene.people_in(account, |people| people.call("CreateOpenIDConnectProvider", &fields));
         }
     }
-    let keys = |account| format!("aws_access_key_id = {account}\naws_secret_access_key = test\n");
-    scene.bench.write(".aws/credentials", &format!("[one]\n{}[two]\n{}", keys(FIRST), keys(SECOND)));
+    profiles(&scene, &[("one", FIRST), ("two", SECOND)]);
     scene
+}
+
+/// Writes profiles with the credentials of these accounts.
+fn profiles(scene: &Scene, profiles: &[(&str, &str)]) {
+    let profile = |(name, account): &(&str, &str)| {
+        format!("[{name}]\naws_access_key_id = {account}\naws_secret_access_key = test\n")
+    };
+    scene.bench.write(".aws/credentials", &profiles.iter().map(profile).collect::<String>());
 }
 
 /// A role of an account that trusts ServiceAccounts `apps/NAME` of these clusters. Each of them names the role.
@@ -38,7 +42,7 @@ fn role(scene: &Scene, account: &str, role: &str, clusters: &[&str], name: &str)
         .iter()
         .map(|cluster| lets_in_of(account, &scene.world.issuer(cluster), AUDIENCE, &[&subject]))
         .collect();
-    scene.call_in(account, "CreateRole", &[("RoleName", role), ("AssumeRolePolicyDocument", &trust(&statements))]);
+    scene.people_in(account, |people| people.create_role(role, &trust(&statements)));
     for cluster in clusters {
         scene.annotate_in(cluster, "apps", name, &[(ROLE_ARN, &arn_in(account, "role", role))]);
     }
@@ -60,16 +64,13 @@ fn accounts_regions_and_clusters_keep_the_law_together() {
         json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": long}})
             .to_string();
     for (account, role, policy) in [(FIRST, "Case", "foo"), (SECOND, "case", "Foo")] {
-        let read = document("Allow", [format!("s3:Get{policy}")]);
-        scene.call_in(account, "CreatePolicy", &[("PolicyName", policy), ("PolicyDocument", &read)]);
-        let arn = arn_in(account, "policy", policy);
-        scene.call_in(account, "AttachRolePolicy", &[("RoleName", role), ("PolicyArn", &arn)]);
-        let inline = [("RoleName", role), ("PolicyName", "long"), ("PolicyDocument", long.as_str())];
-        scene.call_in(account, "PutRolePolicy", &inline);
-        let boundary = document("Allow", ["*"]);
-        scene.call_in(account, "CreatePolicy", &[("PolicyName", "limit"), ("PolicyDocument", &boundary)]);
-        let limit = arn_in(account, "policy", "limit");
-        scene.call_in(account, "PutRolePermissionsBoundary", &[("RoleName", role), ("PermissionsBoundary", &limit)]);
+        scene.people_in(account, |people| {
+            people.create_policy(policy, &document("Allow", [format!("s3:Get{policy}")]));
+            people.attach(role, &arn_in(account, "policy", policy));
+            people.put_inline(role, "long", &long);
+            people.create_policy("limit", &document("Allow", ["*"]));
+            people.set_boundary(role, &arn_in(account, "policy", "limit"));
+        });
     }
     let profiles = ["--account-profile", "one", "--account-profile", "two"];
     let run = scene.import(0, &[&profiles[..], &["--region", "eu-west-1", "--region", "us-east-1"]].concat());
@@ -86,8 +87,7 @@ fn accounts_regions_and_clusters_keep_the_law_together() {
 fn two_profiles_of_one_account_are_one_account() {
     let scene = both_accounts();
     role(&scene, FIRST, "app", &["prod"], "app");
-    let keys = format!("aws_access_key_id = {FIRST}\naws_secret_access_key = test\n");
-    scene.bench.write(".aws/credentials", &format!("[one]\n{keys}[again]\n{keys}"));
+    profiles(&scene, &[("one", FIRST), ("again", FIRST)]);
     let run = scene.import(0, &["--account-profile", "one", "--account-profile", "again", "--region", "eu-west-1"]);
     run.says("profile `again` is of the same account as `one`");
     assert!(!scene.text().contains("again"), "{}", scene.text());
@@ -98,12 +98,9 @@ fn two_profiles_of_one_account_are_one_account() {
 fn account_that_cannot_be_used_does_not_hide_the_other() {
     let scene = both_accounts();
     role(&scene, FIRST, "app", &["prod"], "app");
-    let profiles = ["--account-profile", "one", "--account-profile", "two"];
-    scene.bench.write(
-        ".aws/credentials",
-        &format!("[one]\naws_access_key_id = {FIRST}\naws_secret_access_key = test\n[other]\n"),
-    );
-    let run = scene.import(4, &[&profiles[..], &["--region", "eu-west-1"]].concat());
+    profiles(&scene, &[("one", FIRST)]);
+    let both = ["--account-profile", "one", "--account-profile", "two"];
+    let run = scene.import(4, &[&both[..], &["--region", "eu-west-1"]].concat());
     run.says("not read: account `two`");
     scene.keeps_the_law();
 }

@@ -5,15 +5,6 @@ use crate::support::moments::PATIENCE;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-/// The names in a folder of the bench, hidden ones too.
-fn names(scene: &Scene, folder: &str) -> Vec<String> {
-    let entries = fs::read_dir(scene.bench.path(folder)).expect("a folder");
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
-
 /// A scene with one role and its ServiceAccount.
 fn one_role() -> Scene {
     let scene = Scene::new();
@@ -26,12 +17,12 @@ fn folder_with_other_files_keeps_them() {
     let scene = one_role();
     scene.bench.write("out/README.md", "mine\n");
     scene.import(0, &[]);
-    assert_eq!(names(&scene, "out"), ["README.md", "irsa.toml", "roles"]);
+    assert_eq!(scene.bench.entries("out"), ["README.md", "irsa.toml", "roles"]);
     assert_eq!(scene.bench.read("out/README.md"), "mine\n");
     scene.import(1, &[]).says("`out/irsa.toml` already exists");
     fs::remove_file(scene.bench.path("out/irsa.toml")).expect("a file");
     scene.import(1, &[]).says("`out/roles` already exists");
-    assert_eq!(names(&scene, "out"), ["README.md", "roles"]);
+    assert_eq!(scene.bench.entries("out"), ["README.md", "roles"]);
 }
 
 #[test]
@@ -43,14 +34,14 @@ fn link_to_a_folder_is_followed_and_a_link_is_not_overwritten() {
     fs::create_dir(scene.bench.path("real")).expect("a folder");
     link("real", "out");
     scene.import(0, &[]);
-    assert_eq!(names(&scene, "real"), ["irsa.toml", "roles"]);
+    assert_eq!(scene.bench.entries("real"), ["irsa.toml", "roles"]);
     fs::remove_file(scene.bench.path("out")).expect("a link");
     link("gone", "out");
     scene.import(1, &[]).says("cannot write `out`");
     fs::create_dir(scene.bench.path("other")).expect("a folder");
     link("nowhere", "other/irsa.toml");
     scene.bench.ends(1, &["import", "--owner", "x", "-o", "other"]).says("`other/irsa.toml` already exists");
-    assert_eq!(names(&scene, "other"), ["irsa.toml"]);
+    assert_eq!(scene.bench.entries("other"), ["irsa.toml"]);
 }
 
 #[test]
@@ -94,7 +85,7 @@ fn interrupted_or_killed_import_leaves_nothing_that_the_next_one_refuses() {
     drop(release);
     scene.world.allow_all();
     // only a hidden folder, which nothing reads
-    assert!(names(&scene, "deep/out").iter().all(|name| name.starts_with('.')));
+    assert!(scene.bench.entries("deep/out").iter().all(|name| name.starts_with('.')));
     scene.bench.ends(0, &["import", "--owner", "platform", "-o", "deep/out"]);
     scene.bench.ends(0, &["-c", "deep/out/irsa.toml", "validate"]);
 }
@@ -110,6 +101,6 @@ fn file_that_appears_during_the_run_is_kept_and_nothing_is_written_beside_it() {
     let run = running.ends();
     assert_eq!(run.code, 1, "{run}");
     run.says("`out/irsa.toml` already exists");
-    assert_eq!(names(&scene, "out"), ["irsa.toml"]);
+    assert_eq!(scene.bench.entries("out"), ["irsa.toml"]);
     assert_eq!(scene.bench.read("out/irsa.toml"), "# mine\n");
 }

@@ -15,17 +15,11 @@ fn hostile_names_and_texts_are_declared_as_they_are() {
         let trusts = trust(&[lets_in(&scene.issuer, "sts.amazonaws.com", &[&format!("apps:{account}")])]);
         let role = [("RoleName", name), ("Path", path), ("Description", text), ("AssumeRolePolicyDocument", &trusts)];
         scene.call("CreateRole", &role);
-        let tags = [
-            ("RoleName", name),
-            ("Tags.member.1.Key", "a b = c/d:e@f"),
-            ("Tags.member.1.Value", " x "),
-            ("Tags.member.2.Key", "true"),
-            ("Tags.member.2.Value", ""),
-        ];
-        scene.call("TagRole", &tags);
+        for (key, value) in [("a b = c/d:e@f", " x "), ("true", "")] {
+            scene.people(|people| people.tag_role(name, key, value));
+        }
         for policy in ["in.line", "=+,@", "true", "irsa"] {
-            let text = document("Allow", ["s3:GetObject"]);
-            scene.call("PutRolePolicy", &[("RoleName", name), ("PolicyName", policy), ("PolicyDocument", &text)]);
+            scene.people(|people| people.put_inline(name, policy, &document("Allow", ["s3:GetObject"])));
         }
         let role = format!("arn:aws:iam::{FIRST}:role{path}{name}");
         scene.annotate("apps", &account, &[(ROLE_ARN, &role), ("eks.amazonaws.com/other", text)]);
@@ -54,12 +48,15 @@ fn largest_documents_and_ten_policies_are_declared() {
         let name = format!("p{number}");
         let short = document("Allow", [format!("s3:GetObject{number}")]);
         let text = if number == 0 { &long } else { &short };
-        scene.call("CreatePolicy", &[("PolicyName", &name), ("PolicyDocument", text)]);
-        scene.call("AttachRolePolicy", &[("RoleName", "large"), ("PolicyArn", &arn("policy", &name))]);
+        scene.people(|people| {
+            people.create_policy(&name, text);
+            people.attach("large", &arn("policy", &name));
+        });
     }
-    scene.call("PutRolePolicy", &[("RoleName", "large"), ("PolicyName", "own"), ("PolicyDocument", &long)]);
-    let boundary = "arn:aws:iam::aws:policy/PowerUserAccess";
-    scene.call("PutRolePermissionsBoundary", &[("RoleName", "large"), ("PermissionsBoundary", boundary)]);
+    scene.people(|people| {
+        people.put_inline("large", "own", &long);
+        people.set_boundary("large", "arn:aws:iam::aws:policy/PowerUserAccess");
+    });
     scene.import(0, &[]);
     scene.keeps_the_law();
 }

@@ -47,8 +47,10 @@ fn fill(random: &mut fastrand::Rng, scene: &Scene) {
     let count = random.usize(2..=ROLES);
     let name = |number: usize| format!("app-{number}");
     let gone = "https://oidc.eks.eu-west-1.amazonaws.com/id/GONE";
-    scene.call("CreatePolicy", &[("PolicyName", "limit"), ("PolicyDocument", &document("Allow", ["*"]))]);
-    scene.call("CreatePolicy", &[("PolicyName", "read"), ("PolicyDocument", &document("Allow", ["s3:Get*"]))]);
+    scene.people(|people| {
+        people.create_policy("limit", &document("Allow", ["*"]));
+        people.create_policy("read", &document("Allow", ["s3:Get*"]));
+    });
     for number in 0..count {
         let mut statements = Vec::new();
         for _ in 0..random.usize(1..=3) {
@@ -66,20 +68,19 @@ fn fill(random: &mut fastrand::Rng, scene: &Scene) {
         let role = name(number);
         scene.create_role(&role, &trust(&statements));
         if random.bool() {
-            scene.call("AttachRolePolicy", &[("RoleName", &role), ("PolicyArn", &arn("policy", "read"))]);
+            scene.people(|people| people.attach(&role, &arn("policy", "read")));
         }
         if random.bool() {
-            let limit = arn("policy", "limit");
-            scene.call("PutRolePermissionsBoundary", &[("RoleName", &role), ("PermissionsBoundary", &limit)]);
+            scene.people(|people| people.set_boundary(&role, &arn("policy", "limit")));
         }
         if random.bool() {
             let actions = ["s3:GetObject", "sqs:*", "iam:PassRole", "*"];
             let text = document(if random.bool() { "Allow" } else { "Deny" }, [actions[random.usize(..4)]]);
-            scene.call("PutRolePolicy", &[("RoleName", &role), ("PolicyName", "own"), ("PolicyDocument", &text)]);
+            scene.people(|people| people.put_inline(&role, "own", &text));
         }
         if random.bool() {
-            let tag = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", if random.bool() { "a" } else { "b" })];
-            scene.call("TagRole", &[&[("RoleName", role.as_str())], &tag[..]].concat());
+            let team = if random.bool() { "a" } else { "b" };
+            scene.people(|people| people.tag_role(&role, "team", team));
         }
         let named = if random.u8(..5) == 0 { name(random.usize(..count)) } else { role.clone() };
         let mut annotations = vec![(ROLE_ARN.to_owned(), arn("role", &named))];

@@ -12,8 +12,7 @@ fn by_eksctl(scene: &Scene, namespace: &str, name: &str, random: &str) {
     let role = format!("{}-Role1-{random}", &stack[..43]);
     scene.create_pair(&role, namespace, name);
     for (key, value) in [("alpha.eksctl.io/cluster-name", "prod"), ("alpha.eksctl.io/eksctl-version", "0.200.0")] {
-        let tag = [("RoleName", role.as_str()), ("Tags.member.1.Key", key), ("Tags.member.1.Value", value)];
-        scene.call("TagRole", &tag);
+        scene.people(|people| people.tag_role(&role, key, value));
     }
     let tags = [("aws:cloudformation:stack-name", stack.as_str()), ("aws:cloudformation:logical-id", "Role1")];
     assert!(scene.world.with(|sandbox| sandbox.iam(FIRST, |iam| iam.tag_by_aws(&role, &tags))));
@@ -58,7 +57,7 @@ fn policy_of_terraform_says_where_else_it_is_attached() {
     let tags = [("Tags.member.1.Key", "ManagedBy"), ("Tags.member.1.Value", "terraform")];
     scene.call("CreatePolicy", &[&[("PolicyName", "read"), ("PolicyDocument", read.as_str())], &tags[..]].concat());
     for role in ["one", "elsewhere"] {
-        scene.call("AttachRolePolicy", &[("RoleName", role), ("PolicyArn", &arn("policy", "read"))]);
+        scene.people(|people| people.attach(role, &arn("policy", "read")));
     }
     scene.import(0, &[]);
     let policies = scene.bench.read("out/policies.toml");

@@ -76,6 +76,16 @@ impl OtherPeople<'_> {
     }
 
     #[track_caller]
+    pub(crate) fn put_inline(self, role: &str, name: &str, document: &str) {
+        self.call("PutRolePolicy", &[("RoleName", role), ("PolicyName", name), ("PolicyDocument", document)]);
+    }
+
+    #[track_caller]
+    pub(crate) fn set_boundary(self, role: &str, arn: &str) {
+        self.call("PutRolePermissionsBoundary", &[("RoleName", role), ("PermissionsBoundary", arn)]);
+    }
+
+    #[track_caller]
     pub(crate) fn tag_role(self, role: &str, key: &str, value: &str) {
         self.call("TagRole", &[("RoleName", role), ("Tags.member.1.Key", key), ("Tags.member.1.Value", value)]);
     }

@@ -2,6 +2,7 @@
 
 use super::moments::{PATIENCE, pause};
 use super::python;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -75,6 +76,14 @@ impl Bench {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// The names in a folder, hidden ones too.
+    pub(crate) fn entries(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).expect("a folder").map(|entry| entry.expect("an entry"));
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     /// A command that runs `irsa` with these arguments. Does not start it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(irsa());
@@ -136,7 +145,7 @@ impl Bench {
 
     /// The plan as JSON, whatever the exit code of `irsa plan`.
     #[track_caller]
-    pub(crate) fn plan(&self, arguments: &[&str]) -> serde_json::Value {
+    pub(crate) fn plan(&self, arguments: &[&str]) -> Value {
         let mut line = vec!["plan", "--format", "json"];
         line.extend(arguments);
         self.irsa(&line).json()
@@ -202,7 +211,7 @@ pub(crate) fn tell(line: &str) {
 
 impl Run {
     #[track_caller]
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
     }
 
@@ -226,15 +235,44 @@ pub(crate) fn irsa() -> &'static Path {
 }
 
 /// `action address` of every change in a plan, in the order of the plan.
-pub(crate) fn changes(plan: &serde_json::Value) -> Vec<String> {
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+pub(crate) fn changes(plan: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = plan["changes"].as_array().cloned().unwrap_or_default();
     list.iter().map(|change| format!("{} {}", text(&change["action"]), text(&change["address"]))).collect()
 }
 
 /// `address: why` of every refusal in a plan.
-pub(crate) fn refusals(plan: &serde_json::Value) -> Vec<String> {
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+pub(crate) fn refusals(plan: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = plan["refused"].as_array().cloned().unwrap_or_default();
     list.iter().map(|item| format!("{}: {}", text(&item["address"]), text(&item["why"]))).collect()
+}
+
+/// Removes irsa's tags, labels and annotations.
+pub(crate) fn without_marks(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let is_mark = |item: &Value| item["Key"].as_str().is_some_and(|key| key.starts_with("irsa/"));
+            items.iter().filter(|item| !is_mark(item)).map(without_marks).collect()
+        }
+        Value::Object(entries) => {
+            let kept = entries.iter().filter(|(key, _)| !key.starts_with("irsa/"));
+            kept.map(|(key, value)| (key.clone(), without_marks(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Checks that the changes of a plan have no field but irsa's marks. Two spellings of one document are no change.
+#[track_caller]
+pub(crate) fn only_marks(plan: &Value) {
+    for change in plan["changes"].as_array().expect("changes") {
+        let fields = change["fields"].as_array().expect("fields");
+        assert!(!fields.is_empty(), "{change:#}");
+        for field in fields {
+            let is_mark = field["path"].as_str().is_some_and(|path| path.contains("irsa/"));
+            let (before, after) = (without_marks(&field["before"]), without_marks(&field["after"]));
+            assert!(is_mark || before == after, "{field:#} in {change:#}");
+        }
+    }
 }
