@@ -7,7 +7,6 @@
 
 pub mod diagnostics;
 mod documents;
-pub(crate) mod durations;
 mod file_kind;
 mod include;
 pub mod json_schema;

@@ -98,13 +98,13 @@ pub struct Imported {
     /// How many clusters, roles, ServiceAccounts and policies the files declare.
     pub counts: [usize; 4],
     /// Where each role and policy is declared.
-    places: Vec<feedback::Place>,
+    declared_at: Vec<feedback::DeclaredAt>,
 }
 
 /// The configuration of what was seen. `existing` is the configuration that it extends.
 pub fn import(seen: &Seen, scope: &Scope, existing: Option<&Existing>, feedback: &Feedback) -> Imported {
     let draft = draft::draft(seen, scope, existing, &feedback.refused);
-    write::files(&draft, seen, scope, existing, &feedback.ignores)
+    write::files(&draft, seen, scope, existing, feedback)
 }
 
 /// The name of the top file: of a new configuration, or of the part that extends an existing one.

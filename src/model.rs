@@ -6,6 +6,7 @@
 pub mod address;
 pub mod call;
 pub mod desired;
+pub(crate) mod durations;
 pub mod evidence;
 pub mod lease;
 pub mod live;

@@ -1,8 +1,9 @@
 //! The command line: flags, values and help texts. Checks single values; the commands check combinations.
 
-use crate::config::{self, durations};
+use crate::config;
 use crate::ids::{ClusterName, Key, Region};
 use crate::model::desired::GuardLimits;
+use crate::model::durations;
 use crate::model::note::Severity;
 use crate::model::shard::Shard;
 use crate::render::Format;

@@ -76,7 +76,6 @@ fn owner(arguments: &Import, configuration: Option<&Configuration>) -> Result<Ke
 /// Prints what was left out, what was written, and what to do next.
 fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
     let Importer { run, arguments, configuration, inside } = importer;
-    let (folder, inside) = (&arguments.out, inside.as_deref());
     let include = configuration.as_ref().and_then(Configuration::first_include);
 
     for text in &seen.unseen {
@@ -89,18 +88,17 @@ fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
         [("cluster", "clusters"), ("role", "roles"), ("ServiceAccount", "ServiceAccounts"), ("policy", "policies")];
     let counts = result.counts.iter().zip(words);
     let counts: Vec<String> = counts.map(|(number, (one, many))| count(*number, one, many)).collect();
-    let top = folder.join(import::top_file(inside.is_some()));
+    let top = arguments.out.join(import::top_file(inside.is_some()));
     run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
     let config = match inside {
         None => top.display().to_string(),
-        Some(inside) => {
+        Some(_) => {
             let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
                 Some(("roles", _)) => Some("roles/*.toml"),
                 Some(_) => None,
                 None => Some(name.as_str()),
             });
-            let below = |name: &str| if inside.is_empty() { name.to_owned() } else { format!("{inside}/{name}") };
-            let names: BTreeSet<String> = names.map(below).collect();
+            let names: BTreeSet<String> = names.map(|name| importer.name(name)).collect();
             let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
             let (names, file) = (names.join(", "), run.global.config().display().to_string());
             run.ui.message(&match include {
@@ -174,17 +172,19 @@ impl Importer<'_> {
         let mut feedback = Feedback::default();
         loop {
             let imported = import::import(&seen, &scope, existing.as_ref(), &feedback);
-            let is_final = match self.findings(&seen, &imported, &aws, &identities) {
-                Ok(findings) => !feedback.ignore(findings),
-                Err(Error { diagnostics: Some(errors), .. })
-                    if feedback.refuse(&imported, |name| self.name(name), &errors) =>
-                {
-                    false
+            match self.findings(&seen, &imported, &aws, &identities) {
+                Ok(findings) => {
+                    // an `ignore` makes no mistake, so the second result needs no check
+                    let imported = if feedback.ignore(findings) {
+                        import::import(&seen, &scope, existing.as_ref(), &feedback)
+                    } else {
+                        imported
+                    };
+                    return Ok((seen, imported));
                 }
+                Err(Error { diagnostics: Some(errors), .. })
+                    if feedback.refuse(&imported, |name| self.name(name), &errors) => {}
                 Err(error) => return Err(error),
-            };
-            if is_final {
-                return Ok((seen, imported));
             }
         }
     }
@@ -217,30 +217,30 @@ impl Importer<'_> {
         Ok(denied.map(|finding| (finding.address, finding.rule)).collect())
     }
 
-    /// The accounts of the profiles, or that of the ambient credentials.
-    fn accounts(&self) -> BTreeMap<Key, Account> {
+    /// The profiles with the key of each account, or the ambient credentials.
+    fn profiles(&self) -> Vec<(Key, Option<&String>)> {
         let profiles: Vec<Option<&String>> = match &self.arguments.account_profile[..] {
             [] => vec![None],
             profiles => profiles.iter().map(Some).collect(),
         };
         let mut taken = BTreeSet::new();
-        let mut accounts = BTreeMap::new();
-        for profile in profiles {
+        let keyed = profiles.into_iter().map(|profile| {
             let key = account_key(profile.map(String::as_str), &taken);
             taken.insert(key.clone());
-            accounts.insert(key, ambient(profile.cloned()));
-        }
-        accounts
+            (key, profile)
+        });
+        keyed.collect()
+    }
+
+    fn accounts(&self) -> BTreeMap<Key, Account> {
+        self.profiles().into_iter().map(|(key, profile)| (key, ambient(profile.cloned()))).collect()
     }
 
     /// Drops the accounts that an earlier profile has too. A configuration declares each once.
     fn leave_out_repeated(&self, identities: &mut BTreeMap<Key, Access<Identity>>) {
         let mut first: BTreeMap<AccountId, &str> = BTreeMap::new();
-        let mut taken = BTreeSet::new();
-        for profile in &self.arguments.account_profile {
-            let key = account_key(Some(profile), &taken);
-            taken.insert(key.clone());
-            let Some(Access::Granted(identity)) = identities.get(&key) else { continue };
+        for (key, profile) in self.profiles() {
+            let (Some(profile), Some(Access::Granted(identity))) = (profile, identities.get(&key)) else { continue };
             if let Some(earlier) = first.get(&identity.account) {
                 self.run.ui.warning(&format!("profile `{profile}` is of the same account as `{earlier}`"));
                 identities.remove(&key);
@@ -260,7 +260,7 @@ impl Importer<'_> {
         let message = format!("cluster `{first}` is not declared yet, and these entries would hold for it too");
         let error = Error::new(ExitStatus::Invalid, message).details(lines);
         let error = error.hint("change these lines, and run the same command again; nothing was written");
-        let names: Vec<String> = extend::names(declared).map(|name| format!("`--cluster {name}`")).collect();
+        let names: Vec<String> = extend::active_names(declared).map(|name| format!("`--cluster {name}`")).collect();
         Err(if names.is_empty() { error } else { error.hint(format!("or leave it out: {}", names.join(" "))) })
     }
 
@@ -312,7 +312,8 @@ impl Importer<'_> {
             let active = declared.into_iter().flatten().filter(|(_, cluster)| is_active(cluster));
             clusters.extend(active.map(|(key, cluster)| (key.clone(), cluster.clone())));
         }
-        let mut keys = ClusterKeys { taken: existing.map(|existing| existing.keys.clone()).unwrap_or_default() };
+        let mut keys =
+            ClusterKeys { taken: existing.map(|existing| existing.surroundings.keys.clone()).unwrap_or_default() };
         for (account, region, name) in found {
             let same = |cluster: &Cluster| {
                 cluster.account == account
@@ -377,14 +378,7 @@ fn existing(
     aws: &AwsReader,
     identities: &BTreeMap<Key, Access<Identity>>,
 ) -> Result<Existing, Error> {
-    let desired = session::resolve(file, aws, identities)?;
-    let surroundings = file.surroundings();
-    Ok(Existing {
-        desired,
-        keys: surroundings.keys,
-        role_tags: surroundings.role_tags,
-        has_default_boundary: surroundings.has_default_boundary,
-    })
+    Ok(Existing { desired: session::resolve(file, aws, identities)?, surroundings: file.surroundings() })
 }
 
 /// The account of a profile, or of the ambient credentials, before STS is asked for its id.

@@ -14,7 +14,8 @@ use crate::model::address::Address;
 use crate::model::desired::{Desired, Subject};
 use crate::model::live::{LivePolicy, LiveRole, LiveServiceAccount};
 use crate::model::marks::{
-    ADDRESS, AUDIENCE, CREATED, DEFAULT_AUDIENCE, OWNER, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, is_mark,
+    ADDRESS, AUDIENCE, CREATED, DEFAULT_AUDIENCE, OWNER, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_LIFETIME,
+    is_mark,
 };
 use crate::model::resource::StringMap;
 use crate::policy::Statement;
@@ -37,6 +38,12 @@ pub(super) struct Entry {
     pub subject: ServiceAccountId,
     pub settings: Settings,
     pub comment: Option<String>,
+}
+
+impl Entry {
+    pub(super) fn is_managed(&self) -> bool {
+        self.settings.manage != Some("none")
+    }
 }
 
 pub(super) struct RoleDraft<'a> {
@@ -126,7 +133,7 @@ fn taken(existing: &Existing) -> BTreeSet<Key> {
         Address::Role { key } | Address::Policy { key, .. } => Some(key.clone()),
         _ => None,
     });
-    existing.keys.iter().cloned().chain(forgotten).collect()
+    existing.surroundings.keys.iter().cloned().chain(forgotten).collect()
 }
 
 /// The ServiceAccounts that a configuration binds.
@@ -180,9 +187,9 @@ impl<'a> Drafter<'a> {
     }
 
     fn is_declared(&self, account: &Key, role: &LiveRole) -> bool {
-        let name = role.role.name.lower_case();
+        let name = role.role.name.as_str();
         let mut declared = self.existing.into_iter().flat_map(|existing| existing.desired.roles.values());
-        declared.any(|declared| declared.account == *account && declared.name.lower_case() == name)
+        declared.any(|declared| declared.account == *account && declared.name.as_str().eq_ignore_ascii_case(name))
     }
 
     fn providers(&self, account: &'a SeenAccount) -> Vec<(ProviderArn, &'a Key, &'a BTreeSet<String>)> {
@@ -325,9 +332,9 @@ impl<'a> Drafter<'a> {
 
     /// The key of a policy that the existing configuration declares in this account.
     fn declared_policy(&self, account: &Key, arn: &PolicyArn) -> Option<&Key> {
-        let name = arn.name().to_ascii_lowercase();
         let mut declared = self.existing?.desired.policies.iter();
-        declared.find(|((of, _), policy)| of == account && policy.name.lower_case() == name).map(|((_, key), _)| key)
+        let is_it = |name: &str| name.eq_ignore_ascii_case(arn.name());
+        declared.find(|((of, _), policy)| of == account && is_it(policy.name.as_str())).map(|((_, key), _)| key)
     }
 }
 
@@ -350,7 +357,8 @@ fn role_names(live: &LiveRole, entries: &[Entry]) -> Vec<String> {
 
 /// The lifetime of a token, if irsa would write the same text.
 fn token_expiration(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|seconds: &u32| (600..=86_400).contains(seconds) && seconds.to_string() == text)
+    let (least, most) = TOKEN_LIFETIME;
+    text.parse().ok().filter(|seconds: &u32| (least..=most).contains(seconds) && seconds.to_string() == text)
 }
 
 fn flag(text: &str) -> Option<bool> {

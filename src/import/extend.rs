@@ -1,11 +1,10 @@
 //! Extends an existing configuration: what new files must fit, and what in it must change first.
 
 use super::Seen;
-use crate::config::Configuration;
+use crate::config::{Configuration, Surroundings};
 use crate::ids::{ClusterName, IssuerUrl, Key};
 use crate::model::desired::{Cluster, ClusterState, Desired};
 use crate::model::pattern::Pattern;
-use crate::model::resource::StringMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A configuration to which the result is added.
@@ -13,16 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Existing {
     /// It, resolved for the accounts that STS named.
     pub desired: Desired,
-    /// The keys that it uses.
-    pub keys: BTreeSet<Key>,
-    /// The tags that it gives every role.
-    pub role_tags: StringMap,
-    /// Whether it gives every role a permissions boundary.
-    pub has_default_boundary: bool,
+    /// Its keys and defaults.
+    pub surroundings: Surroundings,
 }
 
 /// The EKS names of the active clusters.
-pub fn names(declared: &BTreeMap<Key, Cluster>) -> impl Iterator<Item = &ClusterName> {
+pub fn active_names(declared: &BTreeMap<Key, Cluster>) -> impl Iterator<Item = &ClusterName> {
     let active = declared.values().filter(|cluster| cluster.state == ClusterState::Active);
     active.filter_map(|cluster| cluster.name.as_ref())
 }

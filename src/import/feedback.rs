@@ -17,7 +17,7 @@ pub struct Feedback {
 
 /// Where an object is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct DeclaredAt {
     /// Path below the folder.
     pub file: String,
     /// From 1.
@@ -43,7 +43,7 @@ impl Feedback {
         for error in errors.list() {
             let place = error.labels.iter().find_map(|(origin, _)| {
                 result
-                    .places
+                    .declared_at
                     .iter()
                     .find(|place| place.lines.contains(&origin.line) && path(&place.file) == *origin.file)
             });

@@ -4,12 +4,12 @@ mod bindings;
 mod defaults;
 
 use super::draft::{Draft, Entry, PolicyDraft, RoleDraft, own_tags};
-use super::feedback::Place;
+use super::feedback::{DeclaredAt, Feedback};
 use super::keys::unique;
 use super::text::{self, comments};
 use super::{Existing, Imported, Scope, Seen, top_file};
-use crate::config::durations;
 use crate::ids::{ClusterName, Key, Region};
+use crate::model::durations;
 use crate::model::marks::{default_path, is_protected};
 use crate::policy::PolicyDocument;
 use crate::policy::document::PolicyKind;
@@ -22,7 +22,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 const SHORT: usize = 700;
 /// IAM's default session duration, in seconds.
 const SESSION: u32 = 3_600;
-/// The reason of every `ignore`.
+/// The reason in every `ignore` and `allow-wildcard`.
 const REASON: &str = "imported as it was";
 /// Files of roles of several namespaces, and of none. No namespace has such a name.
 const SEVERAL: &str = "_several";
@@ -33,7 +33,7 @@ struct Writer<'a> {
     scope: &'a Scope,
     existing: Option<&'a Existing>,
     defaults: Defaults,
-    ignores: &'a BTreeMap<String, BTreeSet<String>>,
+    feedback: &'a Feedback,
     several_accounts: bool,
     several_clusters: bool,
     /// The JSON files, by name in lower case: some file systems ignore the case of names.
@@ -45,7 +45,7 @@ pub(super) fn files(
     seen: &Seen,
     scope: &Scope,
     existing: Option<&Existing>,
-    ignores: &BTreeMap<String, BTreeSet<String>>,
+    feedback: &Feedback,
 ) -> Imported {
     let clusters = existing.map_or(0, |existing| {
         let declared = &existing.desired.clusters;
@@ -57,7 +57,7 @@ pub(super) fn files(
         scope,
         existing,
         defaults: if existing.is_some() { Defaults::default() } else { Defaults::of(draft, scope) },
-        ignores,
+        feedback,
         several_accounts: accounts > 1,
         several_clusters: clusters + seen.clusters.len() > 1,
         documents: BTreeMap::new(),
@@ -74,25 +74,25 @@ pub(super) fn files(
     if !policies.is_empty() {
         by_file.insert("policies.toml".to_owned(), policies);
     }
-    let mut places = Vec::new();
+    let mut declared_at = Vec::new();
     files.extend(by_file.into_iter().map(|(file, parts)| {
-        let text = joined(&file, parts, &mut places);
+        let text = joined(&file, parts, &mut declared_at);
         (file, text)
     }));
     let documents = std::mem::take(&mut writer.documents).into_values();
     files.extend(documents.map(|(name, text)| (format!("policies/{name}.json"), text)));
-    let managed = draft.roles.iter().flat_map(|role| &role.entries).filter(|entry| is_managed(entry)).count();
+    let managed = draft.roles.iter().flat_map(|role| &role.entries).filter(|entry| entry.is_managed()).count();
     let new = seen.clusters.keys().filter(|key| is_new(existing, key)).count();
     let counts = [new, draft.roles.len(), managed, draft.policies.len()];
-    Imported { files, left_out: draft.left_out.clone(), counts, places }
+    Imported { files, left_out: draft.left_out.clone(), counts, declared_at }
 }
 
 /// The text of a file of these parts, each with the ARN of its object.
-fn joined(file: &str, parts: Vec<(String, String)>, places: &mut Vec<Place>) -> String {
+fn joined(file: &str, parts: Vec<(String, String)>, declared_at: &mut Vec<DeclaredAt>) -> String {
     let mut first = 1;
     let texts = parts.into_iter().map(|(arn, text)| {
         let end = first + text.lines().count();
-        places.push(Place { file: file.to_owned(), lines: first..end, arn });
+        declared_at.push(DeclaredAt { file: file.to_owned(), lines: first..end, arn });
         // after an empty line
         first = end + 1;
         text
@@ -103,10 +103,6 @@ fn joined(file: &str, parts: Vec<(String, String)>, places: &mut Vec<Place>) -> 
 /// Whether the existing configuration does not declare the cluster.
 fn is_new(existing: Option<&Existing>, cluster: &Key) -> bool {
     existing.is_none_or(|existing| !existing.desired.clusters.contains_key(cluster))
-}
-
-fn is_managed(entry: &Entry) -> bool {
-    entry.settings.manage != Some("none")
 }
 
 /// The file of a role: its namespace.
@@ -212,7 +208,8 @@ impl Writer<'_> {
         put(&mut table, "description", (!role.description.is_empty()).then_some(role.description.as_str()));
         let is_default = !extends && role.max_session_duration == defaults.session.unwrap_or(SESSION);
         put(&mut table, "max-session-duration", (!is_default).then(|| durations::text(role.max_session_duration)));
-        let has_default = defaults.boundary.is_some() || self.existing.is_some_and(|file| file.has_default_boundary);
+        let has_default =
+            defaults.boundary.is_some() || self.existing.is_some_and(|file| file.surroundings.has_default_boundary);
         let boundary = match &role.permissions_boundary {
             Some(arn) if Some(arn) == defaults.boundary.as_ref() => None,
             Some(arn) => Some(arn.to_string()),
@@ -261,7 +258,7 @@ impl Writer<'_> {
 
     /// The value of `ignore`, so that findings on what was imported do not make `irsa validate` fail.
     fn ignore(&self, address: &str) -> Option<Value> {
-        let rules = self.ignores.get(address)?;
+        let rules = self.feedback.ignores.get(address)?;
         let pairs: InlineTable = rules.iter().map(|rule| (rule.as_str(), REASON)).collect();
         Some(pairs.into())
     }

@@ -29,8 +29,9 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 /// Writes a number of seconds in the largest unit, at most hours, that divides it.
-pub(crate) fn text(seconds: u32) -> String {
-    match seconds {
+pub(crate) fn text(seconds: impl Into<u64>) -> String {
+    match seconds.into() {
+        0 => "0s".to_owned(),
         hours if hours.is_multiple_of(3600) => format!("{}h", hours / 3600),
         minutes if minutes.is_multiple_of(60) => format!("{}m", minutes / 60),
         seconds => format!("{seconds}s"),

@@ -40,13 +40,19 @@ pub const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 pub const AUDIENCE: &str = "eks.amazonaws.com/audience";
 /// The lifetime of the projected token, in seconds.
 pub const TOKEN_EXPIRATION: &str = "eks.amazonaws.com/token-expiration";
+/// The lifetime of a projected token in seconds: at least Kubernetes' minimum, at most what EKS issues
+/// (<https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html>).
+pub(crate) const TOKEN_LIFETIME: (u32, u32) = (600, 86_400);
 /// Whether the SDK in the pod uses the regional STS endpoint.
 pub const STS_REGIONAL_ENDPOINTS: &str = "eks.amazonaws.com/sts-regional-endpoints";
 /// The default audience of the webhook, in every AWS partition.
 pub const DEFAULT_AUDIENCE: &str = "sts.amazonaws.com";
+/// The most tags of a role, policy or provider
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
+pub(crate) const TAG_LIMIT: usize = 50;
 /// The longest tag value that IAM accepts
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html>).
-const TAG_VALUE_LIMIT: usize = 256;
+pub(crate) const TAG_VALUE_LIMIT: usize = 256;
 
 /// The field manager under which irsa applies to Kubernetes.
 pub fn field_manager(owner: &Key) -> String {

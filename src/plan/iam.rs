@@ -8,15 +8,11 @@ use crate::model::address::{Address, Place};
 use crate::model::call::{Call, IamCall};
 use crate::model::desired::Adopt;
 use crate::model::live::{LiveAccount, Observed};
-use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, address_mark, is_mark, is_protected};
+use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY, TAG_LIMIT, address_mark, is_mark, is_protected};
 use crate::model::note::Severity;
 use crate::model::origin::Origin;
 use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::StringMap;
-
-/// How many tags a role, policy or provider may have
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-const TAG_LIMIT: usize = 50;
 
 /// The reason of a change by `forget`.
 pub(crate) const FORGET: &str = "released by `forget`: irsa removes its own tags or labels and keeps the object";

@@ -5,6 +5,7 @@
 //! hide a dangerous one.
 
 use crate::model::desired::{Desired, Guard, Lock};
+use crate::model::durations;
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
@@ -117,8 +118,8 @@ fn of_guard(guard: &Guard) -> Option<Note> {
         ("min-existing", number(*min_existing), number(default.min_existing), *min_existing > default.min_existing),
         (
             "recent-use",
-            duration(recent_use.as_secs()),
-            duration(default.recent_use.as_secs()),
+            durations::text(recent_use.as_secs()),
+            durations::text(default.recent_use.as_secs()),
             *recent_use < default.recent_use,
         ),
     ];
@@ -136,16 +137,6 @@ fn of_guard(guard: &Guard) -> Option<Note> {
     }
     let severity = if looser { Severity::Medium } else { Severity::Info };
     (!parts.is_empty()).then(|| note("guard", severity, None, parts.join(", ")))
-}
-
-/// Seconds in the largest unit that divides them, as in the configuration.
-fn duration(seconds: u64) -> String {
-    match seconds {
-        0 => "0s".to_owned(),
-        hours if hours.is_multiple_of(3600) => format!("{}h", hours / 3600),
-        minutes if minutes.is_multiple_of(60) => format!("{}m", minutes / 60),
-        seconds => format!("{seconds}s"),
-    }
 }
 
 fn of_lock(lock: &Lock) -> Note {

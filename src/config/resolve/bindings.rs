@@ -6,6 +6,7 @@ use super::{Diagnostic, KeyedTable, Located, Resolver};
 use crate::config::schema::RawBinding;
 use crate::ids::{IdError, Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Binding, Cluster, ClusterState, Manage, Metadata, Subject};
+use crate::model::marks::TOKEN_LIFETIME;
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
 use crate::model::sanitize::is_blank;
@@ -13,9 +14,6 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// The lifetime of a projected token in seconds: at least Kubernetes' minimum, at most what EKS issues
-/// (<https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html>).
-const TOKEN_EXPIRATION: (u32, u32) = (600, 86_400);
 /// The longest audience: a client id of an IAM OIDC provider
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>).
 const AUDIENCE_LIMIT: usize = 255;
@@ -160,7 +158,7 @@ impl<'a, 'i> Binder<'_, 'a, 'i> {
         });
         let token_expiration = raw.token_expiration.as_ref();
         let token_expiration =
-            token_expiration.and_then(|text| self.resolver.seconds(text, "token-expiration", TOKEN_EXPIRATION));
+            token_expiration.and_then(|text| self.resolver.seconds(text, "token-expiration", TOKEN_LIFETIME));
         let audience = raw.audience.as_ref().and_then(|text| self.audience(text));
         if let Some(reason) = raw.allow_wildcard.as_ref().filter(|reason| is_blank(&reason.value)) {
             self.refuse(&reason.origin, "`allow-wildcard` must give the reason");

@@ -4,16 +4,14 @@ use super::{Diagnostic, Located, Resolver};
 use crate::config::reader::StringTable;
 use crate::ids::{IamPath, Key};
 use crate::model::desired::Adopt;
-use crate::model::marks::default_path;
+use crate::model::marks::{TAG_LIMIT, TAG_VALUE_LIMIT, default_path};
 use crate::model::origin::Origin;
 use crate::model::resource::StringMap;
 use std::collections::BTreeMap;
 
-/// The most tags on a role, policy or provider, and their greatest lengths in characters
+/// The longest key of a tag, in characters
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-const TAG_LIMIT: usize = 50;
 const TAG_KEY_LIMIT: usize = 128;
-const TAG_VALUE_LIMIT: usize = 256;
 /// The longest description
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html>).
 const DESCRIPTION_LIMIT: usize = 1000;

@@ -3,11 +3,11 @@
 use super::bindings::BindingsByRole;
 use super::infrastructure::Infrastructure;
 use super::{Diagnostic, KeyedTable, Located, Resolver, quoted};
-use crate::config::durations;
 use crate::config::schema::{RawInline, RawRole};
 use crate::config::templates::Variables;
 use crate::ids::{Key, PolicyArn, ProviderArn, RoleName};
 use crate::model::desired::{Attachment, Binding, Boundary, ClusterState, Role};
+use crate::model::durations;
 use crate::model::marks::TRANSITION;
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;

@@ -1,10 +1,10 @@
 //! Resolves the top-level settings: version, owner, guard, ignored tags and `forget`. Reads durations.
 
 use super::{Diagnostic, Located, Resolver};
-use crate::config::durations;
 use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::{ClusterState, Desired, Guard, Manage};
+use crate::model::durations;
 use crate::model::marks::{ADDRESS, OWNER, PREVENT_DESTROY};
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;

@@ -17,7 +17,7 @@ impl Drafter<'_> {
             .roles
             .iter()
             .flat_map(|role| &role.entries)
-            .filter(|entry| entry.settings.manage != Some("none"))
+            .filter(|entry| entry.is_managed())
             .map(|entry| &entry.subject)
             .collect();
         let declared = self.existing.map(|existing| bound(&existing.desired)).unwrap_or_default();

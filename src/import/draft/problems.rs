@@ -5,11 +5,8 @@ use crate::ids::Key;
 use crate::import::{Existing, text};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::live::LiveRole;
-use crate::model::marks::{TRANSITION, is_protected};
+use crate::model::marks::{TAG_LIMIT, TRANSITION, is_protected};
 use crate::model::resource::StringMap;
-
-/// The most tags of an object (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>).
-const TAG_LIMIT: usize = 50;
 
 /// Whether the configuration has the role of this name in `forget`, by its key or as an orphan.
 fn is_forgotten(existing: &Existing, of: &Key, role: &str) -> bool {
@@ -60,7 +57,7 @@ impl Drafter<'_> {
             return Some("`forget` names it".to_owned());
         }
         // IAM takes two keys that differ in case for the same, and `config` refuses them
-        let missing = existing.role_tags.iter().find(|(tag, _)| !role.tags.contains_key(tag.as_str()));
+        let missing = existing.surroundings.role_tags.iter().find(|(tag, _)| !role.tags.contains_key(tag.as_str()));
         missing.map(|(tag, _)| format!("`[defaults.role]` would give it the tag `{tag}`: set that tag first"))
     }
 

@@ -1,13 +1,13 @@
 //! Writes who may assume a role: the short form where it suffices, and entries of `[[service-accounts]]`.
 
 use super::{REASON, Writer, put};
-use crate::config::durations;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::import::draft::{Entry, RoleDraft, Settings};
 use crate::import::text;
+use crate::model::durations;
 use crate::model::marks::DEFAULT_AUDIENCE;
 use std::collections::{BTreeMap, BTreeSet};
-use toml_edit::{DocumentMut, Item, Table};
+use toml_edit::{DocumentMut, Item, Table, Value};
 
 impl Writer<'_> {
     /// The short form of a role, and the text of each entry in the long form.
@@ -50,16 +50,28 @@ impl Writer<'_> {
             clusters.entry((namespace, name, audience)).or_default().insert(cluster);
         }
         let entries = clusters.into_iter().map(|((namespace, name, audience), clusters)| {
-            let mut table = Table::new();
-            put(&mut table, "role", Some(draft.key.as_str()));
-            put(&mut table, "cluster", self.several_clusters.then(|| text::one_or_list(clusters)));
-            put(&mut table, "namespace", Some(namespace));
-            put(&mut table, "name", Some(name));
+            let mut table = self.entry_table(draft, clusters, namespace, name);
             put(&mut table, "audience", (audience != DEFAULT_AUDIENCE).then_some(audience));
             put(&mut table, "allow-wildcard", Some(REASON));
             entry(table)
         });
         entries.collect()
+    }
+
+    /// The keys that every entry has.
+    fn entry_table(
+        &self,
+        draft: &RoleDraft<'_>,
+        clusters: impl IntoIterator<Item = impl ToString>,
+        namespace: &str,
+        name: impl Into<Value>,
+    ) -> Table {
+        let mut table = Table::new();
+        put(&mut table, "role", Some(draft.key.as_str()));
+        put(&mut table, "cluster", self.several_clusters.then(|| text::one_or_list(clusters)));
+        put(&mut table, "namespace", Some(namespace));
+        put(&mut table, "name", Some(name));
+        table
     }
 
     fn long_entry(
@@ -71,11 +83,7 @@ impl Writer<'_> {
         names: &[&ServiceAccountName],
     ) -> String {
         let Settings { manage, audience, token_expiration, sts_regional_endpoints } = settings;
-        let mut table = Table::new();
-        put(&mut table, "role", Some(draft.key.as_str()));
-        put(&mut table, "cluster", self.several_clusters.then(|| text::one_or_list(clusters)));
-        put(&mut table, "namespace", Some(namespace.as_str()));
-        put(&mut table, "name", Some(text::one_or_list(names)));
+        let mut table = self.entry_table(draft, clusters, namespace.as_str(), text::one_or_list(names));
         put(&mut table, "manage", *manage);
         put(&mut table, "audience", audience.as_deref());
         put(&mut table, "token-expiration", token_expiration.map(durations::text));
@@ -84,7 +92,7 @@ impl Writer<'_> {
     }
 }
 
-/// An entry of `[[service-accounts]]`.
+/// The text of an entry of `[[service-accounts]]`.
 fn entry(table: Table) -> String {
     let mut document = DocumentMut::new();
     document.insert("service-accounts", Item::ArrayOfTables(std::iter::once(table).collect()));

@@ -1,10 +1,10 @@
 //! The values of `[defaults.role]`.
 
 use super::{SESSION, put};
-use crate::config::durations;
 use crate::ids::PolicyArn;
 use crate::import::draft::{Draft, own_tags};
 use crate::import::{Scope, text};
+use crate::model::durations;
 use crate::model::marks::default_path;
 use crate::model::resource::StringMap;
 use std::collections::BTreeMap;
