@@ -82,7 +82,7 @@ pub struct SeenCluster {
     pub cluster: Cluster,
     /// Its issuer.
     pub issuer: IssuerUrl,
-    /// Its ServiceAccounts. None if its API could not be used.
+    /// Its ServiceAccounts. None if its API could not be used, or irsa must not use it (`kubernetes = "none"`).
     pub service_accounts: Option<Vec<LiveServiceAccount>>,
     /// Its pod identity associations.
     pub associations: Vec<AssociationSummary>,

@@ -11,7 +11,7 @@ use std::ops::Range;
 /// The most errors reported for one template.
 const ERROR_LIMIT: usize = 20;
 
-/// A literal brace, for texts that have two of them: in Jinja an expression of a text. It is the only one here.
+/// A literal `{`, as Jinja writes it. Templates accept no other string expression.
 pub(crate) const BRACE: &str = "{{ '{' }}";
 
 /// The values of the names that a document may use.

@@ -1,5 +1,5 @@
-//! What the check of a result shows, for the next attempt: a role that would make it invalid is left out, and findings that
-//! would fail `irsa validate` are ignored.
+//! What the check of a result shows, for the next attempt: a role or policy that would make it invalid is left out, and
+//! findings that would fail `irsa validate` are ignored.
 
 use super::Imported;
 use crate::config::Diagnostics;

@@ -1,4 +1,4 @@
-//! Recognizes who made an object, by its tags, labels and annotations, and says what to do there first.
+//! Recognizes who made an object, by its tags, labels and annotations, and says what to do in that program.
 
 use crate::model::live::LiveServiceAccount;
 use crate::model::resource::StringMap;
@@ -11,7 +11,7 @@ pub(super) const STACK: &str = "aws:cloudformation:stack-name";
 pub(super) struct Maker {
     /// The program, with the name that the object has there.
     pub who: String,
-    /// What to do there first, for all objects of this kind that the program makes.
+    /// What to do there, for all objects of this kind that the program makes.
     pub release: Release,
 }
 
