@@ -41,7 +41,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
     let configuration = extended.map(|_| session::load(run.global)).transpose()?;
     let owner = owner(arguments, configuration.as_ref())?;
     let inside = extended.map(|top| files::path_below(top, &arguments.out)).transpose()?;
-    // before the first folder is made, which a signal would leave
+    // before a folder is made, so that no signal leaves one
     let signals = signals::listen()?;
     let files = NewFiles::begin(&arguments.out, &import::entries(extended.is_some()))?;
     let importer = Importer { run, arguments, configuration, inside };
