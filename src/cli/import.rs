@@ -90,23 +90,22 @@ fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
     let counts: Vec<String> = counts.map(|(number, (one, many))| count(*number, one, many)).collect();
     let top = arguments.out.join(import::top_file(inside.is_some()));
     run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
-    let config = match inside {
-        None => top.display().to_string(),
-        Some(_) => {
-            let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
-                Some(("roles", _)) => Some("roles/*.toml"),
-                Some(_) => None,
-                None => Some(name.as_str()),
-            });
-            let names: BTreeSet<String> = names.map(|name| importer.name(name)).collect();
-            let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-            let (names, file) = (names.join(", "), run.global.config().display().to_string());
-            run.ui.message(&match include {
-                Some(origin) => format!("add to `include` at {}:{}: {names}", origin.file, origin.line),
-                None => format!("add to `{file}`: include = [{names}]"),
-            });
-            file
-        }
+    let config = if inside.is_none() {
+        top.display().to_string()
+    } else {
+        let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
+            Some(("roles", _)) => Some("roles/*.toml"),
+            Some(_) => None,
+            None => Some(name.as_str()),
+        });
+        let names: BTreeSet<String> = names.map(|name| importer.name(name)).collect();
+        let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let (names, file) = (names.join(", "), run.global.config().display().to_string());
+        run.ui.message(&match include {
+            Some(origin) => format!("add to `include` at {}:{}: {names}", origin.file, origin.line),
+            None => format!("add to `{file}`: include = [{names}]"),
+        });
+        file
     };
     run.ui
         .message(&format!("read the files, then run `irsa validate -c {config}` and `irsa plan -c {config} --adopt`"));
