@@ -1,27 +1,28 @@
 //! Reads live state: chooses the cheapest calls, and gathers the answers into `Live`.
 //!
-//! It does not judge what it reads; `plan` does. What cannot be read is `Unknown` with a reason, never absent. An
-//! account is not read if its credentials belong to another account. Accounts and clusters are read in parallel. If one
-//! read fails, the others still count. The result does not depend on the order of the answers.
+//! It checks only that credentials and clusters are the declared ones; `plan` judges everything else. What cannot be
+//! read is `Unknown` with a reason, never absent. An account is not read if its credentials belong to another account.
+//! Accounts and clusters are read in parallel. If one read fails, the others still count. The result does not depend on
+//! the order of the answers.
 
+mod access_documents;
 mod account;
 mod bulk;
 mod clusters;
-mod documents;
 mod first_calls;
 mod foreign_policies;
+mod near_quota;
 mod other_shards;
 mod policies;
 mod providers;
-mod quotas;
 mod reader;
-mod role_list;
+mod role_selection;
 mod roles;
 mod verify_evidence;
 
-pub use documents::documents;
-pub use first_calls::Early;
-pub use other_shards::connect;
+pub use access_documents::read_documents;
+pub use first_calls::EarlyCalls;
+pub use other_shards::connect_for_lock;
 pub use verify_evidence::read_evidence;
 
 use crate::event::{Event, Listen};
@@ -40,19 +41,21 @@ use reader::AccountReader;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Semaphore;
 
-/// What to read.
+/// How a run reads: how much at the same time, and which objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOptions {
     /// How many objects of an account are read at the same time.
     pub parallelism: usize,
-    /// Whether this run is `--destroy`. If so, irsa reads for every managed object what may prevent its delete (pods,
-    /// instance profiles), not only for undeclared ones.
+    /// Whether this run deletes everything (`--destroy`). If so, irsa reads what may prevent a delete (the instance
+    /// profiles of roles, the pods of ServiceAccounts) of declared objects too. Otherwise it reads that only of
+    /// undeclared ones.
     pub destroy: bool,
-    /// Reads only what this shard needs, and does not search IAM for undeclared objects.
+    /// The shard of this run (`--shard`). If it is set, irsa reads only what the shard needs, and does not search IAM
+    /// for undeclared objects.
     pub shard: Option<Shard>,
 }
 
-/// Asks STS for the identity of every account. Before the answer, only the calls of [`Early`] are sent.
+/// Asks STS for the identity of every account. Before the answer, only the calls of [`EarlyCalls`] are sent.
 pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> BTreeMap<Key, Access<Identity>> {
     let identities = accounts.iter().map(|(key, account)| async move {
         let access = match aws.identity(key).await {
@@ -81,7 +84,7 @@ fn checked(account: &Account, identity: Identity) -> Access<Identity> {
 pub async fn observe(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
-    early: Early<'_>,
+    early: EarlyCalls<'_>,
     aws: &impl ReadAws,
     kubernetes: &impl ReadKubernetes,
     options: &ReadOptions,
@@ -98,7 +101,7 @@ pub async fn observe(
     };
     let accounts = || desired.accounts.iter().filter(|(key, _)| scope.is_none_or(|scope| scope.accounts.contains(key)));
     listen.on(&Event::ReadStarted { places: accounts().count() + active().count() });
-    let Early { account: mut early_account, clusters: mut describe_calls, .. } = early;
+    let EarlyCalls { account: mut early_account, clusters: mut describe_calls, .. } = early;
     // describes each cluster once, because two reads need the answer: the read of the cluster, and the reads of the
     // accounts whose roles may trust it
     let facts: BTreeMap<&Key, _> = active()
@@ -107,7 +110,7 @@ pub async fn observe(
             (key, clusters::facts(cluster, identities.get(&cluster.account), describe_call.answer()).shared())
         })
         .collect();
-    // a pending call that nobody polls would keep its slot
+    // a started call that nobody polls any more would keep one of the few slots for calls of its account
     drop(describe_calls);
     let issuers = async {
         let known = facts.iter().map(|(key, facts)| async move {

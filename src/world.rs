@@ -1,7 +1,7 @@
 //! Reads from and writes to AWS and Kubernetes. Only this module names `aws_sdk_*` or `kube`.
 //!
-//! Reading and writing are separate traits: `plan`, `drift` and `validate` never build a writer. The traits use model
-//! types only. A read returns `Ok(None)` if the service says that the object does not exist. Any other failure is a
+//! Reading and writing are separate traits: `plan`, `drift` and `validate` never build a writer. The traits name no
+//! type of an SDK. A read returns `Ok(None)` if the service says that the object does not exist. Any other failure is a
 //! `CallError`, and never counts as absence.
 
 mod account;
@@ -11,17 +11,18 @@ mod certificate;
 mod eks;
 mod iam;
 pub mod kubernetes;
+mod pages;
 mod rate_limit;
+mod redact;
 mod retry;
-mod scrub;
 mod sdk_config;
 mod signature;
 mod sts;
 mod transports;
 mod web_identity;
 
-pub(crate) use scrub::clean;
-pub use transports::{AskUser, KubernetesClients, Transports};
+pub(crate) use redact::clean;
+pub use transports::{AskUser, MakeKubernetesClient, Transports};
 
 use crate::ids::{
     ClusterName, IssuerUrl, Key, Namespace, PolicyArn, PolicyName, ProviderArn, Region, RoleArn, RoleName,
@@ -75,7 +76,8 @@ pub enum CallErrorKind {
     NotFound,
     /// The object already exists.
     AlreadyExists,
-    /// Somebody else changes or owns it (IAM's ConcurrentModification, Kubernetes' 409).
+    /// The object is not in the state that the call needs: somebody else changes or owns it, it has changed, or
+    /// something still uses it (IAM's ConcurrentModification and DeleteConflict, Kubernetes' 409).
     Conflict,
     /// Throttled until the retry budget was spent.
     Throttled,
@@ -85,7 +87,7 @@ pub enum CallErrorKind {
     Limit,
     /// The request is invalid.
     Invalid,
-    /// The object was written, but something changed it before it was stored.
+    /// The API server stored other values than irsa sent, because an admission webhook or policy changed them.
     Altered,
     /// Not sent, because the run was stopped.
     Stopped,
@@ -209,7 +211,8 @@ pub struct AccountSummary {
 /// Joins a role with its entry in ListRoles.
 type Join = Box<dyn FnOnce(&RoleSummary) -> Answer<LiveRole> + Send + Sync>;
 
-/// A role as GetAccountAuthorizationDetails returns it. irsa parses it when it joins it with its entry in ListRoles.
+/// A role as GetAccountAuthorizationDetails returns it. irsa parses the role only when it joins it with its entry in
+/// ListRoles.
 pub struct RoleDetail {
     /// The name.
     pub name: RoleName,
@@ -251,12 +254,12 @@ pub trait ReadAws: Send + Sync {
     fn roles(&self, account: &Key) -> impl CallFuture<Listed<RoleSummary>>;
     /// iam:GetAccountAuthorizationDetails(Filter=Role), one page: the first one, or the one at the marker `page`.
     fn bulk_page(&self, account: &Key, page: Option<&str>) -> impl CallFuture<BulkPage>;
-    /// Estimates how long it takes to read `roles` roles one by one at the current rate limit. Sends nothing.
-    fn estimate_one_by_one(&self, account: &Key, roles: usize) -> Duration;
+    /// Estimates how long the rate limits delay `calls` calls of each action that reads a role. Sends nothing.
+    fn estimate_one_by_one(&self, account: &Key, calls: usize) -> Duration;
     /// iam:GetRole
     fn role_attributes(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<RoleAttributes>>;
-    /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies and GetRolePolicy, in one round trip if `inline` names
-    /// all inline policies.
+    /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies, and GetRolePolicy of each inline policy. irsa sends all
+    /// calls at once; it needs a second round only for inline policies that `inline` does not name.
     fn role(&self, account: &Key, name: &RoleName, inline: &BTreeSet<PolicyName>) -> impl CallFuture<Option<LiveRole>>;
     /// iam:ListRoleTags
     fn role_tags(&self, account: &Key, name: &RoleName) -> impl CallFuture<Option<StringMap>>;
@@ -274,7 +277,7 @@ pub trait ReadAws: Send + Sync {
     fn policy(&self, account: &Key, arn: &PolicyArn) -> impl CallFuture<Option<LivePolicy>>;
     /// iam:GetPolicy of any policy, also one that irsa does not manage, and GetPolicyVersion if `document`. The outer
     /// `None` means that no such policy exists.
-    fn foreign_policy(
+    fn any_policy(
         &self,
         account: &Key,
         arn: &PolicyArn,
@@ -295,9 +298,9 @@ pub trait ReadAws: Send + Sync {
 pub struct AssociationSummary {
     /// `a-…`
     pub id: String,
-    /// The namespace of the ServiceAccount, for display.
+    /// The namespace of the ServiceAccount, as EKS returns it.
     pub namespace: String,
-    /// The name of the ServiceAccount, for display.
+    /// The name of the ServiceAccount, as EKS returns it.
     pub service_account: String,
 }
 
@@ -323,7 +326,7 @@ pub enum ServiceAccountScope<'a> {
 /// Reads from the Kubernetes APIs.
 pub trait ReadKubernetes: Send + Sync {
     /// Connects, and checks that the API server belongs to the declared cluster. `facts` come from DescribeCluster, or
-    /// have only the declared issuer. All other calls for this cluster fail before.
+    /// have only the declared issuer. Until this has succeeded, every other call for this cluster fails.
     fn connect(&self, cluster: &Key, facts: &ClusterFacts) -> impl Future<Output = Access<()>> + Send;
     /// All ServiceAccounts in this scope, all pages.
     fn service_accounts(&self, cluster: &Key, within: ServiceAccountScope<'_>) -> impl CallFuture<ServiceAccountList>;
@@ -357,8 +360,8 @@ pub struct IdentityToken {
 }
 
 impl IdentityToken {
-    /// Whether one of these keys has the token's key id and verifies its signature. None if irsa does not support the
-    /// key or the algorithm.
+    /// Whether a key with the token's key id verifies its signature. None if there is no such key, or if none verifies
+    /// it and irsa cannot check one of them.
     pub(crate) fn is_verified_by(&self, keys: &[PublishedKey]) -> Option<bool> {
         let of_its_id = keys.iter().filter(|key| key.id == self.claims.key_id);
         let verdicts: Vec<_> =
@@ -370,8 +373,8 @@ impl IdentityToken {
     }
 }
 
-/// Reads from a cluster what only the command `verify` needs. Changes nothing, because a TokenRequest creates no
-/// object.
+/// Reads from a cluster what only the command `verify` needs. Changes nothing in it: even a TokenRequest, which is a
+/// POST, creates no object.
 pub trait ReadKubernetesEvidence: Send + Sync {
     /// A token of the ServiceAccount for this audience, valid for ten minutes
     /// (<https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/>).
@@ -386,16 +389,17 @@ pub trait ReadKubernetesEvidence: Send + Sync {
     fn webhooks(&self, cluster: &Key) -> impl CallFuture<WebhookList>;
     /// The labels of all namespaces.
     fn namespace_labels(&self, cluster: &Key) -> impl CallFuture<BTreeMap<Namespace, StringMap>>;
-    /// The pods of the cluster or of one namespace that have not ended, by namespace. Includes pods that irsa cannot
-    /// parse.
+    /// The pods of the cluster or of one namespace, by namespace. Leaves out pods that have ended or are being deleted.
+    /// Includes pods that irsa cannot parse.
     fn running_pods(&self, cluster: &Key, within: Option<&Namespace>)
     -> impl CallFuture<BTreeMap<Namespace, Vec<Pod>>>;
-    /// The controller of a ReplicaSet. None if it has none or does not exist.
+    /// The controller of a ReplicaSet, or else its first owner. None if it has no owner or does not exist.
     fn replica_set_owner(&self, cluster: &Key, namespace: &Namespace, name: &str) -> impl CallFuture<Option<Owner>>;
     /// The authorities that irsa checks the API's certificate with, as certificates in DER. They come from
     /// DescribeCluster or the kubeconfig. Sends nothing.
     fn authority(&self, cluster: &Key) -> impl CallFuture<Vec<Vec<u8>>>;
-    /// What the issuer's own host publishes. TLS trusts the authorities of the system or of `AWS_CA_BUNDLE`.
+    /// What the issuer's own host publishes. TLS trusts the system's authorities; on a second attempt, it trusts only
+    /// those in `AWS_CA_BUNDLE`.
     fn published(&self, issuer: &IssuerUrl) -> impl Future<Output = Published> + Send;
 }
 
@@ -416,7 +420,7 @@ pub trait ReadLease: Send + Sync {
     fn lease(&self, reference: &LeaseRef) -> impl CallFuture<Option<Lease>>;
 }
 
-/// A write that was acknowledged.
+/// The outcome of a write that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
     /// The request id.
@@ -433,8 +437,8 @@ pub trait WriteAws: Send + Sync {
 
 /// Writes to the Kubernetes APIs.
 pub trait WriteKubernetes: Send + Sync {
-    /// Makes one change. A delete fails with `Conflict` if the object no longer has the resource version `version`. The
-    /// other changes check the object themselves.
+    /// Makes one change. A delete fails with `Conflict` if the object no longer has the resource version `version`.
+    /// Every other change has the planned fields in `call`, and the writer compares the live object with them.
     fn write(&self, cluster: &Key, call: &KubernetesCall, version: Option<&str>) -> impl CallFuture<Written>;
 }
 

@@ -375,7 +375,7 @@ pub fn answer(data: &[u8]) {
         Err(error) => said(error, secret),
     }
     if status >= 400 {
-        let error = kubernetes::refusal(status, &body);
+        let error = kubernetes::parse_error_response(status, &body);
         said(&error, secret);
         if error.kind == CallErrorKind::NotFound {
             let body = serde_json::from_slice::<Value>(&body).expect("only a `Status` says it").to_string();

@@ -13,7 +13,7 @@ use super::report::{Failure, Outcome, Report};
 use super::{Clients, Pace, apply, recheck};
 use crate::event::Silence;
 use crate::observe::fake::World;
-use crate::observe::{Early, ReadOptions, identify, observe};
+use crate::observe::{EarlyCalls, ReadOptions, identify, observe};
 use crate::plan::Plan;
 use crate::plan::saved::Stale;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared};
@@ -28,7 +28,7 @@ fn clients(world: &World) -> Clients<'_, World, World, World, World> {
 async fn planned(kit: &Kit, world: &World) -> Plan {
     let looks = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
-    let live = observe(&kit.desired, &identities, Early::default(), world, world, &looks, &Silence).await;
+    let live = observe(&kit.desired, &identities, EarlyCalls::default(), world, world, &looks, &Silence).await;
     world.take_log();
     crate::plan::plan(&kit.desired, &live, &kit.options, Vec::new())
 }

@@ -151,7 +151,7 @@ async fn live(run: Run<'_>, output: &Output<'_>) -> Result<World, Error> {
         needed.extend(arns.map(|arn| (account.clone(), arn.clone())).filter(|at| managed(&live, at).is_none()));
     }
     let parallelism = usize::from(run.global.parallelism);
-    let read = observe::documents(&needed, &connected.aws, parallelism);
+    let read = observe::read_documents(&needed, &connected.aws, parallelism);
     let read = session.unless_interrupted(read).await?;
     let document = |account: &Key, arn: &PolicyArn| {
         let at = (account.clone(), arn.clone());

@@ -75,10 +75,10 @@ pub(super) async fn release(session: &Session<'_>, connected: &Connected, held: 
 /// Connects to the cluster of the lock, which may belong to another shard.
 async fn connect(connected: &Connected, lock: &Lock) -> Result<(), Error> {
     let Connected { desired, aws, kubernetes, identities } = connected;
-    if kubernetes.is_ready(&lock.cluster).await {
+    if kubernetes.is_verified(&lock.cluster).await {
         return Ok(());
     }
-    match observe::connect(desired, identities, aws, kubernetes, &lock.cluster).await {
+    match observe::connect_for_lock(desired, identities, aws, kubernetes, &lock.cluster).await {
         Access::Granted(()) => Ok(()),
         Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => Err(not_taken(lock, &why).hint(NO_LOCK)),
     }

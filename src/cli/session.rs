@@ -17,7 +17,7 @@ use crate::model::live::{Access, Identity, Live};
 use crate::model::note::{Note, Severity};
 use crate::model::refusal::RefusalKind;
 use crate::model::shard::{Scope, Shard};
-use crate::observe::{self, Early, ReadOptions};
+use crate::observe::{self, EarlyCalls, ReadOptions};
 use crate::plan::{self, Options, Plan, PlanV2};
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
@@ -138,7 +138,7 @@ impl<'a> Session<'a> {
     pub(super) async fn read_again(&self, connected: &Connected) -> Result<Live, Error> {
         let Connected { desired, aws, kubernetes, identities } = connected;
         let read = ReadOptions { parallelism: self.run.global.parallelism.into(), destroy: false, shard: None };
-        let early = Early::default();
+        let early = EarlyCalls::default();
         let live = observe::observe(desired, identities, early, aws, kubernetes, &read, self.listener());
         Box::pin(self.unless_interrupted(live)).await
     }
@@ -159,8 +159,8 @@ impl<'a> Session<'a> {
         let aws = AwsReader::connect(context, &transports, accounts, clusters, settings, listener).await;
         let mut early = match options.shard {
             // what a shard needs is known later
-            Some(_) => Early::default(),
-            None => Early::of(accounts, clusters, self.roles, &aws),
+            Some(_) => EarlyCalls::default(),
+            None => EarlyCalls::of(accounts, clusters, self.roles, &aws),
         };
         let identities = early.during(self.identify(&aws, options.shard)).await?;
         let desired = self.resolve(&aws, &identities)?;

@@ -2,8 +2,8 @@
 
 use super::first_calls::{FirstCalls, Pending};
 use super::reader::AccountReader;
-use super::role_list::RoleList;
-use super::{bulk, foreign_policies, is_ours, policies, providers, quotas, roles};
+use super::role_selection::RoleSelection;
+use super::{bulk, foreign_policies, is_ours, near_quota, policies, providers, roles};
 use crate::ids::{IssuerUrl, Key};
 use crate::model::live::{Access, Identity, LiveAccount, LiveProvider, Malformed, Observed, Quotas};
 use crate::model::refusal::Refusal;
@@ -13,15 +13,16 @@ use futures::future::{join, join3, join4};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Reads the account if its identity is the declared one. `calls` may be in flight. `issuers` has the issuer of each
-/// described cluster.
+/// Reads the account, unless its identity is unknown or not the declared one. `calls` has the first calls if they were
+/// already sent. `issuers` has the issuer of each described cluster.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     identity: Option<&Access<Identity>>,
     calls: Option<FirstCalls<'a>>,
     issuers: impl Future<Output = BTreeMap<Key, IssuerUrl>> + Clone,
 ) -> LiveAccount {
-    let identity = identity.cloned().unwrap_or_else(|| Access::Unknown("it was not asked for its identity".to_owned()));
+    let identity =
+        identity.cloned().unwrap_or_else(|| Access::Unknown("irsa did not ask STS for its identity".to_owned()));
     match &identity {
         Access::Granted(_) => {
             let calls = calls.unwrap_or_else(|| FirstCalls::new(reader.key, reader.aws, reader.roles().len()));
@@ -43,7 +44,7 @@ async fn read_objects<'a, A: ReadAws>(
     let malformed = Mutex::default();
     let listed_providers = parsed_entries(calls.providers, &malformed).shared();
     let providers = providers::read(reader, listed_providers.clone(), issuers.clone()).shared();
-    let role_list = async {
+    let selection = async {
         let listed_roles = parsed_entries(calls.roles, &malformed);
         let (all, issuers, listed) = join3(listed_roles, issuers.clone(), listed_providers.clone()).await;
         let mut ours = BTreeSet::new();
@@ -57,29 +58,29 @@ async fn read_objects<'a, A: ReadAws>(
                 ours.extend(tagged.map(|(arn, _)| arn.host_path().to_owned()));
             }
         }
-        Arc::new(RoleList::new(reader, all, &ours))
+        Arc::new(RoleSelection::new(reader, all, &ours))
     }
     .shared();
     let summary = async {
         if let Some(summary) = requested_summary {
             return Some(summary.answer().await.unwrap_or_default());
         }
-        let (list, issuers) = join(role_list.clone(), issuers.clone()).await;
-        let is_needed = bulk::is_large(&list) || quotas::declared_near_quota(reader, &issuers);
+        let (selected, issuers) = join(selection.clone(), issuers.clone()).await;
+        let is_needed = bulk::is_large(&selected) || near_quota::declared_near_quota(reader, &issuers);
         if is_needed { Some(account_summary(reader).await) } else { None }
     }
     .shared();
     let roles = async {
-        let bulk = bulk::read(reader, page, role_list.clone(), summary.clone());
-        let (list, bulk) = join(role_list.clone(), bulk).await;
-        tracing::info!("account/{}: {}", reader.key, bulk.description(list.len()));
-        roles::read(reader, &list, bulk).await
+        let bulk = bulk::read(reader, page, selection.clone(), summary.clone());
+        let (selected, bulk) = join(selection.clone(), bulk).await;
+        tracing::info!("account/{}: {}", reader.key, bulk.description(selected.count_to_read()));
+        roles::read(reader, &selected, bulk).await
     };
     let providers = async {
         let (mut read, list) = providers.clone().await;
         if !reader.search_undeclared {
-            let (roles, listed) = join(role_list.clone(), listed_providers.clone()).await;
-            providers::read_trusted(reader, roles.all.as_deref().ok(), listed, &mut read).await;
+            let (selected, listed) = join(selection.clone(), listed_providers.clone()).await;
+            providers::read_trusted(reader, selected.all.as_deref().ok(), listed, &mut read).await;
         }
         (read, list)
     };
@@ -88,13 +89,13 @@ async fn read_objects<'a, A: ReadAws>(
         join4(roles, summary.clone(), policies, providers).await;
     let quotas = match read_summary {
         Some(summary) => summary.quotas,
-        None if quotas::live_near_quota(reader, &roles) => account_summary(reader).await.quotas,
+        None if near_quota::live_near_quota(reader, &roles) => account_summary(reader).await.quotas,
         None => Quotas::default(),
     };
     let foreign_policies = foreign_policies::read(reader, &roles, &policies).await;
-    // releases its clone of the list, so that the list is not copied here
+    // `summary` has a second reference to the role list; as long as it exists, `unwrap_or_clone` would copy the list
     drop(summary);
-    let role_list = Arc::unwrap_or_clone(role_list.await).all;
+    let role_list = Arc::unwrap_or_clone(selection.await).all;
     let role_list_denied = role_list.as_ref().is_err_and(|error| error.kind == CallErrorKind::Denied);
     let role_list = role_list.map_or_else(|error| Observed::Unknown(error.to_string()), Observed::Present);
     let mut malformed = std::mem::take(&mut *malformed.lock().unwrap_or_else(PoisonError::into_inner));
@@ -121,12 +122,14 @@ async fn parsed_entries<T>(list: Pending<'_, Answer<Listed<T>>>, malformed: &Mut
     Ok(list.items)
 }
 
-/// The account's own quotas. If they cannot be read, AWS's defaults, which are never higher.
+/// The account's quotas and its number of roles. If they cannot be read: AWS's default quotas, which are never higher,
+/// and no number.
 async fn account_summary<A: ReadAws>(reader: &AccountReader<'_, A>) -> AccountSummary {
     reader.aws.summary(reader.key).await.unwrap_or_default()
 }
 
-/// Host and path of the issuer of every declared cluster, including clusters with `state = "gone"`.
+/// Host and path of the issuer of each declared cluster, as far as it is known: from DescribeCluster, or declared (as
+/// for clusters with `state = "gone"`).
 fn declared_issuers<A>(reader: &AccountReader<'_, A>, described: &BTreeMap<Key, IssuerUrl>) -> BTreeSet<String> {
     let declared = reader.desired.clusters.values().filter_map(|cluster| cluster.issuer.as_ref());
     described.values().chain(declared).map(|issuer| issuer.host_path().to_owned()).collect()

@@ -1,25 +1,27 @@
-//! Reads roles in bulk if that is faster than one by one.
+//! Reads roles in bulk, which means by GetAccountAuthorizationDetails with up to a thousand roles on a page, if that is
+//! faster than role by role.
 //!
-//! A bulk page takes between 0.1 and 10 seconds. So irsa requests the first page together with the list of roles, and
-//! measures its time. Then it reads the rest in whichever way is faster at the current rate limit. It keeps the roles
-//! of all pages that it has read. The result is the same either way.
+//! A page takes between 0.1 and 10 seconds, so irsa measures. If many roles are declared, it requests the first page
+//! together with ListRoles. Otherwise it waits for ListRoles, and requests a page only if there are many roles to read.
+//! Then it reads the rest in whichever way is faster at the current rate limit. It keeps the roles of all pages that it
+//! has read. The result is the same either way.
 
-use super::first_calls::{self, FEW, TimedPage};
+use super::first_calls::{self, FEW_CALLS, TimedPage};
 use super::reader::AccountReader;
-use super::role_list::RoleList;
+use super::role_selection::RoleSelection;
 use crate::world::{AccountSummary, BulkPage, IAM_PAGE_SIZE, ReadAws, RoleDetail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The assumed time of a page before one was measured.
+/// The assumed time of a page, as long as none was measured.
 const PAGE_TIME: Duration = Duration::from_secs(1);
 
 const FEW_ROLES: &str = "one by one: there are few roles";
 const NOT_LISTED: &str = "one by one: the account's roles could not be listed";
 
-/// The roles that were read in bulk, and why irsa stopped.
+/// The roles that were read in bulk, and the text for the log that says how irsa read the roles and why.
 #[derive(Default)]
 pub(super) struct Bulk {
     /// By case-insensitive name.
@@ -76,13 +78,14 @@ impl Bulk {
         format!("{} page{each} of {}", self.pages, seconds(self.page_time()))
     }
 
-    /// irsa read all roles in bulk. One by one, that would have taken `single`.
-    fn in_bulk(&self, single: Duration) -> String {
+    /// The text for the log if irsa read all roles in bulk. `single` is the time that it would have taken one by one.
+    fn describe_in_bulk(&self, single: Duration) -> String {
         format!("in bulk: {}; one by one it would take {}", self.pages_read(), seconds(single))
     }
 
-    /// `left` more pages would take longer than `single`, the time one by one.
-    fn pages_too_slow(&self, single: Duration, left: usize) -> String {
+    /// The text for the log if irsa stops because `left` more pages would take longer than `single`, the time one by
+    /// one.
+    fn describe_pages_too_slow(&self, single: Duration, left: usize) -> String {
         let more = if self.pages == 0 { "" } else { " more" };
         let noun = if left == 1 { "page" } else { "pages" };
         let after = if self.pages == 0 { String::new() } else { format!(" after {}", self.pages_read()) };
@@ -90,7 +93,8 @@ impl Bulk {
     }
 }
 
-fn page_too_slow(single: Duration) -> String {
+/// The text for the log if irsa stops because a page takes longer than `single`, the time one by one.
+fn describe_page_too_slow(single: Duration) -> String {
     format!("one by one in {}: a page in bulk takes longer", seconds(single))
 }
 
@@ -102,19 +106,19 @@ fn count(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `list` and `summary`
+/// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `selection` and `summary`
 /// may be answered later than the first page.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     first: Option<TimedPage<'a>>,
-    list: impl Future<Output = Arc<RoleList<'a>>> + Clone,
+    selection: impl Future<Output = Arc<RoleSelection<'a>>> + Clone,
     summary: impl Future<Output = Option<AccountSummary>> + Clone,
 ) -> Bulk {
     let mut bulk = Bulk::default();
     let mut pending = if let Some(first) = first {
         first
     } else {
-        if let Some(reason) = why_not_bulk(reader, list.clone().await.as_ref()) {
+        if let Some(reason) = why_not_bulk(reader, selection.clone().await.as_ref()) {
             return bulk.because(reason);
         }
         first_calls::page(reader.key, reader.aws, None)
@@ -124,7 +128,7 @@ pub(super) async fn read<'a, A: ReadAws>(
         let (page, took) = tokio::select! {
             biased;
             page = pending.answer() => page,
-            reason = too_slow(reader, &bulk, list.clone(), begun) => return bulk.because(reason),
+            reason = wait_until_too_slow(reader, &bulk, selection.clone(), begun) => return bulk.because(reason),
         };
         let next = match page {
             Ok(page) => {
@@ -134,17 +138,19 @@ pub(super) async fn read<'a, A: ReadAws>(
             }
             Err(error) => return bulk.because(format!("one by one: {error}")),
         };
-        if next.is_none() || !is_next_page_worth_it(reader, &bulk, list.clone(), summary.clone()).await {
-            let list = list.clone().await;
-            let left = list.calls(|role| bulk.has(role));
-            let Ok(all) = &list.all else { return bulk.because(NOT_LISTED) };
+        if next.is_none() || !request_next_before_list(reader, &bulk, selection.clone(), summary.clone()).await {
+            let selection = selection.clone().await;
+            let left = selection.slowest_action_calls(|role| bulk.has(role));
+            let Ok(all) = &selection.all else { return bulk.because(NOT_LISTED) };
             if next.is_none() || left == 0 {
-                let reason = bulk.in_bulk(reader.aws.estimate_one_by_one(reader.key, list.calls(|_| false)));
+                let reason = bulk.describe_in_bulk(
+                    reader.aws.estimate_one_by_one(reader.key, selection.slowest_action_calls(|_| false)),
+                );
                 return bulk.because(reason);
             }
             let single = reader.aws.estimate_one_by_one(reader.key, left);
             if bulk.time_left(all.len()) > single {
-                let reason = bulk.pages_too_slow(single, bulk.pages_left(all.len()));
+                let reason = bulk.describe_pages_too_slow(single, bulk.pages_left(all.len()));
                 return bulk.because(reason);
             }
         }
@@ -154,32 +160,32 @@ pub(super) async fn read<'a, A: ReadAws>(
 
 /// Ends when the page that was requested at `begun` has taken longer than all remaining roles would take one by one.
 /// Returns the reason to stop.
-async fn too_slow<'a, A: ReadAws>(
+async fn wait_until_too_slow<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     bulk: &Bulk,
-    list: impl Future<Output = Arc<RoleList<'a>>>,
+    selection: impl Future<Output = Arc<RoleSelection<'a>>>,
     begun: Instant,
 ) -> String {
-    let list = list.await;
-    if list.all.is_err() {
+    let selection = selection.await;
+    if selection.all.is_err() {
         return NOT_LISTED.to_owned();
     }
-    let single = reader.aws.estimate_one_by_one(reader.key, list.calls(|role| bulk.has(role)));
+    let single = reader.aws.estimate_one_by_one(reader.key, selection.slowest_action_calls(|role| bulk.has(role)));
     tokio::time::sleep_until(begun + single).await;
-    page_too_slow(single)
+    describe_page_too_slow(single)
 }
 
 /// Decides, while ListRoles still runs, whether to request the next page. Knows only the number of roles in the account
-/// and the declared roles.
-async fn is_next_page_worth_it<'a, A: ReadAws>(
+/// and the declared roles. False once ListRoles has answered: the caller then decides by the list.
+async fn request_next_before_list<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     bulk: &Bulk,
-    list: impl Future<Output = Arc<RoleList<'a>>>,
+    selection: impl Future<Output = Arc<RoleSelection<'a>>>,
     summary: impl Future<Output = Option<AccountSummary>>,
 ) -> bool {
     let summary = tokio::select! {
         biased;
-        _ = list => return false,
+        _ = selection => return false,
         summary = summary => summary,
     };
     let left = reader.roles().keys().filter(|name| !bulk.has(name)).count();
@@ -189,19 +195,20 @@ async fn is_next_page_worth_it<'a, A: ReadAws>(
 }
 
 /// Why to read all roles one by one, before a page was measured. None if a bulk read may be faster.
-fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, list: &RoleList<'_>) -> Option<String> {
-    let Ok(all) = &list.all else { return Some(NOT_LISTED.to_owned()) };
-    if !is_large(list) {
+fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, selection: &RoleSelection<'_>) -> Option<String> {
+    let Ok(all) = &selection.all else { return Some(NOT_LISTED.to_owned()) };
+    if !is_large(selection) {
         return Some(FEW_ROLES.to_owned());
     }
-    let single = reader.aws.estimate_one_by_one(reader.key, list.calls(|_| false));
+    let single = reader.aws.estimate_one_by_one(reader.key, selection.slowest_action_calls(|_| false));
     let pages = all.len().div_ceil(usize::from(IAM_PAGE_SIZE));
-    (PAGE_TIME * count(pages) > single).then(|| Bulk::default().pages_too_slow(single, pages))
+    (PAGE_TIME * count(pages) > single).then(|| Bulk::default().describe_pages_too_slow(single, pages))
 }
 
-/// Whether the roles take so many calls that one extra call, to choose the faster way, does not matter.
-pub(super) fn is_large(list: &RoleList<'_>) -> bool {
-    list.calls(|_| false) > FEW
+/// Whether there are so many roles to read that one more call, which helps to choose the faster way, costs little in
+/// comparison.
+pub(super) fn is_large(selection: &RoleSelection<'_>) -> bool {
+    selection.slowest_action_calls(|_| false) > FEW_CALLS
 }
 
 #[cfg(test)]

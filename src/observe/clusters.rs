@@ -69,7 +69,7 @@ struct ClusterReader<'a, K> {
     kubernetes: &'a K,
     /// Whether the plan deletes everything.
     destroy: bool,
-    /// The declared ServiceAccounts, and whether irsa manages the object.
+    /// The declared ServiceAccounts, each with whether irsa manages the object.
     declared: BTreeMap<NamespacedName, bool>,
 }
 
@@ -146,9 +146,9 @@ fn declared(key: &Key, desired: &Desired) -> BTreeMap<NamespacedName, bool> {
 }
 
 impl<K: ReadKubernetes> ClusterReader<'_, K> {
-    /// Reads all ServiceAccounts. In a huge cluster with few declared ones, reads only the declared ones and this
-    /// owner's. Without permission to list the cluster, lists the ServiceAccounts of each declared namespace. Without
-    /// permission for that too, reads the declared ServiceAccounts one by one.
+    /// Reads all ServiceAccounts. If the list is long ([`LONG_LIST`]) and few are declared, reads only the declared
+    /// ones and this owner's (not with `--destroy`). Without permission to list the cluster, lists the ServiceAccounts
+    /// of each declared namespace. Without permission for that too, reads the declared ServiceAccounts one by one.
     async fn read_service_accounts(&self, live: &mut LiveCluster) {
         let max_remaining = if self.destroy || self.declared.len() > FEW_DECLARED { i64::MAX } else { LONG_LIST };
         match self.kubernetes.service_accounts_unless_long(self.key, max_remaining).await {
@@ -256,7 +256,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
     }
 
     /// Reads the pods of the ServiceAccounts that may be deleted: created by irsa, with this owner's label, and no
-    /// longer declared.
+    /// longer declared (with `--destroy`, declared ones too).
     async fn read_pods(&self, live: &mut LiveCluster) {
         let read = live.service_accounts.iter_mut().filter_map(|(name, seen)| {
             let Observed::Present(item) = seen else { return None };

@@ -14,9 +14,9 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Up to this many calls, irsa reads the roles one by one without a comparison, because they take about as long as one
-/// bulk page.
-pub(super) const FEW: usize = 30;
+/// Up to this many calls (or declared roles, before the list is known), irsa reads the roles one by one without a
+/// comparison, because they take about as long as one bulk page.
+pub(super) const FEW_CALLS: usize = 30;
 
 /// A call that may be in flight, or its answer.
 pub(super) enum Pending<'a, T> {
@@ -29,7 +29,7 @@ impl<'a, T> Pending<'a, T> {
         Self::Unanswered(Box::pin(call))
     }
 
-    /// Drives the call until it is answered. May be dropped and called again.
+    /// Polls the call until it is answered. The caller may drop this future and call `drive` again.
     async fn drive(&mut self) {
         if let Self::Unanswered(call) = self {
             *self = Self::Answered(call.await);
@@ -56,7 +56,8 @@ pub(super) fn page<'a>(key: &'a Key, aws: &'a impl ReadAws, marker: Option<Strin
     })
 }
 
-/// The first calls of one account. They must be driven in parallel, because one may wait for the slot of another.
+/// The first calls of one account. Poll them all together: the account sends only a few calls at a time, so one call
+/// may wait until another ends.
 pub(super) struct FirstCalls<'a> {
     pub roles: Pending<'a, Answer<Listed<RoleSummary>>>,
     pub policies: Pending<'a, Answer<Listed<PolicySummary>>>,
@@ -72,22 +73,23 @@ impl<'a> FirstCalls<'a> {
             roles: Pending::new(aws.roles(key)),
             policies: Pending::new(aws.policies(key)),
             providers: Pending::new(aws.providers(key)),
-            bulk: (roles > FEW).then(|| (page(key, aws, None), Pending::new(aws.summary(key)))),
+            bulk: (roles > FEW_CALLS).then(|| (page(key, aws, None), Pending::new(aws.summary(key)))),
         }
     }
 }
 
 /// The calls that start before the identity of the credentials is known. By default none.
 #[derive(Default)]
-pub struct Early<'a> {
+pub struct EarlyCalls<'a> {
     /// Runs first, so that the time to find credentials does not count as the time of a call.
     sign_in: Option<BoxFuture<'a, ()>>,
     pub(super) account: Option<(Key, FirstCalls<'a>)>,
     pub(super) clusters: BTreeMap<Key, Pending<'a, Answer<Option<ClusterFacts>>>>,
 }
 
-impl<'a> Early<'a> {
-    /// The first calls, if the only account declares no id. `roles` is the number of declared roles.
+impl<'a> EarlyCalls<'a> {
+    /// The first calls, if there is exactly one account and it declares no id. Otherwise none. `roles` is the number of
+    /// declared roles.
     pub fn of(
         accounts: &'a BTreeMap<Key, Account>,
         clusters: &'a BTreeMap<Key, Cluster>,
@@ -108,7 +110,7 @@ impl<'a> Early<'a> {
         }
     }
 
-    /// Runs `work`, and drives these calls meanwhile.
+    /// Runs `work`, and polls these calls meanwhile.
     pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         let Self { sign_in, account, clusters } = self;
         let calls = async {

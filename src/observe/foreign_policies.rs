@@ -1,5 +1,5 @@
-//! Reads, for the plan, the policies that irsa does not manage and that a role will attach, detach, or get or lose as
-//! its permissions boundary.
+//! Reads, for the plan, policies that irsa does not manage and whose use changes: a role will attach or detach the
+//! policy, or it becomes or stops being the role's permissions boundary.
 //!
 //! irsa must know before it writes anything whether such a policy exists. Whether the policy denies something decides
 //! the order of attaching and detaching. irsa reads each policy once, and does not read a policy that a role only
@@ -37,7 +37,7 @@ pub(super) async fn read<A: ReadAws>(
         }
     }
     let read = needed.into_iter().map(|(arn, document)| async move {
-        let policy = observed(reader.object(reader.aws.foreign_policy(reader.key, &arn, document)).await);
+        let policy = observed(reader.object(reader.aws.any_policy(reader.key, &arn, document)).await);
         (arn, policy)
     });
     let mut read: BTreeMap<_, _> = join_all(read).await.into_iter().collect();
@@ -48,7 +48,9 @@ pub(super) async fn read<A: ReadAws>(
         && lacks_aws_managed_policies(reader, &partition).await
     {
         for (_, policy) in read.iter_mut().filter(|(arn, policy)| is_missing(arn, policy)) {
-            *policy = Observed::Unknown("IAM shows none of AWS's own policies here".to_owned());
+            *policy = Observed::Unknown(
+                "this IAM shows no AWS managed policy, so irsa cannot tell whether it exists".to_owned(),
+            );
         }
     }
     read
@@ -59,11 +61,11 @@ pub(super) async fn read<A: ReadAws>(
 async fn lacks_aws_managed_policies<A: ReadAws>(reader: &AccountReader<'_, A>, partition: &str) -> bool {
     let everywhere = PolicyArn::parse(format!("arn:{partition}:iam::aws:policy/AdministratorAccess"));
     let Ok(everywhere) = everywhere else { return false };
-    reader.aws.foreign_policy(reader.key, &everywhere, false).await == Ok(None)
+    reader.aws.any_policy(reader.key, &everywhere, false).await == Ok(None)
 }
 
-/// The policies to read, and whether to read their documents. A role with a single call needs no documents, because
-/// there is nothing to order.
+/// The policies to read, and whether to read their documents, which decide the order of calls. A role that is created
+/// or deleted with a single attach or detach call needs no documents, because there is nothing to order.
 type Needed = (BTreeSet<PolicyArn>, bool);
 
 fn attached_by_arn(role: &Role) -> BTreeSet<PolicyArn> {

@@ -1,4 +1,5 @@
-//! Reads the issuers of clusters that belong to other shards. Never connects to their APIs, except for the lock.
+//! Describes clusters that this run need not read in full: those of other shards, and the one with the lock of `apply`,
+//! a Lease. Connects only to the API of the latter.
 
 use super::{clusters, identify};
 use crate::ids::Key;
@@ -15,8 +16,8 @@ pub(super) fn of_other_shard(facts: &Observed<ClusterFacts>) -> LiveCluster {
     LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(facts) }
 }
 
-/// A declared role may still trust the provider of a cluster in which it has no binding any more. Describes each such
-/// cluster, because whether the plan may remove the trust depends on the cluster of the issuer.
+/// A declared role may still trust the provider of a cluster in which it has no binding any more. The plan may remove
+/// that trust only if it knows of which cluster the issuer is, so irsa describes each such cluster.
 pub(super) async fn describe_trusted(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
@@ -37,7 +38,7 @@ pub(super) async fn describe_trusted(
     live.clusters.extend(described);
 }
 
-/// The clusters in the address tags of the providers that declared roles trust.
+/// The clusters that are named in the address tags of those providers of the account that its declared roles trust.
 fn trusted_clusters(desired: &Desired, key: &Key, account: &LiveAccount) -> BTreeSet<Key> {
     let roles = desired.roles.values().filter(|role| &role.account == key);
     let live = roles.filter_map(|role| account.roles.get(&role.name.lower_case())?.present());
@@ -66,8 +67,8 @@ async fn identity(
     identify(&BTreeMap::from([(account.clone(), declared)]), aws).await.remove(account)
 }
 
-/// Connects to the API of the cluster that has the lock.
-pub async fn connect(
+/// Connects to the API of cluster `key`, which has the Lease that is the lock.
+pub async fn connect_for_lock(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
     aws: &impl ReadAws,

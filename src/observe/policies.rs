@@ -20,7 +20,8 @@ pub(super) async fn read<A: ReadAws>(
             let read = listed.iter().filter_map(|summary| {
                 let is_declared = declared.contains_key(&summary.name.lower_case());
                 let paths = declared.values().map(|policy| &policy.path);
-                (is_declared || reader.is_our_path(&summary.path, paths)).then(|| one(reader, summary, is_declared))
+                (is_declared || reader.is_searched_path(&summary.path, paths))
+                    .then(|| one(reader, summary, is_declared))
             });
             (join_all(read).await.into_iter().flatten().collect(), Observed::Present(()))
         }
@@ -37,8 +38,8 @@ pub(super) async fn read<A: ReadAws>(
     }
 }
 
-/// Reads a listed policy. Of an undeclared policy, reads the tags first, which the list lacks. None if it has another
-/// owner.
+/// Reads a listed policy. ListPolicies returns no tags, so irsa first reads the tags of a policy that is not declared.
+/// None if they lack this owner's tag, or if the policy was deleted meanwhile.
 async fn one<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     summary: &PolicySummary,

@@ -1,4 +1,5 @@
-//! Reads OIDC providers with their audiences and tags. The list has only their ARNs, and an account has few.
+//! Reads OIDC providers with their audiences and tags. The list has only their ARNs. An account has few providers, so
+//! irsa reads them one by one.
 
 use super::observed;
 use super::reader::AccountReader;
@@ -8,9 +9,9 @@ use crate::world::{Answer, ReadAws};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The providers, and whether ListOpenIDConnectProviders succeeded. Reads all providers. With `--shard`, reads only the
-/// providers of the known issuers. If they cannot be listed, reads the providers of the declared clusters, whose ARNs
-/// follow from their issuers.
+/// The providers, and whether ListOpenIDConnectProviders succeeded. Reads all providers or, with `--shard`, those of
+/// the known issuers. If they cannot be listed, reads the providers of the declared clusters whose issuer is known,
+/// because the issuer is a part of the ARN.
 pub(super) async fn read<A: ReadAws>(
     reader: &AccountReader<'_, A>,
     list: impl Future<Output = Answer<Vec<ProviderArn>>>,

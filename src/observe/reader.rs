@@ -13,7 +13,7 @@ pub(super) struct AccountReader<'a, A> {
     pub aws: &'a A,
     /// Whether the plan deletes everything.
     pub destroy: bool,
-    /// Whether to search for undeclared objects with this owner's tag. Not with `--shard`.
+    /// Whether to search for undeclared objects with this owner's tag. False with `--shard`.
     pub search_undeclared: bool,
     /// How many objects are read at the same time.
     pub slots: Semaphore,
@@ -40,10 +40,11 @@ impl<'a, A> AccountReader<'a, A> {
         policies.map(|(_, policy)| (policy.name.lower_case(), policy)).collect()
     }
 
-    /// Whether irsa creates objects under this path: under `/irsa/<owner>/` or one of the `declared` paths.
-    pub(super) fn is_our_path<'p>(&self, path: &str, mut declared: impl Iterator<Item = &'p IamPath>) -> bool {
-        // AWS services create these roles, and nobody else can tag or delete them
-        // (<https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html>)
+    /// Whether to search this path for undeclared objects: with `--shard` never, otherwise if it begins with
+    /// `/irsa/<owner>/` or with one of the `declared` paths.
+    pub(super) fn is_searched_path<'p>(&self, path: &str, mut declared: impl Iterator<Item = &'p IamPath>) -> bool {
+        // roles under `/aws-service-role/` belong to an AWS service; irsa can neither tag nor change them, so none is
+        // this owner's (<https://docs.aws.amazon.com/IAM/latest/UserGuide/using-service-linked-roles.html>)
         let is_service_linked = path.starts_with("/aws-service-role/");
         self.search_undeclared
             && !is_service_linked

@@ -5,7 +5,7 @@ mod clusters;
 mod early;
 pub(crate) mod fake;
 
-use super::{Early, ReadOptions, identify, observe};
+use super::{EarlyCalls, ReadOptions, identify, observe};
 use crate::event::Silence;
 use crate::model::live::Live;
 use crate::plan::tests::kit::{Kit, allow, aws, binding, declared, key};
@@ -16,7 +16,7 @@ use fake::World;
 pub(super) async fn read_live(kit: &Kit, world: &World) -> Live {
     let options = ReadOptions { parallelism: 10, destroy: kit.options.destroy, shard: kit.options.shard };
     let identities = identify(&kit.desired.accounts, world).await;
-    observe(&kit.desired, &identities, Early::default(), world, world, &options, &Silence).await
+    observe(&kit.desired, &identities, EarlyCalls::default(), world, world, &options, &Silence).await
 }
 
 /// A role `keep` and a role `reports` with an inline, an attached and a declared policy, applied.
@@ -73,7 +73,7 @@ async fn events_report_each_account_and_cluster() {
     let identities = identify(&kit.desired.accounts, &world).await;
     let recorder = Recorder::default();
     let options = ReadOptions { parallelism: 1, destroy: false, shard: None };
-    observe(&kit.desired, &identities, Early::default(), &world, &world, &options, &recorder).await;
+    observe(&kit.desired, &identities, EarlyCalls::default(), &world, &world, &options, &recorder).await;
     let events = recorder.0.into_inner().unwrap();
     assert_eq!(events[0], Event::ReadStarted { places: 3 });
     assert_eq!(events[4], Event::ReadFinished);

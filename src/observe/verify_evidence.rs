@@ -1,8 +1,10 @@
-//! Reads what only the command `verify` needs: tokens, webhooks, pods, published keys, and Pod Identity associations.
+//! Decides what to read for the command `verify`, and reads it: tokens, webhooks, pods, published keys, and Pod
+//! Identity associations.
 //!
 //! A chain leads from a pod through its ServiceAccount, token and OIDC provider to a role. Reads each issuer once, and
 //! the webhooks, pods, namespaces and associations of each cluster once. Sends at most one TokenRequest and one
-//! AssumeRoleWithWebIdentity for each ServiceAccount. Reads nothing from a Kubernetes API that is not verified.
+//! AssumeRoleWithWebIdentity for each ServiceAccount. Reads nothing from a Kubernetes API unless `connect` has shown
+//! that it is the declared cluster's.
 
 use super::observed;
 use crate::event::{Event, Listen};
@@ -145,7 +147,7 @@ fn assume_failure(error: &CallError) -> Assumed {
 
 fn with_hint(error: &CallError, verb: &str, resource: &str) -> String {
     match error.kind {
-        CallErrorKind::Denied => format!("{error}; allow these credentials `{verb}` on `{resource}`"),
+        CallErrorKind::Denied => format!("{error}; give these credentials the permission `{verb}` on `{resource}`"),
         _ => error.to_string(),
     }
 }
@@ -276,8 +278,8 @@ impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> Evidence
         join_all(read).await.into_iter().flatten().collect()
     }
 
-    /// The associations of the declared ServiceAccounts. Absent for a cluster without an EKS name, because only EKS has
-    /// associations.
+    /// The associations of the ServiceAccounts that irsa manages. Absent for a cluster without an EKS name, because
+    /// only EKS has associations.
     async fn associations(&self) -> Observed<BTreeMap<(Namespace, ServiceAccountName), Association>> {
         if self.desired.clusters.get(self.key).is_none_or(|cluster| cluster.name.is_none()) {
             return Observed::Absent;
@@ -289,11 +291,11 @@ impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> Evidence
                 return Observed::Unknown(format!("{error}{hint}"));
             }
         };
-        let declared: BTreeSet<(Namespace, ServiceAccountName)> =
+        let managed: BTreeSet<(Namespace, ServiceAccountName)> =
             self.managed().filter_map(|chain| chain.key().map(|(_, namespace, name)| (namespace, name))).collect();
         let read = listed.into_iter().filter_map(|AssociationSummary { id, namespace, service_account: name }| {
             let key = (Namespace::parse(namespace).ok()?, ServiceAccountName::parse(name).ok()?);
-            declared.contains(&key).then_some(async move {
+            managed.contains(&key).then_some(async move {
                 let role = observed(self.aws.association_role(self.key, &id).await);
                 (key, Association { id, role })
             })

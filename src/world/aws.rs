@@ -7,7 +7,7 @@ pub use super::account::AwsSettings;
 pub use super::eks::token::EksToken;
 
 use super::account::{AccountClient, Action, ClientOptions, invalid};
-use super::sdk_config::{Clock, Connector};
+use super::sdk_config::{AccountConnector, Clock};
 use super::{
     AccountSummary, Answer, AssociationSummary, BulkPage, ClusterFacts, IdentityToken, ListEks, Listed, PolicySummary,
     ReadAws, ReadAwsEvidence, RoleAttributes, Transports, WriteAws, Written, eks, iam, sts, web_identity,
@@ -43,7 +43,7 @@ pub struct AwsWriter {
 struct AwsClients {
     accounts: Arc<BTreeMap<Key, AccountClient>>,
     clusters: BTreeMap<Key, Cluster>,
-    /// The region of the ambient settings, or why it is not a region.
+    /// The region in the environment or its profile. The error says which setting has no valid region.
     default_region: Result<Option<Region>, String>,
     requests: Arc<AtomicU64>,
 }
@@ -55,7 +55,7 @@ impl fmt::Debug for AwsClients {
 }
 
 impl AwsReader {
-    /// Makes the clients of these accounts. Sends no request that is not needed to find credentials.
+    /// Makes the clients of these accounts. Sends only the requests that finding credentials needs.
     pub async fn connect(
         context: &Context,
         transports: &Transports,
@@ -65,7 +65,7 @@ impl AwsReader {
         listen: Arc<dyn Listen>,
     ) -> Self {
         let clock = Clock::new(context);
-        let mut connector = Connector::new(context, transports, settings.timeout, clock);
+        let mut connector = AccountConnector::new(context, transports, settings.timeout, clock);
         let requests = Arc::new(AtomicU64::new(0));
         let mut account_clients = BTreeMap::new();
         for (key, account) in accounts {
@@ -73,10 +73,10 @@ impl AwsReader {
             let options = ClientOptions { context, settings, listen: &listen, requests: &requests, clock };
             account_clients.insert(key.clone(), AccountClient::new(key, connection, &options));
         }
-        Self::over(account_clients, clusters, connector.default_region().await, requests)
+        Self::from_clients(account_clients, clusters, connector.default_region().await, requests)
     }
 
-    fn over(
+    fn from_clients(
         accounts: BTreeMap<Key, AccountClient>,
         clusters: &BTreeMap<Key, Cluster>,
         default_region: Result<Option<Region>, String>,
@@ -105,10 +105,10 @@ impl AwsReader {
         self.clients.accounts.get(account).and_then(|account| account.region.clone())
     }
 
-    /// The region of the ambient settings: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the ambient profile's.
+    /// The region in `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile that `AWS_PROFILE` names (or else `default`).
     ///
     /// # Errors
-    /// Which setting is not a region.
+    /// Says which setting has no valid region.
     pub fn default_region(&self) -> Result<Option<Region>, String> {
         self.clients.default_region.clone()
     }
@@ -131,7 +131,8 @@ impl AwsReader {
 }
 
 impl AwsWriter {
-    /// Sends nothing once `halt` is cancelled. Waiting calls fail, and calls in flight end normally.
+    /// Returns this writer, which sends nothing once `halt` is cancelled. Calls that then still wait fail, and calls in
+    /// flight end normally.
     #[must_use]
     pub fn halted_by(self, halt: &CancellationToken) -> Self {
         Self { halt: halt.clone(), ..self }
@@ -146,10 +147,10 @@ impl AwsClients {
     fn cluster(&self, key: &Key, action: Action) -> Answer<(&AccountClient, Region, ClusterName)> {
         let missing = |what: &str| invalid(action, format!("{what} `{key}`"));
         let cluster = self.clusters.get(key).ok_or_else(|| missing("there is no cluster"))?;
-        let name = cluster.name.clone().ok_or_else(|| missing("no EKS name is known of cluster"))?;
+        let name = cluster.name.clone().ok_or_else(|| missing("irsa does not know the EKS name of cluster"))?;
         let account = self.account(&cluster.account, action)?;
         let region = cluster.region.clone().or_else(|| account.region.clone());
-        let region = region.ok_or_else(|| missing("no region is known of cluster"))?;
+        let region = region.ok_or_else(|| missing("irsa does not know the region of cluster"))?;
         Ok((account, region, name))
     }
 
@@ -171,7 +172,7 @@ impl ReadAws for AwsReader {
     account_reads! {
         fn summary() -> AccountSummary = iam::summary;
         fn roles() -> Listed<RoleSummary> = iam::roles::list;
-        fn bulk_page(page: Option<&str>) -> BulkPage = iam::bulk::page;
+        fn bulk_page(page: Option<&str>) -> BulkPage = iam::bulk_page::read;
         fn role(name: &RoleName, inline: &BTreeSet<PolicyName>) -> Option<LiveRole> = iam::roles::with_policies;
         fn role_tags(name: &RoleName) -> Option<StringMap> = iam::roles::tags;
         fn attached(name: &RoleName) -> Option<BTreeSet<PolicyArn>> = iam::roles::attached;
@@ -179,7 +180,7 @@ impl ReadAws for AwsReader {
         fn inline(name: &RoleName, policy: &PolicyName) -> Option<PolicyDocument> = iam::roles::inline;
         fn instance_profiles(name: &RoleName) -> Vec<String> = iam::roles::instance_profiles;
         fn policies() -> Listed<PolicySummary> = iam::policies::list;
-        fn foreign_policy(arn: &PolicyArn, document: bool) -> Option<Option<PolicyDocument>> = iam::policies::foreign;
+        fn any_policy(arn: &PolicyArn, document: bool) -> Option<Option<PolicyDocument>> = iam::policies::foreign;
         fn policy_tags(arn: &PolicyArn) -> Option<StringMap> = iam::policies::tags;
         fn providers() -> Listed<ProviderArn> = iam::providers::list;
     }
@@ -194,28 +195,28 @@ impl ReadAws for AwsReader {
         sts::identity(self.clients.account(account, sts::ACTION)?).await
     }
 
-    fn estimate_one_by_one(&self, account: &Key, roles: usize) -> Duration {
+    fn estimate_one_by_one(&self, account: &Key, calls: usize) -> Duration {
         let account = self.clients.accounts.get(account);
-        account.map_or(Duration::ZERO, |account| account.sender.time_for(&iam::roles::ONE_BY_ONE, roles))
+        account.map_or(Duration::ZERO, |account| account.sender.time_for(&iam::roles::ONE_BY_ONE, calls))
     }
 
     async fn role_attributes(&self, account: &Key, name: &RoleName) -> Answer<Option<RoleAttributes>> {
         let account = self.clients.iam(account)?;
-        iam::roles::attributes(account, name, account.recent_writes.of_read(Target::Role(name))).await
+        iam::roles::attributes(account, name, account.recent_writes.facts_for_read(Target::Role(name))).await
     }
 
     async fn policy(&self, account: &Key, arn: &PolicyArn) -> Answer<Option<LivePolicy>> {
         let account = self.clients.iam(account)?;
-        iam::policies::with_versions(account, arn, account.recent_writes.of_read(Target::Policy(arn))).await
+        iam::policies::with_versions(account, arn, account.recent_writes.facts_for_read(Target::Policy(arn))).await
     }
 
     async fn provider(&self, account: &Key, arn: &ProviderArn) -> Answer<Option<LiveProvider>> {
         let account = self.clients.iam(account)?;
-        iam::providers::get_provider(account, arn, account.recent_writes.of_read(Target::Provider(arn))).await
+        iam::providers::get_provider(account, arn, account.recent_writes.facts_for_read(Target::Provider(arn))).await
     }
 
     async fn cluster(&self, cluster: &Key) -> Answer<Option<ClusterFacts>> {
-        let (account, region, name) = self.clients.cluster(cluster, eks::ACTION)?;
+        let (account, region, name) = self.clients.cluster(cluster, eks::DESCRIBE_CLUSTER)?;
         eks::cluster(account, &region, &name).await
     }
 }
@@ -238,7 +239,7 @@ impl ReadAwsEvidence for AwsReader {
 
 impl ListEks for AwsReader {
     async fn cluster_names(&self, account: &Key, region: &Region) -> Answer<Vec<ClusterName>> {
-        eks::names(self.clients.account(account, eks::LIST)?, region).await
+        eks::cluster_names(self.clients.account(account, eks::LIST_CLUSTERS)?, region).await
     }
 
     async fn associations(&self, cluster: &Key) -> Answer<Vec<AssociationSummary>> {

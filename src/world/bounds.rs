@@ -15,19 +15,19 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 /// The largest answer, in bytes.
-pub(crate) const BODY: usize = 32 << 20;
+pub(crate) const MAX_BODY: usize = 32 << 20;
 /// The largest answer with an error status, in bytes.
-pub(crate) const ERROR_BODY: usize = 1 << 20;
+pub(crate) const MAX_ERROR_BODY: usize = 1 << 20;
 /// The largest kubeconfig, certificate, key or token file, in bytes.
-pub(crate) const FILE: u64 = 16 << 20;
-/// The bytes of all pages of a list.
-const BYTES: usize = 256 << 20;
-/// The objects of a list.
-pub(crate) const ITEMS: usize = 500_000;
-/// The pages of a list.
-const PAGES: usize = 5_000;
-/// Successive pages of a list without an object.
-const EMPTY: usize = 100;
+pub(crate) const MAX_FILE: u64 = 16 << 20;
+/// At most this many bytes in all pages of a list.
+const MAX_BYTES: usize = 256 << 20;
+/// At most this many objects in a list.
+pub(crate) const MAX_ITEMS: usize = 500_000;
+/// At most this many pages in a list.
+const MAX_PAGES: usize = 5_000;
+/// After this many pages in a row without an object, irsa stops reading.
+const MAX_EMPTY: usize = 100;
 
 /// Why irsa stopped reading a list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +36,13 @@ pub(crate) enum ListingError {
     Time(Duration),
     #[error("the list does not end: a page names an earlier one as the next")]
     Circle,
-    #[error("the list does not end: it has {EMPTY} empty pages one after the other")]
+    #[error("the list does not end: it has {MAX_EMPTY} empty pages one after the other")]
     Empty,
-    #[error("the list has more than {PAGES} pages, which irsa does not read")]
+    #[error("the list has more than {MAX_PAGES} pages, the most that irsa reads")]
     Pages,
-    #[error("the list has more than {ITEMS} objects, which irsa does not read")]
+    #[error("the list has more than {MAX_ITEMS} objects, the most that irsa reads")]
     Items,
-    #[error("the list has more than {} MiB, which irsa does not read", BYTES >> 20)]
+    #[error("the list has more than {} MiB, the most that irsa reads", MAX_BYTES >> 20)]
     Bytes,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// The list may take `budget` from its first page on. The first page is limited by the timeouts of its call.
+    /// `budget` starts when the first page has arrived, because the timeouts of a call already limit the first page.
     pub(crate) fn new(budget: Duration) -> Self {
         let (seen, hasher) = (HashSet::new(), RandomState::new());
         Self { budget, end: None, seen, hasher, pages: 0, items: 0, bytes: 0, empty: 0 }
@@ -88,38 +88,39 @@ impl Listing {
         self.items = self.items.saturating_add(items);
         self.bytes = self.bytes.saturating_add(bytes);
         self.empty = if items == 0 { self.empty + 1 } else { 0 };
-        if self.items > ITEMS {
+        if self.items > MAX_ITEMS {
             return Err(ListingError::Items);
         }
-        if self.bytes > BYTES {
+        if self.bytes > MAX_BYTES {
             return Err(ListingError::Bytes);
         }
         let Some(next) = next else { return Ok(()) };
         if !self.seen.insert(self.hasher.hash_one(next)) {
             return Err(ListingError::Circle);
         }
-        if self.pages >= PAGES {
+        if self.pages >= MAX_PAGES {
             return Err(ListingError::Pages);
         }
-        if self.empty >= EMPTY {
+        if self.empty >= MAX_EMPTY {
             return Err(ListingError::Empty);
         }
         if now >= end { Err(ListingError::Time(self.budget)) } else { Ok(()) }
     }
 
-    /// Starts again from the first page, within the same budget.
+    /// Starts again from the first page. Time, pages and bytes count on; objects are counted anew.
     pub(crate) fn restart(&mut self) {
         self.seen.clear();
         (self.items, self.empty) = (0, 0);
     }
 }
 
-/// Reads a file that must not be larger than `FILE`. It may be a device or a pipe without end.
+/// Reads a file, at most `MAX_FILE` bytes of it, because it may be a device or a pipe that never ends. Fails if the file is
+/// larger.
 pub(crate) async fn read_file(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    tokio::fs::File::open(path).await?.take(FILE + 1).read_to_end(&mut bytes).await?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE) {
-        return Err(io::Error::other(format!("it is larger than {} MiB", FILE >> 20)));
+    tokio::fs::File::open(path).await?.take(MAX_FILE + 1).read_to_end(&mut bytes).await?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_FILE) {
+        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_FILE >> 20)));
     }
     Ok(bytes)
 }
@@ -130,9 +131,9 @@ pub(crate) async fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
     Ok(text.map_err(|_| io::Error::other("it is not text"))?.trim().to_owned())
 }
 
-/// The message for an answer above `BODY`.
+/// The message for an answer above `MAX_BODY`.
 pub(crate) fn too_large() -> String {
-    format!("the answer is larger than {} MiB, which irsa does not read", BODY >> 20)
+    format!("the answer is larger than {} MiB, the most that irsa reads", MAX_BODY >> 20)
 }
 
 /// Whether the error, or a cause of it, is that an answer exceeded its limit.

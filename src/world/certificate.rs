@@ -1,4 +1,4 @@
-//! Reads PEM and writes it, and reads from a certificate whether it is an authority. Pure.
+//! Reads and writes PEM, and says whether a certificate is marked as not an authority. Does no IO.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,8 +1,7 @@
 //! IAM: the API call for each read and each write, and the conversion of responses into model types.
 
-pub(crate) mod bulk;
-mod lost_reply;
-pub(crate) mod pages;
+mod already_exists;
+pub(crate) mod bulk_page;
 pub(crate) mod policies;
 pub(crate) mod providers;
 pub(crate) mod roles;

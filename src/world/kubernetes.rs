@@ -1,8 +1,10 @@
-//! Reads and writes ServiceAccounts, namespaces, pods and Leases through the Kubernetes API of each declared cluster.
+//! Reads and writes ServiceAccounts and Leases, and reads what else `plan` and `verify` need, through the Kubernetes
+//! API of each declared cluster.
 //!
-//! `server_identity` connects to a cluster and checks that the API server belongs to it. irsa reads and writes nothing
-//! before. irsa itself runs exec plugins, retries, and limits the time, because kube would print a plugin's output, run
-//! it three times, and wait for it without limit. Nothing here decides what to write.
+//! `server_identity` connects to a cluster and checks that the API server belongs to it. Until then, irsa writes
+//! nothing and reads nothing but the issuer of the API. irsa itself runs exec plugins, retries, and limits the time,
+//! because kube would print a plugin's output, run it three times, and wait for it without limit. Nothing here decides
+//! what to write.
 
 mod api_target;
 mod client_certificate;
@@ -53,7 +55,7 @@ use warnings::Warnings;
 pub struct KubernetesSettings {
     /// The time for one operation, with all its retries.
     pub timeout: Duration,
-    /// Concurrent requests to one cluster.
+    /// How many requests to one cluster may run at the same time.
     pub parallelism: usize,
     /// Whether stdin is a terminal, so that an exec plugin may ask the user.
     pub interactive: bool,
@@ -78,7 +80,7 @@ pub struct KubernetesWriter {
 /// The declared clusters, shared by readers and writers.
 struct Clusters {
     run: Arc<RunState>,
-    /// irsa's field manager.
+    /// irsa's field manager: the name under which it owns fields.
     manager: String,
     by_key: BTreeMap<Key, ClusterEntry>,
 }
@@ -117,7 +119,7 @@ impl RunState {
 }
 
 /// Converts an error response of a Kubernetes API. For the fuzz target; the program does not call it.
-pub fn refusal(status: u16, body: &[u8]) -> CallError {
+pub fn parse_error_response(status: u16, body: &[u8]) -> CallError {
     ApiFailure::of_answer(status, body, None, 0).at("list ServiceAccounts")
 }
 
@@ -160,7 +162,7 @@ impl KubernetesReader {
     }
 
     /// Whether the cluster was verified.
-    pub async fn is_ready(&self, cluster: &Key) -> bool {
+    pub async fn is_verified(&self, cluster: &Key) -> bool {
         self.clusters.connection(cluster, "verify").await.is_ok()
     }
 

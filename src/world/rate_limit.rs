@@ -1,31 +1,32 @@
 //! The rate limit of one API action in one account.
 //!
-//! IAM meters each action of an account by itself, some 15 calls a second, and answers `Throttling` beyond that
+//! IAM limits each action of an account separately, to about 15 calls a second, and answers `Throttling` beyond that
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-quotas.html>). irsa starts at that rate. It does
-//! not use the SDK's adaptive mode, which pauses for seconds after the first throttle. A throttle halves the rate, once
-//! for all calls in flight, and the rate then recovers slowly. At each throttle, the service's own token bucket is
-//! empty. So the number of calls that it accepted between two throttles, divided by the time between them, is its rate.
-//! irsa keeps that rate for a while, because a higher one would only be throttled again.
+//! not use the SDK's adaptive mode, which pauses for seconds after the first throttle. At each throttle, the service's
+//! own token bucket is empty. So the number of calls that it accepted between two throttles, divided by the time
+//! between them, is its rate. After a throttle, irsa uses this measured rate for a while, because a higher one would
+//! only be throttled again. If it could not measure, it halves its own rate, once for all calls in flight. Afterwards
+//! the rate grows slowly.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// The highest rate, in calls a second.
-const FULL: f64 = 15.0;
+const MAX_RATE: f64 = 15.0;
 /// The lowest rate, in calls a second.
-const SLOWEST: f64 = 0.5;
-/// The bucket holds this many calls less than one second's worth. Calls overtake each other on the network, and a
-/// service whose bucket is drained to the last token throttles the late ones.
+const MIN_RATE: f64 = 0.5;
+/// The bucket holds the calls of one second, minus this many. Calls overtake each other on the network, and a service
+/// whose bucket is drained to the last token throttles the late ones.
 const SLACK: f64 = 1.0;
 /// In each second without a throttle, the rate grows by this part of itself.
 const RECOVERY: f64 = 0.1;
 /// irsa computes the service's rate from two throttles only if they are at least this many seconds apart.
-const MEASURED: f64 = 1.0;
-/// The measured rate is off by up to one call, so irsa stays this far below it.
+const MIN_MEASURE_SECONDS: f64 = 1.0;
+/// The measured rate is off by up to one call, so irsa uses this part of it.
 const MARGIN: f64 = 0.96;
 /// For how many seconds a measured rate does not grow.
-const KEPT: f64 = 30.0;
+const KEEP_SECONDS: f64 = 30.0;
 
 /// A token bucket whose rate follows what the service accepts.
 #[derive(Debug)]
@@ -54,8 +55,8 @@ impl RateLimiter {
     /// A full bucket.
     pub(crate) fn new(second: Duration) -> Self {
         let bucket = Bucket {
-            rate: FULL,
-            tokens: FULL - SLACK,
+            rate: MAX_RATE,
+            tokens: MAX_RATE - SLACK,
             filled: Instant::now(),
             throttled: None,
             accepted: 0,
@@ -105,12 +106,12 @@ impl RateLimiter {
     }
 
     /// Slows down, because the service throttled a call that was sent at `sent`.
-    pub(crate) fn throttled(&self, sent: Instant) {
+    pub(crate) fn record_throttle(&self, sent: Instant) {
         self.lock().slow_down(sent, Instant::now(), self.second);
     }
 
     /// Counts a call that was sent at `sent` and not throttled.
-    pub(crate) fn accepted(&self, sent: Instant) {
+    pub(crate) fn record_accepted(&self, sent: Instant) {
         let mut bucket = self.lock();
         if bucket.throttled.is_some_and(|throttled| sent > throttled) {
             bucket.accepted = bucket.accepted.saturating_add(1);
@@ -128,7 +129,7 @@ impl Bucket {
         self.tokens = (self.tokens + seconds * self.rate).min((self.rate - SLACK).max(1.0));
         self.filled = now;
         if self.kept_until.is_none_or(|until| now >= until) {
-            self.rate = (self.rate * (1.0 + seconds * RECOVERY)).min(FULL);
+            self.rate = (self.rate * (1.0 + seconds * RECOVERY)).min(MAX_RATE);
         }
     }
 
@@ -139,11 +140,14 @@ impl Bucket {
             return;
         }
         let half = self.rate / 2.0;
-        let since = self.throttled.map(|throttled| seconds(throttled, sent, second)).filter(|time| *time >= MEASURED);
+        let since = self
+            .throttled
+            .map(|throttled| seconds(throttled, sent, second))
+            .filter(|time| *time >= MIN_MEASURE_SECONDS);
         // if the measured rate is below half, irsa itself sent few calls, so the service may accept more
         let measured = since.map(|time| f64::from(self.accepted) / time * MARGIN).filter(|rate| *rate > half);
-        self.kept_until = measured.map(|_| now + second.mul_f64(KEPT));
-        self.rate = measured.unwrap_or(half).clamp(SLOWEST, self.rate.max(SLOWEST));
+        self.kept_until = measured.map(|_| now + second.mul_f64(KEEP_SECONDS));
+        self.rate = measured.unwrap_or(half).clamp(MIN_RATE, self.rate.max(MIN_RATE));
         self.tokens = 0.0;
         self.accepted = 0;
         self.throttled = Some(now);

@@ -1,4 +1,5 @@
-//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. Pure: `account::call_sender`
+//! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. `account::call_sender`
+//! does the waiting.
 //! does the waiting.
 //!
 //! Some codes are retried only if an earlier write of this run can be the cause. `NoSuchEntity` right after a create of
@@ -26,7 +27,7 @@ pub(crate) struct AwsFailure {
 pub(crate) enum FailureClass {
     /// The service returned an error.
     Service,
-    /// The connection was refused.
+    /// The connection was refused, or no network leads to the host.
     Unreachable,
     /// DNS does not know the host. A second lookup rarely does better.
     Unresolved,
@@ -34,8 +35,8 @@ pub(crate) enum FailureClass {
     Network,
     /// No credentials to sign the request with.
     Credentials,
-    /// The request could not be built.
-    Request,
+    /// A retry cannot help: the request could not be built, or a setting, a certificate or the proxy is wrong.
+    Permanent,
     /// The response is not acceptable, for example too large.
     Response,
 }
@@ -51,14 +52,14 @@ pub(crate) struct RetryFacts {
     pub(crate) principal_created: bool,
     /// This run detached something from the object.
     pub(crate) detached: bool,
-    /// STS decides the call by a trust policy or an OIDC provider that this run wrote.
+    /// This run wrote the trust policy or the OIDC provider by which STS decides, so STS may still see the old one.
     pub(crate) sts_lags: bool,
     /// The service has answered in this run.
     pub(crate) reached: bool,
     /// This is not the first attempt.
     pub(crate) retried: bool,
     /// An attempt with an unclear outcome must not be repeated, because the caller checks whether it took effect.
-    pub(crate) once: bool,
+    pub(crate) must_not_repeat: bool,
 }
 
 /// Why a retry may succeed.
@@ -79,14 +80,14 @@ impl RetryReason {
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
-            Self::Unavailable => "no answer",
-            Self::Propagation => "waiting for AWS to see what was just changed",
+            Self::Unavailable => "the service failed or did not answer",
+            Self::Propagation => "AWS does not show yet what this run has just changed",
             Self::Busy => "the object is being changed by someone else",
         }
     }
 }
 
-/// Error codes as they appear on the wire, separated by spaces. The SDK models several of them for no operation.
+/// Error codes as they appear on the wire, separated by spaces. The SDK has no typed error for some of them.
 const CODES: [(CallErrorKind, &str); 9] = [
     (
         CallErrorKind::Throttled,
@@ -138,7 +139,7 @@ impl AwsFailure {
         match self.class {
             FailureClass::Unreachable | FailureClass::Unresolved | FailureClass::Network => CallErrorKind::Unavailable,
             FailureClass::Credentials => CallErrorKind::Credentials,
-            FailureClass::Request => CallErrorKind::Invalid,
+            FailureClass::Permanent => CallErrorKind::Invalid,
             FailureClass::Response => CallErrorKind::Other,
             FailureClass::Service => {
                 let known = CODES.iter().find(|(_, codes)| codes.split(' ').any(|code| code == self.code()));
@@ -147,7 +148,7 @@ impl AwsFailure {
         }
     }
 
-    /// Proxies and load balancers answer without a code.
+    /// The kind by HTTP status, because proxies and load balancers answer without an error code.
     fn kind_of_status(&self) -> CallErrorKind {
         match self.status {
             Some(429) => CallErrorKind::Throttled,
@@ -174,23 +175,23 @@ impl AwsFailure {
 /// Why to retry the call. None if the failure is final.
 pub(crate) fn retry_reason(failure: &AwsFailure, facts: RetryFacts) -> Option<RetryReason> {
     match failure.class {
-        FailureClass::Credentials | FailureClass::Request | FailureClass::Response => return None,
+        FailureClass::Credentials | FailureClass::Permanent | FailureClass::Response => return None,
         // a wrong endpoint or a missing network must not cost the whole retry budget
         FailureClass::Unreachable => return facts.reached.then_some(RetryReason::Unavailable),
         FailureClass::Unresolved => return (!facts.retried).then_some(RetryReason::Unavailable),
-        FailureClass::Network => return (!facts.once).then_some(RetryReason::Unavailable),
+        FailureClass::Network => return (!facts.must_not_repeat).then_some(RetryReason::Unavailable),
         FailureClass::Service => {}
     }
     let propagates = match (failure.code(), failure.kind()) {
         (_, CallErrorKind::Throttled) => return Some(RetryReason::Throttled),
-        (_, CallErrorKind::Unavailable) => return (!facts.once).then_some(RetryReason::Unavailable),
+        (_, CallErrorKind::Unavailable) => return (!facts.must_not_repeat).then_some(RetryReason::Unavailable),
         ("MalformedPolicyDocument", _) => {
             facts.principal_created && failure.message.to_ascii_lowercase().contains("invalid principal in policy")
         }
         ("DeleteConflict", _) => facts.detached,
         // IAM replicates changes with a delay, so STS may still decide by the state before a change
         // (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency);
-        // the call that uses a new session may fail for the same reason
+        // a call with the credentials of a new session may fail for the same reason
         ("AccessDenied" | "InvalidIdentityToken" | "InvalidClientTokenId", _) => facts.sts_lags,
         (_, CallErrorKind::Conflict) => return Some(RetryReason::Busy),
         // "… does not exist or is not attachable" is about the policy, any other message is about the object itself. So
@@ -202,9 +203,9 @@ pub(crate) fn retry_reason(failure: &AwsFailure, facts: RetryFacts) -> Option<Re
     propagates.then_some(RetryReason::Propagation)
 }
 
-/// How long to wait before retry number `attempt`, with full jitter
-/// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>): between zero and a bound that doubles
-/// from half a second to five. `random` is in `0.0..1.0`.
+/// A random time to wait before retry number `attempt`, where 0 is the first: between zero and a bound that doubles
+/// from half a second to five (full jitter,
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>). `random` is in `0.0..1.0`.
 pub(crate) fn backoff(attempt: u32, random: f64) -> Duration {
     let bound = 0.5 * f64::from(2_u32.saturating_pow(attempt.min(10)));
     Duration::from_secs_f64(bound.min(5.0) * random.clamp(0.0, 1.0))

@@ -29,7 +29,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::tls::TlsContext;
-use cached::CachedProvider;
+use cached::CredentialCache;
 use profile::{Endpoints, Profile};
 use size_limit::SizeLimited;
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ const SIGN_IN: Duration = Duration::from_mins(1);
 /// The name of assumed sessions, which CloudTrail shows.
 const SESSION: &str = "irsa";
 
-/// The current time, from the context and the monotonic clock.
+/// The current time: the context's time at the start, plus what the monotonic clock has measured since.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     wall_start: SystemTime,
@@ -85,7 +85,7 @@ impl AwsConnection {
 }
 
 /// Makes connections that share clients and credentials.
-pub(crate) struct Connector<'a> {
+pub(crate) struct AccountConnector<'a> {
     context: &'a Context,
     transports: &'a Transports,
     timeout: Duration,
@@ -96,7 +96,7 @@ pub(crate) struct Connector<'a> {
     bases: BTreeMap<Option<String>, AwsConnection>,
 }
 
-impl<'a> Connector<'a> {
+impl<'a> AccountConnector<'a> {
     pub(crate) fn new(context: &'a Context, transports: &'a Transports, timeout: Duration, clock: Clock) -> Self {
         Self { context, transports, timeout, clock, http: BTreeMap::new(), bases: BTreeMap::new() }
     }
@@ -115,16 +115,16 @@ impl<'a> Connector<'a> {
             if let Some(external_id) = &account.external_id {
                 assumed = assumed.external_id(external_id);
             }
-            let credentials = CachedProvider::new(assumed.build().await, self.clock, None);
+            let credentials = CredentialCache::new(assumed.build().await, self.clock, None);
             sdk = with_credentials(&sdk, credentials);
         }
         AwsConnection { sdk, region, sts, fault }
     }
 
-    /// The region in `AWS_REGION`, `AWS_DEFAULT_REGION` or the default profile.
+    /// The region in `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile that `AWS_PROFILE` names (or else `default`).
     ///
     /// # Errors
-    /// The setting, if its value is not a region.
+    /// Says which setting has no valid region.
     pub(crate) async fn default_region(&self) -> Result<Option<Region>, String> {
         Profile::load(self.context, None).await.region(self.context)
     }
@@ -174,7 +174,7 @@ impl<'a> Connector<'a> {
         }
         let sts = endpoints.sts();
         let mut sdk = loader.load().await.into_builder();
-        // the SDK would use an empty endpoint
+        // the SDK would take an empty setting as the URL, so irsa gives it the endpoints itself
         sdk.set_endpoint_url(None).set_service_config(Some(endpoints));
         let sdk = sdk.build();
         let config = ProviderConfig::without_region()
@@ -187,7 +187,7 @@ impl<'a> Connector<'a> {
             .with_timeout_config(self.timeouts());
         let inner = self.credentials(profile, declared, config, &sdk).await;
         let sources = Some((profile.clone(), self.context.clone()));
-        let sdk = with_credentials(&sdk, CachedProvider::new(inner, self.clock, sources));
+        let sdk = with_credentials(&sdk, CredentialCache::new(inner, self.clock, sources));
         // the SDK would ignore the variable and might use another account
         let not_utf8 = self.context.not_text().find(|name| name.starts_with("AWS_"));
         let not_utf8 = not_utf8.map(|name| format!("`{name}` is not UTF-8: set it again"));
@@ -210,11 +210,12 @@ impl<'a> Connector<'a> {
         let (file, trust) = trust.unzip();
         let given = self.transports.aws.as_ref().and_then(SdkConfig::http_client);
         let made =
-            || SharedHttpClient::new(SizeLimited(given.unwrap_or_else(|| http_client(trust.unwrap_or_default()))));
+            || SharedHttpClient::new(SizeLimited(given.unwrap_or_else(|| new_http_client(trust.unwrap_or_default()))));
         self.http.entry(file).or_insert_with(made).clone()
     }
 
-    /// Unlike in the SDK's chain, a profile that the configuration declares takes precedence over keys in the environment.
+    /// Where the profile's credentials come from. Unlike in the SDK's chain, a profile that the configuration declares
+    /// takes precedence over keys in the environment.
     async fn credentials(
         &self,
         profile: &Profile,
@@ -303,8 +304,8 @@ fn fallback_region(key: &Key, account: &Account, clusters: &BTreeMap<Key, Cluste
     region.to_owned()
 }
 
-/// Uses the proxy in the usual environment variables.
-fn http_client(trust: TlsContext) -> SharedHttpClient {
+/// Makes an HTTP client that trusts `trust` and uses the proxy that the environment names.
+fn new_http_client(trust: TlsContext) -> SharedHttpClient {
     use aws_smithy_http_client::proxy::ProxyConfig;
     use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
     aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {

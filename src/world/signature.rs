@@ -1,4 +1,4 @@
-//! Checks the signature of a JSON web token with a published key, as STS does. Pure.
+//! Checks the signature of a JSON web token with a published key, as STS does. Does no IO.
 
 use crate::model::evidence::KeyNumbers;
 use base64::Engine;
@@ -9,11 +9,11 @@ use ring::signature::{
 };
 use serde_json::Value;
 
-/// The sizes of an RSA modulus that ring checks, in bytes.
+/// The sizes of an RSA modulus, in bytes, with which ring can check a signature.
 const MODULUS: std::ops::RangeInclusive<usize> = 256..=1024;
 
-/// Whether the key verifies the token. None if irsa does not support the key or the algorithm
-/// (<https://www.rfc-editor.org/rfc/rfc7518#section-3.1>).
+/// Whether the key verifies the token. None if the token has no readable header, or if irsa does not support the key or
+/// the algorithm (<https://www.rfc-editor.org/rfc/rfc7518#section-3.1>).
 pub(super) fn verifies(token: &str, key: &KeyNumbers) -> Option<bool> {
     let (text, signature) = token.rsplit_once('.')?;
     let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();

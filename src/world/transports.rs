@@ -1,4 +1,5 @@
-//! The connections of a run: the network, or, in tests, in-memory connections.
+//! The connections of a run to AWS and Kubernetes, which tests replace by connections in memory, and the question for
+//! an MFA code.
 //!
 //! Tests replace the connections and never the answers, so signing, rate limits, retries and parsing are the same in
 //! both.
@@ -8,19 +9,19 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Makes the client of a Kubernetes API.
-pub type KubernetesClients = Arc<dyn Fn(kube::Config) -> Result<kube::Client, kube::Error> + Send + Sync>;
+pub type MakeKubernetesClient = Arc<dyn Fn(kube::Config) -> Result<kube::Client, kube::Error> + Send + Sync>;
 
-/// Asks a person a question. None if no answer can be had.
+/// Asks a person a question. None if nobody can answer.
 pub type AskUser = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The connections of a run. The default is the network, with the settings of the environment.
 #[derive(Clone, Default)]
 pub struct Transports {
-    /// Replaces the ambient AWS endpoint, credentials and HTTP client. irsa still sets retries, timeouts and assumed
-    /// roles itself.
+    /// Replaces the AWS endpoint, credentials and HTTP client of the environment. irsa still sets retries, timeouts and
+    /// assumed roles itself.
     pub aws: Option<SdkConfig>,
     /// Replaces connections over TCP and TLS.
-    pub kubernetes: Option<KubernetesClients>,
+    pub kubernetes: Option<MakeKubernetesClient>,
     /// Asks for MFA codes.
     pub ask: Option<AskUser>,
 }

@@ -164,13 +164,13 @@ fn error_in_a_profile_is_named() {
             "m",
             "[profile m]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = b\nmfa_serial = arn:aws:iam::111122223333:mfa/me\n",
             format!("[b]\n{KEYS}"),
-            "profile `m` needs a code of `arn:aws:iam::111122223333:mfa/me` (`mfa_serial`), but got none",
+            "profile `m` needs an MFA code of `arn:aws:iam::111122223333:mfa/me` (`mfa_serial`)",
         ),
         (
             "s",
             "[profile s]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = gone\n",
             String::new(),
-            "profile `s` has `source_profile = gone`, which is not there",
+            "profile `s` has `source_profile = gone`, and there is no such profile",
         ),
         (
             "p",

@@ -111,7 +111,7 @@ fn futures_are_send() {
     sent(&crate::observe::identify(&kit.desired.accounts, &world));
     let looks = crate::observe::ReadOptions { parallelism: 1, destroy: false, shard: None };
     let identities = std::collections::BTreeMap::new();
-    let early = crate::observe::Early::default();
+    let early = crate::observe::EarlyCalls::default();
     sent(&crate::observe::observe(&kit.desired, &identities, early, &world, &world, &looks, &Silence));
 }
 

@@ -5,14 +5,14 @@ use super::read_live;
 use crate::event::Silence;
 use crate::model::live::Live;
 use crate::observe::fake::World;
-use crate::observe::{Early, ReadOptions, identify, observe};
+use crate::observe::{EarlyCalls, ReadOptions, identify, observe};
 use crate::plan::tests::kit::{Kit, key};
 use crate::world::CallErrorKind;
 use std::time::Duration;
 
 /// Reads live state, with early calls until the identities are known and `pause` has ended. Returns the log up to then.
 async fn read_early(kit: &Kit, world: &World, pause: impl Future<Output = ()>) -> (Vec<String>, Live) {
-    let mut early = Early::of(&kit.desired.accounts, &kit.desired.clusters, kit.desired.roles.len(), world);
+    let mut early = EarlyCalls::of(&kit.desired.accounts, &kit.desired.clusters, kit.desired.roles.len(), world);
     let identities = early
         .during(async {
             let identities = identify(&kit.desired.accounts, world).await;

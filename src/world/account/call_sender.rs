@@ -1,6 +1,7 @@
 //! Sends the calls of one account: at the rate that AWS permits, a few at a time, with retries within a time budget.
 //!
-//! Waiting for the rate limit costs no budget before the first attempt. `retry` decides what to retry.
+//! The time budget of a call starts with its first attempt, so a wait for the rate limit before it does not count.
+//! `retry` decides what to retry.
 
 use super::{Action, failure, invalid};
 use crate::context::Context;
@@ -103,7 +104,10 @@ impl CallSender {
         for attempt in 0.. {
             let slot = halt.run_until_cancelled(self.slot(&limiter, attempt > 0)).await;
             let Some(slot) = slot.filter(|_| !halt.is_cancelled()) else {
-                let stopped = CallError { kind: CallErrorKind::Stopped, ..invalid(action, "it was not sent") };
+                let stopped = CallError {
+                    kind: CallErrorKind::Stopped,
+                    ..invalid(action, "irsa did not send it, because the run was stopped")
+                };
                 return Err(last.map_or(stopped, |failure| failure.into_error(action.to_string())));
             };
             let departed = Instant::now();
@@ -116,7 +120,7 @@ impl CallSender {
             let failure = match outcome {
                 Ok(Ok(answer)) => {
                     self.reached().insert(action.service);
-                    limiter.accepted(departed);
+                    limiter.record_accepted(departed);
                     return Ok(answer);
                 }
                 Ok(Err(error)) => failure::failure(&error),
@@ -131,8 +135,8 @@ impl CallSender {
                 return Err(failure.into_error(action.to_string()));
             };
             match reason {
-                RetryReason::Throttled => limiter.throttled(departed),
-                RetryReason::Propagation | RetryReason::Busy => limiter.accepted(departed),
+                RetryReason::Throttled => limiter.record_throttle(departed),
+                RetryReason::Propagation | RetryReason::Busy => limiter.record_accepted(departed),
                 // the request may not have reached the service
                 RetryReason::Unavailable => {}
             }
@@ -159,7 +163,8 @@ impl CallSender {
         loop {
             let admitted = limiter.admit(is_retry).await;
             let slot = self.slots.acquire().await?;
-            // if another call was throttled meanwhile, this one would be throttled too
+            // if another call was throttled meanwhile, this one would be throttled too, so it waits for the rate limit
+            // again, but not in the queue
             if !limiter.throttled_since(admitted) {
                 return Ok(slot);
             }
@@ -167,7 +172,7 @@ impl CallSender {
         }
     }
 
-    /// How long it takes until `calls` calls of each of `actions` are admitted in parallel.
+    /// How long the rate limits delay `calls` calls of each of these actions, if all actions are sent in parallel.
     pub(crate) fn time_for(&self, actions: &[Action], calls: usize) -> Duration {
         let now = Instant::now();
         actions.iter().map(|action| self.limiter(*action).time_for(calls, now)).max().unwrap_or_default()

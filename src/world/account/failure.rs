@@ -2,8 +2,8 @@
 
 use super::Action;
 use crate::world::bounds::{is_too_large, too_large};
+use crate::world::redact::clean;
 use crate::world::retry::{AwsFailure, FailureClass};
-use crate::world::scrub::clean;
 use crate::world::sdk_config::CredentialsProblem;
 use crate::world::{CallError, CallErrorKind};
 use aws_credential_types::provider::error::CredentialsError;
@@ -35,13 +35,13 @@ where
     if let SdkError::DispatchFailure(_) = error
         && let Some(credentials) = chain(error).iter().find_map(|error| error.downcast_ref::<CredentialsError>())
     {
-        // this error has the request id of the failed sign-in
+        // the failure of the sign-in says more than the failed call, and has its own request id
         return unsigned(credentials);
     }
     let status = error.raw_response().map(|response| response.status().as_u16());
     let (class, code, message) = match error {
         SdkError::ServiceError(_) if status == Some(407) => {
-            (FailureClass::Request, None, PROXY_AUTHORIZATION.to_owned())
+            (FailureClass::Permanent, None, PROXY_AUTHORIZATION.to_owned())
         }
         SdkError::ServiceError(service) => {
             let meta = service.err().meta();
@@ -52,7 +52,7 @@ where
         SdkError::ResponseError(_) => (FailureClass::Network, None, texts(error)),
         SdkError::TimeoutError(_) => (FailureClass::Network, None, "no answer in time".to_owned()),
         SdkError::DispatchFailure(_) => return dispatch(error),
-        _ => (FailureClass::Request, None, texts(error)),
+        _ => (FailureClass::Permanent, None, texts(error)),
     };
     AwsFailure { class, status, code, message, request_id: error.request_id().map(clean) }
 }
@@ -97,7 +97,7 @@ pub(crate) fn unsigned(error: &CredentialsError) -> AwsFailure {
         return AwsFailure { class: FailureClass::Credentials, message, ..below };
     }
     if let Some(CredentialsProblem(why)) = chain.iter().find_map(|error| error.downcast_ref::<CredentialsProblem>()) {
-        return AwsFailure::local(FailureClass::Request, why);
+        return AwsFailure::local(FailureClass::Permanent, why);
     }
     if let Some(permanent) = permanent(error) {
         return permanent;
@@ -140,17 +140,17 @@ pub(crate) fn permanent(error: &(dyn Error + 'static)) -> Option<AwsFailure> {
             ),
             _ => format!("no TLS connection can be made: {what}"),
         };
-        return Some(AwsFailure::local(FailureClass::Request, message));
+        return Some(AwsFailure::local(FailureClass::Permanent, message));
     }
     let text = texts(error);
     if text.contains("proxy authorization required") {
-        return Some(AwsFailure::local(FailureClass::Request, PROXY_AUTHORIZATION));
+        return Some(AwsFailure::local(FailureClass::Permanent, PROXY_AUTHORIZATION));
     }
     let unresolved = text.contains("dns error") || text.contains("failed to lookup address");
     unresolved.then(|| AwsFailure::local(FailureClass::Unresolved, text))
 }
 
-/// The rustls error inside an IO error, which does not return it as its source.
+/// Finds the rustls error in an IO error, whose `source` does not return it.
 fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls);
@@ -229,13 +229,13 @@ impl CallError {
                     .to_owned(),
             ),
             CallErrorKind::Credentials if self.message.starts_with(NOT_BY_TOKEN) => Some(
-                "the role's trust policy must allow `sts:AssumeRoleWithWebIdentity` to the token's issuer, audience and \
+                "the role's trust policy must allow `sts:AssumeRoleWithWebIdentity` for the token's issuer, audience and \
                  subject"
                     .to_owned(),
             ),
             CallErrorKind::Credentials => Some("log in again, then repeat the command".to_owned()),
             CallErrorKind::Denied if self.operation.contains(':') => {
-                Some(format!("allow `{}` to these credentials", self.operation))
+                Some(format!("give these credentials the permission `{}`", self.operation))
             }
             CallErrorKind::Limit => Some("an AWS quota is reached: see Service Quotas for the account".to_owned()),
             CallErrorKind::Throttled => Some("a lower `--parallelism` or a longer `--timeout` may help".to_owned()),

@@ -1,4 +1,4 @@
-//! What this run wrote in one account and IAM may not have propagated yet.
+//! Remembers what this run wrote in one account, because IAM may not show it everywhere yet.
 //!
 //! It answers one question: can a "not found" or a conflict come from a recent write of this run? Only the decision to
 //! retry depends on it.
@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub(crate) struct RecentWrites(Mutex<Writes>);
 
-/// Objects by the id that [`Target::id`] or [`inline_id`] gives them.
+/// Ids of objects, as [`Target::id`] or [`inline_id`] returns them.
 #[derive(Debug, Default)]
 struct Writes {
     created: BTreeSet<String>,
@@ -70,18 +70,18 @@ impl RecentWrites {
     }
 
     /// Facts for a read of an object.
-    pub(crate) fn of_read(&self, target: Target<'_>) -> RetryFacts {
+    pub(crate) fn facts_for_read(&self, target: Target<'_>) -> RetryFacts {
         self.created(&target.id())
     }
 
     /// Facts for a read of an inline policy. Only a recent write of this policy counts, because a new role need not
     /// have it.
-    pub(crate) fn of_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
+    pub(crate) fn facts_for_inline(&self, role: &RoleName, policy: &PolicyName) -> RetryFacts {
         self.created(&inline_id(&role.lower_case(), policy.as_str()))
     }
 
     /// Facts for a write.
-    pub(crate) fn of_write(&self, call: &IamCall) -> RetryFacts {
+    pub(crate) fn facts_for_write(&self, call: &IamCall) -> RetryFacts {
         let writes = self.lock();
         let (kind, target) = (WriteKind::of(call), call.target().id());
         let (policy, trust) = match (call, call.write()) {
@@ -95,8 +95,8 @@ impl RecentWrites {
             policy_created: policy.is_some_and(|arn| writes.created.contains(arn.as_str())),
             principal_created: trust.is_some_and(|trust| writes.created_principal(trust)),
             detached: kind == WriteKind::Remove && call.field() == Field::Object && writes.detached.contains(&target),
-            // a policy has at most five versions, so a retry must not create a second one
-            once: matches!(call, IamCall::CreatePolicyVersion { .. }),
+            // a blind retry could create a second version, and a policy has room for only five
+            must_not_repeat: matches!(call, IamCall::CreatePolicyVersion { .. }),
             ..RetryFacts::default()
         }
     }

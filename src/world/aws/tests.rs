@@ -69,7 +69,7 @@ fn reader_in(stub: &Stub, region: Option<&str>) -> AwsReader {
         };
         (key(name), cluster)
     });
-    AwsReader::over([(key("prod"), account)].into(), &clusters.into(), Ok(None), requests)
+    AwsReader::from_clients([(key("prod"), account)].into(), &clusters.into(), Ok(None), requests)
 }
 
 #[tokio::test]
@@ -136,8 +136,8 @@ async fn undeclared_cluster_name_or_region_is_invalid() {
     let stub = Stub::serve(|_| Reply::json(200, "{}")).await;
     for (reader, cluster, words) in [
         (reader(&stub), "nowhere", "there is no cluster `nowhere`"),
-        (reader(&stub), "metal", "no EKS name is known of cluster `metal`"),
-        (reader_in(&stub, None), "c", "no region is known of cluster `c`"),
+        (reader(&stub), "metal", "irsa does not know the EKS name of cluster `metal`"),
+        (reader_in(&stub, None), "c", "irsa does not know the region of cluster `c`"),
     ] {
         let error = reader.cluster(&key(cluster)).await.unwrap_err();
         assert_eq!((error.kind, error.message.as_str()), (CallErrorKind::Invalid, words));

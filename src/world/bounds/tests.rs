@@ -5,7 +5,7 @@ const BUDGET: Duration = Duration::from_secs(5);
 /// Reads pages until one is refused. Returns the reason and the number of pages.
 fn until_refused(mut page: impl FnMut(usize) -> (Duration, usize, usize, String)) -> (ListingError, usize) {
     let (start, mut listing) = (Instant::now(), Listing::new(BUDGET));
-    for number in 1..=PAGES + 1 {
+    for number in 1..=MAX_PAGES + 1 {
         let (after, items, bytes, next) = page(number);
         if let Err(endless) = listing.page(start + after, items, bytes, Some(&next)) {
             return (endless, number);
@@ -18,10 +18,10 @@ fn until_refused(mut page: impl FnMut(usize) -> (Duration, usize, usize, String)
 fn endless_lists_are_given_up() {
     let fresh = |number: usize| number.to_string();
     let none = Duration::ZERO;
-    assert_eq!(until_refused(|number| (none, 0, 10, fresh(number))), (ListingError::Empty, EMPTY));
-    assert_eq!(until_refused(|number| (none, 1, 10, fresh(number))), (ListingError::Pages, PAGES));
+    assert_eq!(until_refused(|number| (none, 0, 10, fresh(number))), (ListingError::Empty, MAX_EMPTY));
+    assert_eq!(until_refused(|number| (none, 1, 10, fresh(number))), (ListingError::Pages, MAX_PAGES));
     assert_eq!(until_refused(|number| (none, 500, 10, fresh(number))), (ListingError::Items, 1_001));
-    assert_eq!(until_refused(|number| (none, 1, BODY, fresh(number))), (ListingError::Bytes, 9));
+    assert_eq!(until_refused(|number| (none, 1, MAX_BODY, fresh(number))), (ListingError::Bytes, 9));
     assert_eq!(until_refused(|_| (none, 1, 10, "a".into())), (ListingError::Circle, 2));
     assert_eq!(until_refused(|number| (none, 1, 10, fresh(number % 3))), (ListingError::Circle, 4));
     let slow = |number: usize| Duration::from_secs(u64::try_from(number).unwrap());
@@ -31,7 +31,7 @@ fn endless_lists_are_given_up() {
 #[test]
 fn late_last_page_and_scattered_empty_pages_are_accepted() {
     let (start, mut listing) = (Instant::now(), Listing::new(BUDGET));
-    for number in 0..EMPTY * 3 {
+    for number in 0..MAX_EMPTY * 3 {
         listing.page(start, usize::from(number % 50 == 0), 10, Some(&number.to_string())).unwrap();
     }
     assert_eq!(listing.page(start + BUDGET * 2, 0, 10, None), Ok(()));

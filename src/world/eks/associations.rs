@@ -3,7 +3,7 @@
 
 use crate::ids::{ClusterName, Region};
 use crate::world::account::{AccountClient, Action, optional};
-use crate::world::iam::pages::pages;
+use crate::world::pages::pages;
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, AssociationSummary};
 

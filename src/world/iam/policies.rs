@@ -1,6 +1,5 @@
-//! Reads customer managed policies.
+//! Reads managed policies: the account's own in full, and any policy by its ARN.
 
-use super::pages::{entry, entry_size, list, listed, parsed, tag_map, tag_size};
 use crate::ids::{IamPath, PolicyArn, PolicyName};
 use crate::model::address::OrphanKind;
 use crate::model::call::Target;
@@ -8,6 +7,7 @@ use crate::model::live::{LivePolicy, Malformed};
 use crate::model::resource::{ManagedPolicy, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, optional, other};
+use crate::world::pages::{entry, entry_size, list, listed, parsed, tag_map, tag_size};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, IAM_PAGE_SIZE, Listed, PolicySummary};
 use aws_sdk_iam::types::{Policy, PolicyScopeType, PolicyVersion};
@@ -57,7 +57,7 @@ pub(crate) async fn with_versions(
         let default = default_version(&policy)?;
         let document = get_policy_version(account, arn, default, facts).await?;
         if let (Some(document), Some(versions)) = (document, versions) {
-            return live(&policy, default, document, versions).map(Some);
+            return live_policy(&policy, default, document, versions).map(Some);
         }
     }
     Err(other(GET_VERSION, format!("policy `{arn}` changes while it is read")))
@@ -75,7 +75,8 @@ pub(crate) async fn foreign(
     if !document {
         return Ok(Some(None));
     }
-    // a missing version means that the policy was deleted meanwhile
+    // a missing version means that the policy was deleted between the two calls (or, very rarely, that it got another
+    // default version and lost this one)
     get_policy_version(account, arn, default_version(&policy)?, facts).await.map(|document| document.map(Some))
 }
 
@@ -122,7 +123,7 @@ async fn list_policy_versions(
     optional(versions.await)
 }
 
-fn live(policy: &Policy, default: &str, document: PolicyDocument, versions: Vec<String>) -> Answer<LivePolicy> {
+fn live_policy(policy: &Policy, default: &str, document: PolicyDocument, versions: Vec<String>) -> Answer<LivePolicy> {
     let mut other_versions: Vec<String> = versions.into_iter().filter(|id| id != default).collect();
     // by number: `v9` is older than `v10`
     other_versions.sort_by_key(|id| (id.trim_start_matches('v').parse::<u64>().unwrap_or(u64::MAX), id.clone()));
@@ -144,7 +145,7 @@ fn live(policy: &Policy, default: &str, document: PolicyDocument, versions: Vec<
 
 /// iam:ListPolicyTags
 pub(crate) async fn tags(account: &AccountClient, arn: &PolicyArn) -> Answer<Option<StringMap>> {
-    let facts = account.recent_writes.of_read(Target::Policy(arn));
+    let facts = account.recent_writes.facts_for_read(Target::Policy(arn));
     let request = || account.iam.list_policy_tags().policy_arn(arn.as_str());
     let tags = list!(account, LIST_TAGS, facts, request(), tag_size, |page| tag_map(page.tags()).into_iter().collect());
     Ok(optional(tags.await)?.map(|tags| tags.into_iter().collect()))

@@ -1,11 +1,11 @@
 //! Reads OIDC providers.
 
-use super::pages::{entry, parsed, tag_map};
 use crate::ids::ProviderArn;
 use crate::model::address::OrphanKind;
 use crate::model::live::LiveProvider;
 use crate::model::resource::Provider;
 use crate::world::account::{AccountClient, Action, optional};
+use crate::world::pages::{entry, parsed, tag_map};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, Listed};
 
@@ -40,7 +40,7 @@ pub(crate) async fn get_provider(
     let Some(answer) = optional(account.sender.call(GET, facts, || request.clone().send()).await)? else {
         return Ok(None);
     };
-    // IAM accepts the URL with its scheme and returns it without
+    // IAM accepts the URL with `https://`, and returns it without
     let url = answer.url().unwrap_or_default();
     let url = if url.starts_with("https://") { url.to_owned() } else { format!("https://{url}") };
     let audiences = answer.client_id_list().iter().cloned().collect();

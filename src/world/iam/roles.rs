@@ -1,6 +1,5 @@
 //! Reads roles.
 
-use super::pages::{entry, entry_size, list, listed, long_attempt, next_page, pages, parsed, tag_map, tag_size};
 use crate::ids::{IamPath, PolicyArn, PolicyName, RoleArn, RoleName};
 use crate::model::address::OrphanKind;
 use crate::model::call::Target;
@@ -8,6 +7,7 @@ use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::model::resource::{InlinePolicies, Role, StringMap};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, optional, other};
+use crate::world::pages::{entry, entry_size, list, listed, long_attempt, next_page, pages, parsed, tag_map, tag_size};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, IAM_PAGE_SIZE, Listed, RoleAttributes, sts};
 use aws_sdk_iam::types::{self, AttachedPermissionsBoundary, AttachedPolicy};
@@ -65,16 +65,16 @@ pub(crate) async fn attributes(
 }
 
 /// iam:GetRole, ListAttachedRolePolicies, ListRolePolicies, and GetRolePolicy of each inline policy. Takes one round
-/// trip if `guessed` names all inline policies, otherwise two.
+/// trip if `expected` names all inline policies, otherwise two.
 pub(crate) async fn with_policies(
     account: &AccountClient,
     name: &RoleName,
-    guessed: &BTreeSet<PolicyName>,
+    expected: &BTreeSet<PolicyName>,
 ) -> Answer<Option<LiveRole>> {
     // a role may be deleted while irsa reads it, so a second attempt follows
     for _ in 0..2 {
         // boxed, because the future of four parallel calls is large
-        match Box::pin(attempt(account, name, guessed)).await? {
+        match Box::pin(attempt(account, name, expected)).await? {
             Attempt::Read(role) => return Ok(Some(*role)),
             Attempt::Absent => return Ok(None),
             Attempt::ListsMissing => {}
@@ -86,14 +86,14 @@ pub(crate) async fn with_policies(
 enum Attempt {
     Read(Box<LiveRole>),
     Absent,
-    /// GetRole found the role, the lists of its policies did not.
+    /// GetRole found the role, but a list of its policies answered NoSuchEntity.
     ListsMissing,
 }
 
-async fn attempt(account: &AccountClient, name: &RoleName, guessed: &BTreeSet<PolicyName>) -> Answer<Attempt> {
-    let speculative = try_join_all(guessed.iter().map(|policy| inline_entry(account, name, policy)));
+async fn attempt(account: &AccountClient, name: &RoleName, expected: &BTreeSet<PolicyName>) -> Answer<Attempt> {
+    let speculative = try_join_all(expected.iter().map(|policy| inline_entry(account, name, policy)));
     let (role, attached, listed, found) = futures::try_join!(
-        get_role(account, name, account.recent_writes.of_read(Target::Role(name))),
+        get_role(account, name, account.recent_writes.facts_for_read(Target::Role(name))),
         attached(account, name),
         inline_names(account, name),
         speculative
@@ -105,7 +105,7 @@ async fn attempt(account: &AccountClient, name: &RoleName, guessed: &BTreeSet<Po
     let more = try_join_all(missing.into_iter().map(|policy| inline_entry(account, name, policy))).await?;
     inline.extend(more.into_iter().flatten());
     let identity = identity_for_arns(account, &[Some(read.arn())]).await?;
-    live(GET, attributes_of(&read)?, attached, inline, Some(read.arn()), identity.as_ref())
+    live_role(GET, attributes_of(&read)?, attached, inline, Some(read.arn()), identity.as_ref())
         .map(|role| Attempt::Read(Box::new(role)))
 }
 
@@ -119,7 +119,7 @@ async fn inline_entry(
 
 /// iam:ListRoleTags
 pub(crate) async fn tags(account: &AccountClient, name: &RoleName) -> Answer<Option<StringMap>> {
-    let facts = account.recent_writes.of_read(Target::Role(name));
+    let facts = account.recent_writes.facts_for_read(Target::Role(name));
     let request = || account.iam.list_role_tags().role_name(name.as_str());
     let tags = list!(account, LIST_TAGS, facts, request(), tag_size, |page| tag_map(page.tags()).into_iter().collect());
     Ok(optional(tags.await)?.map(|tags| tags.into_iter().collect()))
@@ -130,7 +130,7 @@ pub(crate) async fn attached(account: &AccountClient, name: &RoleName) -> Answer
     let attached = list!(
         account,
         LIST_ATTACHED,
-        account.recent_writes.of_read(Target::Role(name)),
+        account.recent_writes.facts_for_read(Target::Role(name)),
         account.iam.list_attached_role_policies().role_name(name.as_str()),
         |arn: &PolicyArn| arn.as_str().len(),
         |page| attached_arns(LIST_ATTACHED, page.attached_policies())?
@@ -144,7 +144,7 @@ pub(crate) async fn inline_names(account: &AccountClient, name: &RoleName) -> An
     let names = list!(
         account,
         LIST_INLINE,
-        account.recent_writes.of_read(Target::Role(name)),
+        account.recent_writes.facts_for_read(Target::Role(name)),
         account.iam.list_role_policies().role_name(name.as_str()),
         |name: &PolicyName| name.as_str().len(),
         |page| page.policy_names().iter().map(parse).collect::<Answer<_>>()?
@@ -159,7 +159,7 @@ pub(crate) async fn inline(
     policy: &PolicyName,
 ) -> Answer<Option<PolicyDocument>> {
     let request = account.iam.get_role_policy().role_name(name.as_str()).policy_name(policy.as_str());
-    let facts = account.recent_writes.of_inline(name, policy);
+    let facts = account.recent_writes.facts_for_inline(name, policy);
     let answer = optional(account.sender.call(GET_INLINE, facts, || request.clone().send()).await)?;
     Ok(answer.map(|answer| PolicyDocument::live(answer.policy_document())))
 }
@@ -227,7 +227,7 @@ pub(crate) async fn identity_for_arns(account: &AccountClient, arns: &[Option<&s
 }
 
 /// A role with its policies. If `arn` is not a role ARN, composes it from `identity`.
-pub(crate) fn live(
+pub(crate) fn live_role(
     action: Action,
     attributes: RoleAttributes,
     attached: BTreeSet<PolicyArn>,

@@ -1,8 +1,8 @@
 //! Writes to IAM: each [`IamCall`] is one API call.
 //!
-//! Removing a field or object that is already gone counts as done. `lost_reply` resolves EntityAlreadyExists.
+//! Removing a field or object that is already gone counts as done. `already_exists` resolves EntityAlreadyExists.
 
-use super::{lost_reply, policies};
+use super::{already_exists, policies};
 use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::resource::{ManagedPolicy, Provider, Role, StringMap};
@@ -19,18 +19,18 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use tokio_util::sync::CancellationToken;
 
-/// How often CreatePolicyVersion is sent if its outcome is unclear.
+/// How many times irsa sends CreatePolicyVersion, at most, if its outcome is unclear.
 const VERSION_TRIES: u32 = 3;
 
 /// Makes one call. Sends nothing once `halt` is cancelled.
 pub(crate) async fn write(account: &AccountClient, call: &IamCall, halt: &CancellationToken) -> Answer<Written> {
-    let (action, facts) = (Action::iam(call.operation()), account.recent_writes.of_write(call));
+    let (action, facts) = (Action::iam(call.operation()), account.recent_writes.facts_for_write(call));
     let writer = Writer { account, action, facts, halt };
     let answer = match Box::pin(writer.write(call)).await {
         Err(error) if error.kind == CallErrorKind::NotFound && WriteKind::of(call) == WriteKind::Remove => {
             Ok(Written { request_id: error.request_id, already_done: true })
         }
-        Err(error) if error.kind == CallErrorKind::AlreadyExists => lost_reply::resolve(account, call, error).await,
+        Err(error) if error.kind == CallErrorKind::AlreadyExists => already_exists::resolve(account, call, error).await,
         other => other,
     };
     if answer.is_ok() {
@@ -178,7 +178,7 @@ impl Writer<'_> {
             permissions_boundary,
             tags,
             trust,
-            // separate calls
+            // other calls of the plan write these
             attached: _,
             inline: _,
         } = role;

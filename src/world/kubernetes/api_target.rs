@@ -25,7 +25,7 @@ pub(crate) enum CredentialSource {
 }
 
 /// Whether the kubeconfig has credentials that take precedence over an exec plugin.
-pub(crate) fn is_static(user: &AuthInfo) -> bool {
+pub(crate) fn overrides_plugin(user: &AuthInfo) -> bool {
     user.token.is_some()
         || user.token_file.is_some()
         || user.auth_provider.is_some()

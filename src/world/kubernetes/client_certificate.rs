@@ -1,8 +1,8 @@
-//! Converts the client certificate and key of a kubeconfig to the form that kube reads, or says why irsa cannot use them.
-//! Pure.
+//! Converts the client certificate and key of a kubeconfig to the form that kube reads, or says why irsa cannot use
+//! them. Does no IO.
 //!
-//! Some tools write a key under a label of another format, and openssl writes `EC PARAMETERS` before it. OpenSSL and Go
-//! ignore the label, but kube trusts it.
+//! Some tools write a key under the label of another format, and openssl writes a section `EC PARAMETERS` before a key.
+//! OpenSSL and Go ignore the labels. kube trusts them, so irsa writes the key again with the right label only.
 
 use super::failure::ApiFailure;
 use crate::world::certificate::{self, decode_text, to_pem};
@@ -18,7 +18,7 @@ const P521: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
 ///
 /// # Errors
 /// Which of the two cannot be used, and why.
-pub(crate) fn readable(certificate: &str, key: &str) -> Result<(String, String), ApiFailure> {
+pub(crate) fn for_kube(certificate: &str, key: &str) -> Result<(String, String), ApiFailure> {
     let wrong = |field: &str, why: &str| ApiFailure::credentials(format!("`{field}` of the kubeconfig's user {why}"));
     let chain = certificate::from_base64(certificate);
     let chain = chain.ok_or_else(|| wrong("client-certificate", "contains no certificate in PEM"))?;

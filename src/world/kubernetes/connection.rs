@@ -7,7 +7,7 @@ use super::failure::{ApiFailure, clean, of_kube};
 use super::socks_client;
 use crate::ids::Key;
 use crate::world::bounds::read_text;
-use crate::world::{ClusterFacts, scrub};
+use crate::world::{ClusterFacts, redact};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::HeaderValue;
@@ -47,7 +47,7 @@ pub(crate) struct ClusterConnection {
     pub(crate) target: ApiTarget,
     session: Mutex<Option<Arc<Session>>>,
     /// Limits the number of concurrent requests.
-    pub(crate) permits: Semaphore,
+    pub(crate) slots: Semaphore,
     /// Whether the server has ever answered.
     pub(crate) reached: AtomicBool,
     /// The facts that the API server was checked with.
@@ -61,7 +61,7 @@ impl ClusterConnection {
             key: key.clone(),
             target,
             session: Mutex::new(None),
-            permits: Semaphore::new(run.settings.parallelism.max(1)),
+            slots: Semaphore::new(run.settings.parallelism.max(1)),
             reached: AtomicBool::new(false),
             facts: facts.clone(),
         }
@@ -78,8 +78,8 @@ impl ClusterConnection {
         Ok(new)
     }
 
-    /// Marks a session as refused by the server. Returns whether a new sign-in may help.
-    pub(crate) fn refuse(&self, session: &Session) -> bool {
+    /// Remembers that the server refused this session. Returns whether a new sign-in may help.
+    pub(crate) fn mark_refused(&self, session: &Session) -> bool {
         session.refused.store(true, Ordering::Relaxed);
         !matches!(self.target.credentials, CredentialSource::Static)
     }
@@ -94,7 +94,7 @@ impl ClusterConnection {
                 let expires = Some(self.run.now().saturating_add(MARGIN + RELOAD));
                 match (read_text(file).await, last) {
                     (Ok(token), _) => {
-                        scrub::hide(&token);
+                        redact::hide(&token);
                         Ok(Session::new(client()?, Some(bearer(&token.into())?), expires))
                     }
                     // the file may be removed once it was read (https://github.com/kubernetes/kubernetes/issues/68164)

@@ -5,7 +5,7 @@
 //! arguments and environment never appear in a message.
 
 use super::failure::ApiFailure;
-use crate::world::scrub;
+use crate::world::redact;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::config::{ExecConfig, ExecInteractiveMode, Kubeconfig};
 use secrecy::{ExposeSecret, SecretString};
@@ -109,7 +109,7 @@ fn parse(output: &[u8]) -> Option<ExecCredential> {
         return None;
     }
     for secret in [token.as_ref(), certificate_and_key.as_ref().map(|(_, key)| key)].into_iter().flatten() {
-        scrub::hide(secret.expose_secret());
+        redact::hide(secret.expose_secret());
     }
     let expires = status.expiration_timestamp.map(|time| time.0.as_second());
     Some(ExecCredential { token, certificate_and_key, expires })

@@ -4,8 +4,8 @@
 //! An error response is read as a `Status`
 //! (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/>).
 
-pub(crate) use crate::world::scrub::clean;
-use crate::world::scrub::clean_long;
+pub(crate) use crate::world::redact::clean;
+use crate::world::redact::clean_long;
 use crate::world::{CallError, CallErrorKind};
 use kube::core::Status;
 use kube::core::response::StatusCause;
@@ -123,8 +123,8 @@ impl ApiFailure {
 
     fn kind_of(&self, code: u16, reason: &str) -> CallErrorKind {
         match code {
-            // a webhook or policy may refuse with any HTTP code, so the code says nothing. Only with a transient code,
-            // the webhook itself may have failed
+            // a webhook or policy may refuse with any HTTP code, so the message decides. But with a transient code
+            // (429, 5xx), the webhook itself may have failed
             _ if is_admission_denial(&self.message) && self.retry == Retry::Never => CallErrorKind::Rejected,
             401 => CallErrorKind::Credentials,
             // the ResourceQuota admission plugin
@@ -177,9 +177,10 @@ const FIELD_CONFLICT: &str = "FieldManagerConflict";
 /// deleted.
 const TERMINATING: &str = "NamespaceTerminating";
 
-/// Whether an authorizer refused: `… forbidden: User "NAME" cannot VERB …`. An apply that creates an object is authorized
-/// a second time, as `create`; that refusal has only the authorizer's own reason, which is empty or begins with `RBAC:`
-/// (`withAuthorization` in `apiserver/pkg/endpoints/handlers/create.go`). All other 403 responses come from admission plugins
+/// Whether an authorizer refused: `… forbidden: User "NAME" cannot VERB …`. The API authorizes an apply that creates an
+/// object twice: as `patch`, and then as `create`. The second refusal has only the authorizer's own reason, which is
+/// empty or begins with `RBAC:` (`withAuthorization` in `apiserver/pkg/endpoints/handlers/create.go`). All other 403
+/// responses come from admission plugins
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>) or other authorizers.
 fn is_authorization_denial(message: &str) -> bool {
     let reason = message.split_once("forbidden:").map(|(_, reason)| reason.trim_start());

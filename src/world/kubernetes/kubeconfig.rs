@@ -1,9 +1,9 @@
-//! Finds, reads and merges kubeconfig files, as
+//! Finds and reads kubeconfig files, and lets kube parse and merge them, as
 //! <https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/> describes.
 //!
-//! kube parses and merges them. irsa chooses and reads the files itself, because kube would take the environment from
-//! the process, and would read a device or pipe without end. No message repeats the content of a file.
-//! `untrusted_kubeconfig` has the additional rules for a kubeconfig that the configuration names.
+//! irsa chooses and reads the files itself, because kube would take the environment from the process, and would read a
+//! device or pipe without end. No message repeats the content of a file. `untrusted_kubeconfig` has the additional
+//! rules for a kubeconfig that the configuration names.
 
 use super::RunState;
 use super::failure::{ApiFailure, clean};

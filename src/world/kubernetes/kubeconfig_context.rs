@@ -2,14 +2,14 @@
 //!
 //! No message repeats what a kubeconfig contains, except for names and paths in it.
 
-use super::api_target::{ApiTarget, CredentialSource, bearer, is_static};
+use super::api_target::{ApiTarget, CredentialSource, bearer, overrides_plugin};
 use super::client_certificate;
 use super::failure::{ApiFailure, clean};
 use super::proxy;
 use super::untrusted_kubeconfig::UntrustedKubeconfig;
 use crate::context::Context;
 use crate::world::bounds::{read_file, read_text};
-use crate::world::{certificate, scrub};
+use crate::world::{certificate, redact};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
@@ -29,18 +29,18 @@ pub(crate) async fn of_context(
     let (mut cluster, mut user) = entries(kubeconfig, name)?;
     drop_empty(&mut user);
     if let Some(untrusted) = untrusted {
-        untrusted.enclose(&mut user, &mut cluster)?;
+        untrusted.check_and_inline_files(&mut user, &mut cluster)?;
     }
     let server = cluster.server.as_deref().unwrap_or_default();
-    let mut config = base(server, cluster.proxy_url.as_deref(), context)?;
+    let mut config = bare_config(server, cluster.proxy_url.as_deref(), context)?;
     config.root_cert = authority(&cluster).await?;
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
     config.tls_server_name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
     for secret in [&user.token, &user.password, &user.client_key_data].into_iter().flatten() {
-        scrub::hide(secret.expose_secret());
+        redact::hide(secret.expose_secret());
     }
     if let Some(token) = &user.token {
-        // kube would panic
+        // kube panics if the token is not a valid header value, so irsa checks it first
         bearer(token)?;
     }
     let (auth_info, credentials) = credentials(user, &cluster).await?;
@@ -73,8 +73,8 @@ fn no_context(kubeconfig: &Kubeconfig, name: &str) -> ApiFailure {
     ApiFailure::invalid(format!("the kubeconfig has no context `{name}`; {others}"))
 }
 
-/// A target without authority and credentials.
-pub(crate) fn base(server: &str, proxy_url: Option<&str>, context: &Context) -> Result<Config, ApiFailure> {
+/// A kube configuration for one URL: its proxy and the user agent, without authorities and credentials.
+pub(crate) fn bare_config(server: &str, proxy_url: Option<&str>, context: &Context) -> Result<Config, ApiFailure> {
     let url: Option<Uri> = server
         .parse()
         .ok()
@@ -112,12 +112,12 @@ async fn credentials(mut user: AuthInfo, cluster: &Cluster) -> Result<(AuthInfo,
         return Err(ApiFailure::invalid(text));
     }
     let plugin = user.exec.take();
-    let is_static = is_static(&user);
+    let overrides_plugin = overrides_plugin(&user);
     load_certificate_and_key(&mut user).await?;
     if let Some(file) = user.token_file.take() {
         return Ok((user, CredentialSource::TokenFile(file.into())));
     }
-    let Some(mut plugin) = plugin.filter(|_| !is_static) else { return Ok((user, CredentialSource::Static)) };
+    let Some(mut plugin) = plugin.filter(|_| !overrides_plugin) else { return Ok((user, CredentialSource::Static)) };
     if plugin.provide_cluster_info {
         let info = ExecAuthCluster::try_from(cluster);
         plugin.cluster =
@@ -143,7 +143,7 @@ async fn load_certificate_and_key(user: &mut AuthInfo) -> Result<(), ApiFailure>
     };
     match (&user.client_certificate_data, &user.client_key_data) {
         (Some(certificate), Some(key)) => {
-            let (certificate, key) = client_certificate::readable(certificate, key.expose_secret())?;
+            let (certificate, key) = client_certificate::for_kube(certificate, key.expose_secret())?;
             user.client_certificate_data = Some(certificate);
             user.client_key_data = Some(key.into());
             Ok(())

@@ -1,8 +1,8 @@
-//! Reads and writes one Lease. Each write carries the resourceVersion and the uid that were read
+//! Reads, creates and updates one Lease, irsa's lock. An update carries the resourceVersion and the uid that were read
 //! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>).
 //!
-//! If an answer is lost and the request sent again, the second attempt is refused as a conflict with the first. The caller
-//! then reads again and sees its own name. Nothing here decides who may take a Lease.
+//! If an answer is lost, irsa sends the request again, and the API refuses it, because the first one succeeded. The
+//! caller then reads again and sees its own name. Nothing here decides who may take a Lease.
 
 use super::failure::ApiFailure;
 use super::read::{built, find};

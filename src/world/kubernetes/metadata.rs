@@ -1,4 +1,4 @@
-//! Converts the metadata of a Kubernetes object to a `LiveServiceAccount`. Pure.
+//! Converts the metadata of a Kubernetes object to a `LiveServiceAccount`. Does no IO.
 
 use super::failure::{ApiFailure, clean};
 use crate::ids::{Namespace, ServiceAccountName};
@@ -26,7 +26,7 @@ impl FieldManagers {
     }
 }
 
-/// `known` is shared by all objects of a list.
+/// Converts the metadata of a ServiceAccount. `known` has the field managers of the list so far.
 pub(crate) fn service_account(
     metadata: ObjectMeta,
     known: &mut FieldManagers,
@@ -70,7 +70,7 @@ pub(crate) fn malformed(object: &RawValue, why: String) -> MalformedServiceAccou
     MalformedServiceAccount { object: namespace.zip(name), labels: map("labels"), annotations: map("annotations"), why }
 }
 
-/// Allocates no spare capacity.
+/// Converts a map of a Kubernetes object. Allocates no spare capacity, because irsa keeps very many maps.
 pub(crate) fn string_map(map: Option<BTreeMap<String, String>>) -> StringMap {
     StringMap::from_sorted_store_unchecked(map.unwrap_or_default().into_iter().collect())
 }

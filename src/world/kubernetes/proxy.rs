@@ -1,5 +1,5 @@
 //! Chooses the proxy for a Kubernetes API by the rules of Go programs
-//! (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>). Pure.
+//! (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>). Does no IO.
 
 use super::failure::ApiFailure;
 use crate::context::Context;
@@ -24,8 +24,8 @@ pub(crate) fn choose(proxy_url: Option<&str>, url: &Uri, context: &Context) -> R
     parse(text.trim()).map(Some).ok_or_else(wrong)
 }
 
-/// Without a scheme, the proxy is an HTTP proxy. A SOCKS proxy always resolves host names itself, so `socks5h` is the same
-/// as `socks5`.
+/// Without a scheme, the proxy is an HTTP proxy. irsa always lets a SOCKS proxy resolve host names, so `socks5` and
+/// `socks5h` are the same.
 fn parse(text: &str) -> Option<Uri> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -48,7 +48,7 @@ pub(crate) fn is_loopback(url: &Uri) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether requests to the URL use no proxy: it is on the loopback, or `NO_PROXY` lists it.
+/// Whether requests to the URL use no proxy: its host is this machine, or `NO_PROXY` lists it.
 fn is_exempt(url: &Uri, list: &str) -> bool {
     let host = host(url);
     let address: Option<IpAddr> = host.parse().ok();

@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
-/// How long one document may take.
+/// How long irsa waits for one document, both attempts together.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest document, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -38,7 +38,7 @@ pub(super) async fn read(run: &RunState, issuer: &IssuerUrl) -> Published {
     }
 }
 
-/// `Err` is a result too: `Broken` or `NotSeen`.
+/// `Err` only ends the read early: it has `Broken` or `NotSeen`, which `read` returns as the result.
 async fn documents(run: &RunState, issuer: &IssuerUrl) -> Result<Published, Published> {
     let url = format!("{issuer}{DISCOVERY}");
     let document = get(run, &url).await?;
@@ -87,7 +87,7 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let origin = format!("https://{}", uri.authority().map_or("", http::uri::Authority::as_str));
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let mut config =
-        kubeconfig_context::base(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
+        kubeconfig_context::bare_config(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
     let answered = async {
         let mut sent = send(run, config.clone(), path).await;
         if sent.as_ref().is_err_and(|failure| failure.message != INTERNAL)

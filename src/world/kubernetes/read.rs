@@ -11,7 +11,7 @@ use super::server_identity;
 use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::live::{Access, LiveServiceAccount, NamespacePhase};
 use crate::model::marks::OWNER;
-use crate::world::bounds::{ITEMS, Listing, ListingError};
+use crate::world::bounds::{Listing, ListingError, MAX_ITEMS};
 use crate::world::{
     Answer, CallErrorKind, ClusterFacts, MalformedServiceAccount, ReadKubernetes, ServiceAccountList,
     ServiceAccountScope,
@@ -33,7 +33,8 @@ const LIST_PODS: &str = "list Pods";
 
 /// Objects in one page, the same as kubectl's.
 const PAGE: u32 = 500;
-/// The largest object, in bytes. The API server keeps none as large (<https://etcd.io/docs/v3.5/dev-guide/limit/>).
+/// The largest object that irsa parses, in bytes. The API server stores none of this size
+/// (<https://etcd.io/docs/v3.5/dev-guide/limit/>).
 const LARGEST: usize = 2 << 20;
 
 impl ReadKubernetes for KubernetesReader {
@@ -145,7 +146,7 @@ struct ListPage<'a> {
     items: Vec<&'a RawValue>,
 }
 
-/// Reads at most one more than `ITEMS` objects. Go may write an empty list as `null`.
+/// Reads at most one more than `MAX_ITEMS` objects. Go may write an empty list as `null`.
 fn items<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<&'a RawValue>, D::Error> {
     struct Items;
     impl<'a> Visitor<'a> for Items {
@@ -163,7 +164,7 @@ fn items<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<&'a RawValue>, 
             let mut items = Vec::new();
             while let Some(item) = list.next_element()? {
                 items.push(item);
-                if items.len() > ITEMS {
+                if items.len() > MAX_ITEMS {
                     // the list will be refused, so the rest is not kept
                     while list.next_element::<IgnoredAny>()?.is_some() {}
                 }
@@ -191,7 +192,7 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, ApiF
     serde_json::from_slice(&reply.body).map_err(|_| ApiFailure::malformed())
 }
 
-/// A request that kube has built.
+/// Converts the error of kube's request builder.
 pub(crate) fn built(request: Result<HttpRequest, kube::core::request::Error>) -> Result<HttpRequest, ApiFailure> {
     request.map_err(|_| ApiFailure::invalid("the request could not be built"))
 }
@@ -257,7 +258,7 @@ fn parse(object: &RawValue, known: &mut FieldManagers) -> Result<LiveServiceAcco
         .map_err(|failure| metadata::malformed(if is_too_large { RawValue::NULL } else { object }, failure.message))
 }
 
-/// Repeats nothing from the object.
+/// The failure to parse an object. Its message repeats nothing from the object.
 fn parse_failure(error: &serde_json::Error) -> ApiFailure {
     ApiFailure::other(if error.to_string().starts_with("recursion limit exceeded") {
         "the API returned an object that is nested too deeply"

@@ -1,12 +1,13 @@
 //! Sends a request, and retries it until it gets a final answer or its budget is spent.
 //!
-//! Every request here may be sent twice: reads, applies, deletes with preconditions, and writes of a Lease, which are
-//! refused if the first attempt succeeded. After such a refusal, the writer checks what its first attempt did.
+//! It is safe to send every request here twice. A read and a TokenRequest change nothing. A write is refused the second
+//! time if the first one succeeded, because it creates an object, or carries a resourceVersion or uid. After such a
+//! refusal, the writer checks what its first attempt did.
 
 use super::connection::{ClusterConnection, Session};
 use super::failure::{ApiFailure, Retry, clean, of_kube};
 use crate::world::CallErrorKind;
-use crate::world::bounds::{BODY, ERROR_BODY, is_too_large, too_large};
+use crate::world::bounds::{MAX_BODY, MAX_ERROR_BODY, is_too_large, too_large};
 use crate::world::certificate;
 use http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
 use http_body_util::{BodyExt, Limited};
@@ -18,20 +19,21 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// The timeout of one attempt that no admission webhook delays.
+/// The timeout of one attempt, if irsa does not wait for admission webhooks.
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// The timeout of one attempt that admission webhooks may delay. They may take up to 30 s
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts>), and the
 /// server gives up after 34 s (`requestTimeoutUpperBound` in `apiserver/pkg/endpoints/handlers`). With a shorter
 /// timeout, irsa would never learn what the server waited for.
-const ADMITTED_ATTEMPT: Duration = Duration::from_secs(35);
+const ADMISSION_ATTEMPT: Duration = Duration::from_secs(35);
 /// The first and the longest wait before the next attempt, before jitter.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// Attempts to resolve an unknown host name.
 const UNRESOLVED_ATTEMPTS: u32 = 2;
 /// Attempts to reach a server that has never answered. There are few, because the address may be wrong.
 const UNREACHED_ATTEMPTS: u32 = 4;
-/// How long to start new attempts after a failure with `Retry::Briefly`. The last attempt ends within twice this time.
+/// After a failure with `Retry::Briefly`, irsa starts new attempts until this long after the first one. The last
+/// attempt ends within twice this time.
 const BRIEFLY: Duration = Duration::from_secs(20);
 
 pub(crate) type HttpRequest = http::Request<Vec<u8>>;
@@ -45,14 +47,15 @@ pub(crate) struct Reply {
 }
 
 impl ClusterConnection {
-    /// Sends a request that no admission webhook delays.
+    /// Sends a request for which irsa does not wait for admission webhooks: a read, a TokenRequest, or a write of a
+    /// Lease.
     pub(crate) async fn send(&self, request: &HttpRequest) -> Result<Reply, ApiFailure> {
         self.send_with_retries(request, false, &CancellationToken::new()).await
     }
 
     /// Sends a write that admission webhooks may delay. Once `halt` is cancelled, no attempt starts; one in flight is
     /// finished.
-    pub(crate) async fn send_unless(
+    pub(crate) async fn send_with_admission(
         &self,
         request: &HttpRequest,
         halt: &CancellationToken,
@@ -60,20 +63,20 @@ impl ClusterConnection {
         self.send_with_retries(request, true, halt).await
     }
 
-    /// The budget starts when the request gets its permit.
+    /// Waiting for a slot before the first attempt does not count against the budget.
     async fn send_with_retries(
         &self,
         request: &HttpRequest,
-        is_admitted: bool,
+        waits_for_admission: bool,
         halt: &CancellationToken,
     ) -> Result<Reply, ApiFailure> {
-        let ready = async { Ok::<_, ApiFailure>((self.session().await?, self.permit().await?)) };
+        let ready = async { Ok::<_, ApiFailure>((self.session().await?, self.slot().await?)) };
         let ready = halt.run_until_cancelled(ready).await.filter(|_| !halt.is_cancelled());
-        let stopped = || ApiFailure::new(CallErrorKind::Stopped, "it was not sent");
-        let (mut session, mut permit) = ready.ok_or_else(stopped)??;
+        let stopped = || ApiFailure::new(CallErrorKind::Stopped, "irsa did not send it, because the run was stopped");
+        let (mut session, mut slot) = ready.ok_or_else(stopped)??;
         let start = Instant::now();
         let mut end = start + self.run.budget();
-        let attempt_timeout = self.run.context.scaled(if is_admitted { ADMITTED_ATTEMPT } else { ATTEMPT });
+        let attempt_timeout = self.run.context.scaled(if waits_for_admission { ADMISSION_ATTEMPT } else { ATTEMPT });
         let briefly = self.run.context.scaled(BRIEFLY);
         let (mut tries, mut renewed) = (0, false);
         let mut earlier: Option<ApiFailure> = None;
@@ -83,14 +86,14 @@ impl ClusterConnection {
             let failure = match timeout(limit, self.attempt(&session, request)).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(failure)) => failure,
-                Err(_) => timed_out(is_admitted),
+                Err(_) => timed_out(waits_for_admission),
             };
-            drop(permit);
+            drop(slot);
             // an attempt cut short by the end of the budget says less than the one before it
             if let Some(earlier) = earlier.filter(|_| limit < attempt_timeout && failure.status.is_none()) {
                 return Err(earlier);
             }
-            if failure.status == Some(401) && !renewed && !halt.is_cancelled() && self.refuse(&session) {
+            if failure.status == Some(401) && !renewed && !halt.is_cancelled() && self.mark_refused(&session) {
                 renewed = true;
             } else {
                 let may_retry = match failure.retry {
@@ -115,8 +118,8 @@ impl ClusterConnection {
                 }
             }
             session = self.session().await?;
-            permit = match timeout_at(end, self.permit()).await {
-                Ok(permit) => permit?,
+            slot = match timeout_at(end, self.slot()).await {
+                Ok(slot) => slot?,
                 Err(_) => return Err(failure),
             };
             earlier = Some(failure);
@@ -124,8 +127,8 @@ impl ClusterConnection {
     }
 
     /// Limits the number of concurrent requests.
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, ApiFailure> {
-        self.permits.acquire().await.map_err(|_| ApiFailure::other("the cluster was closed"))
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, ApiFailure> {
+        self.slots.acquire().await.map_err(|_| ApiFailure::other("irsa has closed its connection to the cluster"))
     }
 
     async fn attempt(&self, session: &Session, request: &HttpRequest) -> Result<Reply, ApiFailure> {
@@ -138,7 +141,7 @@ impl ClusterConnection {
         let response = sent.map_err(|error| self.with_authority_hint(of_kube(&error)))?;
         let (head, body) = response.into_parts();
         let (status, headers) = (head.status.as_u16(), head.headers);
-        let body = match Limited::new(body, if status < 400 { BODY } else { ERROR_BODY }).collect().await {
+        let body = match Limited::new(body, if status < 400 { MAX_BODY } else { MAX_ERROR_BODY }).collect().await {
             Ok(body) => body.to_bytes().to_vec(),
             // the status says enough
             Err(error) if status >= 400 && is_too_large(error.as_ref()) => Vec::new(),
@@ -167,9 +170,9 @@ impl ClusterConnection {
     }
 }
 
-fn timed_out(is_admitted: bool) -> ApiFailure {
+fn timed_out(waits_for_admission: bool) -> ApiFailure {
     let message = "the API did not answer in time";
-    if !is_admitted {
+    if !waits_for_admission {
         return ApiFailure::broken(message);
     }
     let message = format!("{message}: an admission webhook may hang, or the connection to the API is broken");

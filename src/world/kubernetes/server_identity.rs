@@ -5,7 +5,8 @@
 //! endpoint, and sends nothing to any other. Otherwise the API must name the declared cluster's issuer
 //! (<https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery>),
 //! over `https` and with a certificate of the kubeconfig's authority. This check finds mistakes. It does not stop an
-//! author of the kubeconfig who means harm.
+//! author of the kubeconfig who means harm. `kubernetes = { unverified = true }` turns all of this off, except that
+//! only a local server may be without `https`.
 
 use super::api_target::{ApiTarget, CredentialSource};
 use super::connection::ClusterConnection;
@@ -89,14 +90,14 @@ fn eks_target(run: &RunState, facts: &ClusterFacts) -> Result<ApiTarget, ApiFail
     let Some(endpoint) = &facts.endpoint else {
         return Err(ApiFailure::invalid(format!("EKS reports no endpoint for it (its status is `{}`)", facts.status)));
     };
-    let mut config = kubeconfig_context::base(endpoint, None, &run.context)?;
+    let mut config = kubeconfig_context::bare_config(endpoint, None, &run.context)?;
     let authority = facts.certificate_authority.as_deref().and_then(certificate::from_base64);
     config.root_cert =
         Some(authority.ok_or_else(|| ApiFailure::invalid("EKS reports no certificate authority for it"))?);
     Ok(ApiTarget { config, credentials: CredentialSource::EksToken })
 }
 
-const WAIVE: &str = "`kubernetes = { unverified = true }` waives this check";
+const TURN_OFF: &str = "`kubernetes = { unverified = true }` turns irsa's check off";
 
 /// Checks everything that needs no request. If EKS reports endpoint and authority, makes the client trust only that
 /// authority for that endpoint, whatever else the kubeconfig has. Returns whether the issuer must be checked too.
@@ -118,7 +119,7 @@ fn check_target(target: &mut ApiTarget, entry: &ClusterEntry, facts: &ClusterFac
         return Ok(false);
     }
     if config.accept_invalid_certs {
-        let text = format!("{source} does not check the server's certificate, so it may be anyone's; {WAIVE}");
+        let text = format!("{source} does not check the server's certificate, so any server could answer; {TURN_OFF}");
         return Err(Access::Unknown(text));
     }
     let Some((endpoint, authority)) = endpoint_and_authority(facts) else { return Ok(true) };
@@ -131,7 +132,7 @@ fn check_target(target: &mut ApiTarget, entry: &ClusterEntry, facts: &ClusterFac
         };
         return Err(Access::Wrong(RefusalKind::CertificateAuthority.because(
             format!("{source} may lead to another cluster: {what}"),
-            format!("`aws eks update-kubeconfig` writes a context with the right one; {WAIVE}"),
+            format!("`aws eks update-kubeconfig` writes a context with the right one; {TURN_OFF}"),
         )));
     }
     config.tls_server_name = Some(host(&endpoint)).filter(|name| *name != host(&config.cluster_url));
@@ -153,7 +154,7 @@ async fn check_issuer(
 ) -> Result<(), Access<()>> {
     let context = entry.cluster.kubernetes.context.as_deref().unwrap_or_default();
     let Some(issuer) = &facts.issuer else {
-        let text = format!("its issuer is not known, so irsa cannot verify its API; {WAIVE}");
+        let text = format!("its issuer is not known, so irsa cannot verify its API; {TURN_OFF}");
         return Err(Access::Unknown(text));
     };
     Err(match api_issuer(connection).await {
@@ -166,11 +167,11 @@ async fn check_issuer(
             ),
         )),
         Ok(None) => {
-            Access::Unknown(format!("the API of context `{context}` names no issuer at `{DISCOVERY}`; {WAIVE}"))
+            Access::Unknown(format!("the API of context `{context}` names no issuer at `{DISCOVERY}`; {TURN_OFF}"))
         }
         Err(failure) if matches!(failure.status, Some(403 | 404)) => Access::Unknown(format!(
             "{}: without its issuer irsa cannot verify the API of context `{context}`; the ClusterRole \
-             `system:service-account-issuer-discovery` grants access to it, and {WAIVE}",
+             `system:service-account-issuer-discovery` allows irsa to read the issuer; {TURN_OFF}",
             failure.at(OPERATION)
         )),
         Err(failure) => Access::Unknown(failure.at(OPERATION).to_string()),

@@ -2,9 +2,10 @@
 //! lie in the configuration's folder, it runs no program, and the files that it names must lie in its own folder.
 //!
 //! This module reads those files itself, by exactly the path that it checked, and gives kube their content instead of a
-//! path. The kubeconfig may choose any server and proxy; irsa sends no secret of this machine there.
+//! path, so that nobody can exchange a file between the check and the read. The kubeconfig may choose any server and
+//! proxy; irsa sends no secret of this machine there.
 
-use super::api_target::is_static;
+use super::api_target::overrides_plugin;
 use super::failure::{ApiFailure, clean};
 use crate::folder::{self, Folder, FolderError};
 use crate::model::desired::NamedKubeconfig;
@@ -22,7 +23,7 @@ pub(crate) struct UntrustedKubeconfig<'a> {
     /// The path without links.
     pub(crate) real: PathBuf,
     /// The folder that holds it.
-    own: Folder,
+    own_folder: Folder,
 }
 
 impl<'a> UntrustedKubeconfig<'a> {
@@ -36,8 +37,8 @@ impl<'a> UntrustedKubeconfig<'a> {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let real = folder.find(&Folder::at(parent)?.path().join(file))?;
             folder::fits(&real, LIMIT)?;
-            let own = Folder::at(real.parent().ok_or(FolderError::NotAFile)?)?;
-            Ok(Self { declared: path, real, own })
+            let own_folder = Folder::at(real.parent().ok_or(FolderError::NotAFile)?)?;
+            Ok(Self { declared: path, real, own_folder })
         };
         found().map_err(|refused| match refused {
             FolderError::Missing => ApiFailure::invalid(format!("kubeconfig `{}` is not there", path.display())),
@@ -53,7 +54,7 @@ impl<'a> UntrustedKubeconfig<'a> {
 
     /// Refuses exec plugins, auth providers and files outside the kubeconfig's folder. Replaces the path of each file with
     /// the content of the file.
-    pub(crate) fn enclose(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), ApiFailure> {
+    pub(crate) fn check_and_inline_files(&self, user: &mut AuthInfo, cluster: &mut Cluster) -> Result<(), ApiFailure> {
         if user.auth_provider.is_some() {
             return Err(self.refused("wants to use an auth provider"));
         }
@@ -71,7 +72,7 @@ impl<'a> UntrustedKubeconfig<'a> {
         if let Some(pem) = self.content("certificate-authority", cluster.certificate_authority.take())? {
             cluster.certificate_authority_data.get_or_insert_with(|| STANDARD.encode(pem));
         }
-        if user.exec.is_some() && !is_static(user) {
+        if user.exec.is_some() && !overrides_plugin(user) {
             return Err(self.refused("wants to run an exec plugin"));
         }
         Ok(())
@@ -82,11 +83,11 @@ impl<'a> UntrustedKubeconfig<'a> {
         let Some(path) = path else { return Ok(None) };
         let path = Path::new(&path);
         // an empty path was resolved to the folder; it means not set, as in kubectl
-        if path.as_os_str().is_empty() || path == self.own.path() {
+        if path.as_os_str().is_empty() || path == self.own_folder.path() {
             return Ok(None);
         }
-        let shown = clean(&path.strip_prefix(self.own.path()).unwrap_or(path).to_string_lossy());
-        match self.own.read(path, LIMIT) {
+        let shown = clean(&path.strip_prefix(self.own_folder.path()).unwrap_or(path).to_string_lossy());
+        match self.own_folder.read(path, LIMIT) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(FolderError::Outside) => Err(self.refused(&format!("has a `{field}` outside its folder"))),
             Err(refused) => {

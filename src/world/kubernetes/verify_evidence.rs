@@ -1,4 +1,4 @@
-//! Reads what only the command `verify` needs: tokens, webhooks, pods, and the labels of namespaces.
+//! Sends the requests that only the command `verify` needs: for tokens, webhooks, pods, and the labels of namespaces.
 //!
 //! A TokenRequest is the only request here that is not a read, and it creates no object. Its answer is parsed here, and
 //! only `web_identity` sees the token.
@@ -31,8 +31,8 @@ const LIST_NAMESPACES: &str = "list Namespaces";
 const LIST_PODS: &str = "list Pods";
 const GET_REPLICA_SET: &str = "get ReplicaSet";
 
-/// The shortest life of a token, in seconds.
-const SHORTEST: u32 = 600;
+/// The shortest lifetime that the API accepts for a token, in seconds.
+const MIN_LIFETIME: u32 = 600;
 
 impl ReadKubernetesEvidence for KubernetesReader {
     async fn token(
@@ -46,7 +46,7 @@ impl ReadKubernetesEvidence for KubernetesReader {
         let asked = async {
             let body = json!({
                 "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
-                "spec": {"audiences": [audience], "expirationSeconds": SHORTEST},
+                "spec": {"audiences": [audience], "expirationSeconds": MIN_LIFETIME},
             });
             let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
             let request = http::Request::post(path).header("content-type", "application/json");
@@ -123,7 +123,7 @@ impl ReadKubernetesEvidence for KubernetesReader {
         let collection = RequestBuilder::new(format!("/apis/apps/v1/namespaces/{namespace}/replicasets"));
         let found = get::<Object>(&connection, &collection, name).await;
         let found = found.map_err(|failure| failure.at(GET_REPLICA_SET))?;
-        Ok(found.and_then(|object| controller(&object.metadata)))
+        Ok(found.and_then(|object| controller_or_owner(&object.metadata)))
     }
 
     async fn authority(&self, cluster: &Key) -> Answer<Vec<Vec<u8>>> {
@@ -148,7 +148,7 @@ struct IssuedStatus {
 }
 
 /// Reads header and claims of a JSON web token (<https://www.rfc-editor.org/rfc/rfc7519#section-3>). Does not check the
-/// signature: STS does.
+/// signature: `signature` and STS do that.
 fn token(secret: SecretString) -> Option<IdentityToken> {
     use secrecy::ExposeSecret;
     let mut parts = secret.expose_secret().split('.');
@@ -201,7 +201,8 @@ fn creates_pods(rule: &RuleWithOperations) -> bool {
         && in_namespaces
 }
 
-/// `matchLabels` are requirements too (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
+/// Converts a label selector. Each pair of `matchLabels` becomes a requirement with `In`
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
 fn selector(selector: Option<LabelSelector>) -> Selector {
     let selector = selector.unwrap_or_default();
     let labels = selector.match_labels.into_iter().flatten().map(|(key, value)| Requirement {
@@ -244,7 +245,7 @@ fn malformed_pod(object: &Value) -> Option<(Namespace, Pod)> {
 fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
     let namespace = Namespace::parse(pod.metadata.namespace.as_deref()?).ok()?;
     let spec = pod.spec?;
-    let owner = controller(&pod.metadata);
+    let owner = controller_or_owner(&pod.metadata);
     let started = pod.status.and_then(|status| status.start_time).or(pod.metadata.creation_timestamp);
     let volumes = spec.volumes.unwrap_or_default();
     let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
@@ -302,7 +303,8 @@ fn tokens_at<'a>(
     })
 }
 
-fn controller(metadata: &ObjectMeta) -> Option<Owner> {
+/// The controller of an object, or else its first owner.
+fn controller_or_owner(metadata: &ObjectMeta) -> Option<Owner> {
     let owners = metadata.owner_references.as_deref().unwrap_or_default();
     let is_controller = |owner: &&OwnerReference| owner.controller == Some(true);
     let owner = owners.iter().find(is_controller).or_else(|| owners.first())?;

@@ -1,14 +1,14 @@
-//! Writes ServiceAccounts by server-side apply, as irsa's own field manager
-//! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>).
+//! Writes ServiceAccounts: server-side apply as irsa's own field manager
+//! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>), merge patch to remove fields, and delete.
 //!
 //! A write to an existing object carries its uid and the resourceVersion at which irsa's fields were as planned, so that the
 //! API refuses the write if either has changed. Without the uid, an apply to a deleted object would create a new one.
 //!
-//! A new object is created by an apply too, with its marks in the same request. After a `POST`, the fields would belong
-//! to irsa's manager with operation `Update`, which is another owner than the same manager with `Apply`, so no later
-//! apply could remove them. An apply with a resourceVersion creates a missing object, and is refused if the object
-//! exists with another version (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). No
-//! object has [`NO_VERSION`].
+//! A new object is created by an apply too, with its marks in the same request. A `POST` would make irsa own the fields
+//! with operation `Update`. Kubernetes counts that as another owner than the same manager with `Apply`, so no later
+//! apply could remove the fields. An apply with a resourceVersion creates a missing object, and is refused if the
+//! object exists with another version
+//! (<https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>). No object has [`NO_VERSION`].
 
 use super::KubernetesWriter;
 use super::connection::ClusterConnection;
@@ -67,7 +67,7 @@ struct Writer<'a> {
 enum Method {
     /// Removes only fields that no other manager owns.
     Apply { force: bool },
-    /// Removes fields also if another manager owns them.
+    /// Removes fields even if another manager owns them too.
     MergePatch,
 }
 
@@ -88,12 +88,13 @@ impl Writer<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        Err(refused.unwrap_or_else(|| ApiFailure::conflict("others create and delete it at the same time")))
+        Err(refused.unwrap_or_else(|| ApiFailure::conflict("someone else creates and deletes it again and again")))
     }
 
     /// Applies irsa's fields to an object that irsa should create but that already exists. None if it is gone again.
     ///
-    /// Keeps the `created` mark if irsa owns it. Otherwise somebody else created the object, so leaves the mark out.
+    /// Keeps the `created` mark if irsa owns it. Otherwise somebody else created the object, so irsa leaves the mark
+    /// out.
     async fn apply_to_existing(&self, wanted: &ServiceAccount) -> Result<Option<Written>, ApiFailure> {
         let Some(live) = service_account(self.connection, &wanted.namespace, &wanted.name).await? else {
             return Ok(None);
@@ -152,7 +153,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Removes fields also if another manager owns them. The version in a merge patch is a precondition
+    /// Removes fields even if another manager owns them too. The version in a merge patch is a precondition
     /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-apply>).
     async fn remove_fields(&self, item: &ServiceAccount, uid: &str, version: &str) -> Result<Reply, ApiFailure> {
         let mut metadata = json!({"uid": uid, "resourceVersion": version});
@@ -170,11 +171,11 @@ impl Writer<'_> {
         let only = Preconditions { uid: Some(uid.to_owned()), resource_version };
         let params = DeleteParams::background().preconditions(only);
         let request = collection(Some(&from.namespace), PLURAL).delete(from.name.as_str(), &params);
-        let reply = self.connection.send_unless(&built(request)?, self.halt).await?;
+        let reply = self.connection.send_with_admission(&built(request)?, self.halt).await?;
         Ok(Written { request_id: reply.request_id, already_done: false })
     }
 
-    /// The object that the change was planned for.
+    /// Reads the object. Fails if it is gone, is being deleted, or was deleted and created again since the plan.
     async fn read(&self, uid: &str, item: &ServiceAccount) -> Result<LiveServiceAccount, ApiFailure> {
         match service_account(self.connection, &item.namespace, &item.name).await? {
             None => Err(ApiFailure::new(CallErrorKind::NotFound, "it is no longer there")),
@@ -248,7 +249,7 @@ impl Writer<'_> {
         patch: &Patch<Value>,
     ) -> Result<Reply, ApiFailure> {
         let request = collection(Some(&item.namespace), PLURAL).patch(item.name.as_str(), params, patch);
-        self.connection.send_unless(&built(request)?, self.halt).await
+        self.connection.send_with_admission(&built(request)?, self.halt).await
     }
 }
 
@@ -257,7 +258,7 @@ fn without_fields(item: &ServiceAccount) -> ServiceAccount {
     ServiceAccount { labels: StringMap::new(), annotations: StringMap::new(), ..item.clone() }
 }
 
-/// Treats a missing object as done, for a change that has nothing left to do then.
+/// For a change that only removes something: if the object is gone, the change is done.
 fn done_if_gone(written: Result<Written, ApiFailure>) -> Result<Written, ApiFailure> {
     match written {
         Err(failure) if failure.kind == CallErrorKind::NotFound => {

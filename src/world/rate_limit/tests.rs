@@ -23,7 +23,7 @@ fn hundred_calls_take_the_time_of_the_full_rate() {
         for _ in 0..100 {
             admitted(&limiter, &mut now);
         }
-        let bound = (100.0 - FULL) / FULL;
+        let bound = (100.0 - MAX_RATE) / MAX_RATE;
         let taken = (now - start).as_secs_f64() / second.as_secs_f64();
         assert!(taken >= bound && taken <= bound * 1.02, "{taken} against {bound}");
     }
@@ -50,14 +50,14 @@ fn throttles_of_calls_in_flight_halve_the_rate_once() {
     for _ in 0..10 {
         throttled(&limiter, sent, now);
     }
-    assert!((limiter.lock().rate - FULL / 2.0).abs() < 0.05);
+    assert!((limiter.lock().rate - MAX_RATE / 2.0).abs() < 0.05);
     throttled(&limiter, now + SECOND / 100, now + SECOND / 50);
-    assert!((limiter.lock().rate - FULL / 4.0).abs() < 0.05);
+    assert!((limiter.lock().rate - MAX_RATE / 4.0).abs() < 0.05);
     for step in 1..20 {
         let sent = now + SECOND / 50 * (step + 1);
         throttled(&limiter, sent, sent);
     }
-    assert!(limiter.lock().rate >= SLOWEST);
+    assert!(limiter.lock().rate >= MIN_RATE);
 }
 
 #[test]
@@ -66,14 +66,14 @@ fn rate_recovers_but_not_above_the_full_rate() {
     let start = Instant::now();
     throttled(&limiter, start, start);
     limiter.take(start + SECOND);
-    assert!((limiter.lock().rate - FULL / 2.0 * (1.0 + RECOVERY)).abs() < 0.05);
+    assert!((limiter.lock().rate - MAX_RATE / 2.0 * (1.0 + RECOVERY)).abs() < 0.05);
     limiter.take(start + SECOND * 3);
     assert!((limiter.lock().rate - 9.9).abs() < 0.05, "8.25, and 10 % of it for each of two seconds");
     limiter.take(start + SECOND * 7);
     assert!((limiter.lock().rate - 13.86).abs() < 0.05, "9.9, and 10 % of it for each of four seconds");
     limiter.take(start + SECOND * 600);
-    assert!((limiter.lock().rate - FULL).abs() < f64::EPSILON);
-    assert!(limiter.lock().tokens <= FULL);
+    assert!((limiter.lock().rate - MAX_RATE).abs() < f64::EPSILON);
+    assert!(limiter.lock().tokens <= MAX_RATE);
 }
 
 /// Sends calls to a service with its own limit, fifty milliseconds away. Returns the seconds and the number of
@@ -89,7 +89,7 @@ fn against(limiter: &RateLimiter, calls: u32, limit: f64, burst: f64) -> (f64, u
         if tokens >= 1.0 {
             tokens -= 1.0;
             served += 1;
-            limiter.accepted(now);
+            limiter.record_accepted(now);
         } else {
             throttles += 1;
             let sent = now;
@@ -131,7 +131,7 @@ fn rate_measured_over_a_pause_is_not_used() {
     throttled(&limiter, start, start);
     let later = start + SECOND * 100;
     throttled(&limiter, later, later);
-    assert!(limiter.lock().rate >= FULL / 2.0 - 0.05, "one call in a hundred seconds was all that was asked");
+    assert!(limiter.lock().rate >= MAX_RATE / 2.0 - 0.05, "one call in a hundred seconds was all that was asked");
     assert!(limiter.lock().kept_until.is_none());
 }
 
@@ -141,10 +141,10 @@ fn time_for_calls_follows_from_tokens_and_rate() {
     let now = Instant::now();
     assert_eq!(limiter.time_for(14, now), Duration::ZERO);
     let time = limiter.time_for(100, now).as_secs_f64();
-    assert!((time - 86.0 / FULL).abs() < 0.01, "{time}");
+    assert!((time - 86.0 / MAX_RATE).abs() < 0.01, "{time}");
     throttled(&limiter, now, now);
     let time = limiter.time_for(15, now).as_secs_f64();
-    assert!((time - 15.0 / (FULL / 2.0)).abs() < 0.01, "{time}");
+    assert!((time - 15.0 / (MAX_RATE / 2.0)).abs() < 0.01, "{time}");
     assert_eq!(limiter.lock().accepted, 0);
 }
 

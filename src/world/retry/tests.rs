@@ -22,7 +22,7 @@ fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
     let principal = RetryFacts { principal_created: true, ..none };
     let detached = RetryFacts { detached: true, ..none };
     let reached = RetryFacts { reached: true, ..none };
-    let once = RetryFacts { once: true, ..none };
+    let once = RetryFacts { must_not_repeat: true, ..none };
     let policy = RetryFacts { policy_created: true, ..none };
     let lags = RetryFacts { sts_lags: true, ..none };
     let all = RetryFacts {
@@ -33,7 +33,7 @@ fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
         sts_lags: false,
         reached: true,
         retried: false,
-        once: false,
+        must_not_repeat: false,
     };
     let unattachable = "Policy arn:aws:iam::111122223333:policy/a does not exist or is not attachable.";
     let bad_principal = "Invalid principal in policy: \"FEDERATED\":\"arn:aws:iam::1:oidc-provider/a\"";
@@ -51,7 +51,7 @@ fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
         (broken(FailureClass::Unreachable), none, None),
         (broken(FailureClass::Unreachable), reached, Some(Unavailable)),
         (broken(FailureClass::Credentials), all, None),
-        (broken(FailureClass::Request), all, None),
+        (broken(FailureClass::Permanent), all, None),
         (failed(400, "MalformedPolicyDocument", bad_principal), principal, Some(Propagation)),
         (failed(400, "MalformedPolicyDocument", bad_principal), created, None),
         (failed(400, "MalformedPolicyDocument", "Syntax errors in policy."), all, None),

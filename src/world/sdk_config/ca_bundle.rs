@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::path::Path;
 
-/// Trusts only the certificates of a file. `setting` is what names the file.
+/// Trusts only the certificates of a file. `setting` is the name of the setting that names the file, for messages.
 ///
 /// # Errors
 /// Why the file cannot be used.
@@ -47,7 +47,7 @@ async fn read(setting: &str, file: &Path) -> Result<Vec<Vec<u8>>, String> {
     Ok(authorities)
 }
 
-/// The usable certificates. Long bundles contain some that modern libraries reject.
+/// The certificates that rustls can use. Long bundles often contain some that it rejects.
 fn authorities(pem: &[u8]) -> Vec<Vec<u8>> {
     let mut store = rustls::RootCertStore::empty();
     let all = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);

@@ -5,7 +5,7 @@ use super::Clock;
 use super::diagnose::{CredentialsProblem, diagnose};
 use super::profile::Profile;
 use crate::context::Context;
-use crate::world::scrub;
+use crate::world::redact;
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::{self, ProvideCredentials, error::CredentialsError, future};
@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 const MARGIN: Duration = Duration::from_mins(5);
 
 #[derive(Debug)]
-pub(super) struct CachedProvider<P> {
+pub(super) struct CredentialCache<P> {
     inner: P,
     clock: Clock,
     /// Where `inner` finds credentials, to explain why it finds none.
@@ -25,7 +25,7 @@ pub(super) struct CachedProvider<P> {
     cached: Mutex<Option<Credentials>>,
 }
 
-impl<P: ProvideCredentials> CachedProvider<P> {
+impl<P: ProvideCredentials> CredentialCache<P> {
     pub(super) fn new(inner: P, clock: Clock, sources: Option<(Profile, Context)>) -> Self {
         Self { inner, clock, sources, cached: Mutex::new(None) }
     }
@@ -76,15 +76,15 @@ fn unusable(credentials: &Credentials) -> Option<String> {
 fn hide(credentials: &Credentials) {
     // an emulator of AWS may use the account id as access key id, and every ARN contains the account id
     if credentials.access_key_id().bytes().any(|byte| byte.is_ascii_alphabetic()) {
-        scrub::hide(credentials.access_key_id());
+        redact::hide(credentials.access_key_id());
     }
-    scrub::hide(credentials.secret_access_key());
+    redact::hide(credentials.secret_access_key());
     if let Some(token) = credentials.session_token() {
-        scrub::hide(token);
+        redact::hide(token);
     }
 }
 
-impl<P: ProvideCredentials> ProvideCredentials for CachedProvider<P> {
+impl<P: ProvideCredentials> ProvideCredentials for CredentialCache<P> {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

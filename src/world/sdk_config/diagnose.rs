@@ -1,11 +1,11 @@
 //! Says why there are no AWS credentials: which variable or file is set wrongly, and what to do about it.
 //!
-//! Runs only if there are no credentials, because otherwise a wrong setting may not matter. From a file, the messages
-//! repeat only names and paths.
+//! Runs only if there are no credentials, because otherwise a wrong setting may not matter. The messages repeat names
+//! and paths from a file, and nothing else, because a file may contain secrets.
 
 mod signers;
 
-use super::profile::{NamedBy, Profile, is_address};
+use super::profile::{NamedBy, Profile, is_http_url};
 use crate::context::Context;
 use crate::world::bounds::read_file;
 use crate::world::clean;
@@ -57,7 +57,8 @@ fn half_an_access_key(context: &Context) -> Option<String> {
     }
 }
 
-/// The variables of IRSA itself (<https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html>).
+/// The variables of IAM roles for ServiceAccounts, which the EKS webhook sets in a pod
+/// (<https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html>).
 async fn web_identity(context: &Context) -> Option<String> {
     let (token, role) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN");
     let file = context.variable(token)?;
@@ -80,7 +81,7 @@ async fn container(context: &Context) -> Option<String> {
     if let Some(path) = context.variable(&relative) {
         return (!path.starts_with('/')).then(|| format!("`{relative}` is not a path: it must begin with `/`"));
     }
-    if !is_address(context.variable(&full)?) {
+    if !is_http_url(context.variable(&full)?) {
         return Some(format!("`{full}` is not a URL: it needs `http://` or `https://` and a host"));
     }
     let file = context.variable(&token)?;
@@ -147,8 +148,14 @@ fn missing_profile(profile: &Profile) -> String {
     let all = all.iter().flat_map(aws_config::profile::ProfileSet::profiles);
     let mut known: Vec<String> = all.map(|name| format!("`{}`", clean(name))).collect();
     known.sort();
+    let verb = match known.len() {
+        0 => "there is none",
+        1 => "there is ",
+        2..=MOST => "there are ",
+        _ => "the first ten are ",
+    };
     known.truncate(MOST);
-    let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
+    let known = format!("{verb}{}", known.join(", "));
     let (name, [config, credentials]) =
         (clean(name), [config, credentials].map(|path| clean(&path.display().to_string())));
     format!("{setting} names profile `{name}`, which neither `{config}` nor `{credentials}` has: {known}")

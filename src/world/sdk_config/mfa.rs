@@ -54,8 +54,8 @@ async fn assume(
     let code = tokio::task::spawn_blocking(move || ask.and_then(|ask| ask(&question))).await.ok().flatten();
     let Some(code) = code.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty()) else {
         return Err(CredentialsError::invalid_configuration(CredentialsProblem(format!(
-            "profile `{profile}` needs a code of `{device}` (`mfa_serial`), but got none: run it on a terminal, or \
-             give irsa the credentials of a session (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`)"
+            "profile `{profile}` needs an MFA code of `{device}` (`mfa_serial`): run irsa in a terminal, so that it can \
+             ask for the code, or give it the credentials of a session (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`)"
         ))));
     };
     let answer = request.token_code(code).send().await.map_err(CredentialsError::provider_error)?;

@@ -97,7 +97,7 @@ impl Profile {
     /// The region in the environment or the profile.
     ///
     /// # Errors
-    /// The setting, if its value is not a region.
+    /// Says which setting has no valid region.
     pub(super) fn region(&self, context: &Context) -> Result<Option<Region>, String> {
         let setting = self.setting(context, &["AWS_REGION", "AWS_DEFAULT_REGION"], "region");
         let Some((what, value)) = setting else { return Ok(None) };
@@ -113,8 +113,10 @@ impl Profile {
         Some((what, in_home(file, Path::new(context.variable("HOME").unwrap_or_default()))))
     }
 
+    /// The endpoints that the environment or the profile sets, by service.
+    ///
     /// # Errors
-    /// The setting, if its value is not a URL. The value is not repeated, since it may contain a password.
+    /// Says which setting is not a URL. Does not repeat its value, since it may contain a password.
     pub(super) fn endpoints(&self, context: &Context) -> Result<Endpoints, String> {
         let is_on = |value: Option<&str>| value.is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let ignored = context.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
@@ -130,9 +132,9 @@ impl Profile {
                 }
                 continue;
             };
-            if !is_address(&address) {
+            if !is_http_url(&address) {
                 return Err(format!(
-                    "{what} is not a URL: it needs `http://` or `https://` and a host, and nothing else around it"
+                    "{what} is not a URL: it needs `http://` or `https://` and a host, without quotes or white space around it"
                 ));
             }
             endpoints.0.insert(service, address);
@@ -183,7 +185,7 @@ pub(super) fn in_home(file: &str, home: &Path) -> PathBuf {
 }
 
 /// Whether the text is an `http` or `https` URL.
-pub(super) fn is_address(text: &str) -> bool {
+pub(super) fn is_http_url(text: &str) -> bool {
     let url: Option<http::Uri> = text.parse().ok();
     url.is_some_and(|url| {
         matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty())

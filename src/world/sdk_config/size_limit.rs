@@ -1,7 +1,7 @@
 //! An HTTP client for the AWS SDK that limits the size of answers. The SDK keeps a whole answer in memory, so an
 //! endless answer would use it up.
 
-use crate::world::bounds::BODY;
+use crate::world::bounds::MAX_BODY;
 use aws_sdk_iam::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -27,7 +27,7 @@ impl HttpConnector for Connector {
         let sent = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let answer = sent.await?;
-            Ok(answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, BODY))))
+            Ok(answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_BODY))))
         })
     }
 }

@@ -60,13 +60,13 @@ async fn default_region_is_read_from_the_environment() {
     for (name, wanted) in [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-1")] {
         let environment = [(name.to_owned(), wanted.to_owned())].into_iter().collect();
         let context = Context::fixed(environment, 0, 1);
-        let connector = Connector::new(&context, &transports, Duration::from_mins(2), clock(&context));
+        let connector = AccountConnector::new(&context, &transports, Duration::from_mins(2), clock(&context));
         assert_eq!(connector.default_region().await.unwrap().unwrap().as_str(), wanted);
     }
     let environment = [("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-west-2")];
     let environment = environment.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     let context = Context::fixed(environment, 0, 1);
-    let connector = Connector::new(&context, &transports, Duration::from_mins(2), clock(&context));
+    let connector = AccountConnector::new(&context, &transports, Duration::from_mins(2), clock(&context));
     assert_eq!(connector.default_region().await.unwrap().unwrap().as_str(), "eu-west-1");
 }
 
@@ -90,7 +90,7 @@ async fn asked_in(expiry: Option<Duration>) -> u32 {
     let clock = Clock::new(&Context::fixed(BTreeMap::new(), 1_000_000, 1));
     let asked = Arc::new(AtomicU32::new(0));
     let expiry = expiry.map(|left| clock.now() + left);
-    let provider = CachedProvider::new(Counting { asked: Arc::clone(&asked), expiry }, clock, None);
+    let provider = CredentialCache::new(Counting { asked: Arc::clone(&asked), expiry }, clock, None);
     for _ in 0..3 {
         provider.provide_credentials().await.unwrap();
     }
@@ -172,7 +172,7 @@ async fn credentials_that_no_header_takes_are_refused() {
     ] {
         let given = Credentials::new(id, secret, token.map(str::to_owned), None, "test");
         let clock = Clock::new(&Context::fixed(BTreeMap::new(), 0, 1));
-        let error = CachedProvider::new(given, clock, None).provide_credentials().await.unwrap_err();
+        let error = CredentialCache::new(given, clock, None).provide_credentials().await.unwrap_err();
         let why = crate::world::account::unsigned(&error).into_error("x".to_owned()).message;
         assert!(why.starts_with(what), "{why}");
     }

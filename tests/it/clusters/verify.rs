@@ -301,5 +301,8 @@ fn api_that_hides_its_issuer(clusters: &[TestCluster]) {
     let token = links.iter().find(|link| link["link"] == "token").expect("the link");
     assert_eq!(token["status"], "unknown", "{run}");
     let text = token["text"].as_str().unwrap_or_default();
-    assert!(text.contains("the ClusterRole `system:service-account-issuer-discovery` grants access to it"), "{run}");
+    assert!(
+        text.contains("the ClusterRole `system:service-account-issuer-discovery` allows irsa to read the issuer"),
+        "{run}"
+    );
 }

@@ -146,7 +146,7 @@ impl ReadAws for World {
         self.account(&format!("iam:GetPolicy {}", arn.name()), account, policy).await
     }
 
-    async fn foreign_policy(
+    async fn any_policy(
         &self,
         account: &Key,
         arn: &PolicyArn,

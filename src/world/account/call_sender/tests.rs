@@ -136,7 +136,7 @@ async fn endpoint_that_refuses_connections_is_retried_only_if_it_answered_before
 async fn call_marked_once_is_not_repeated_after_a_reset() {
     let (sender, _) = sender(10);
     let tries = AtomicUsize::new(0);
-    let facts = RetryFacts { once: true, ..RetryFacts::default() };
+    let facts = RetryFacts { must_not_repeat: true, ..RetryFacts::default() };
     let answer = sender
         .call(Action::iam("CreatePolicyVersion"), facts, || {
             tries.fetch_add(1, Ordering::Relaxed);

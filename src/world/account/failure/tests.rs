@@ -107,5 +107,5 @@ fn secrets_in_a_message_are_masked() {
 #[test]
 fn hint_of_a_denied_call_names_the_permission() {
     let error = CallError { kind: CallErrorKind::Denied, ..other(Action::iam("ListRoles"), "no") };
-    assert_eq!(error.hint().unwrap(), "allow `iam:ListRoles` to these credentials");
+    assert_eq!(error.hint().unwrap(), "give these credentials the permission `iam:ListRoles`");
 }

@@ -25,13 +25,13 @@ fn principal_that_this_run_created_is_recognised() {
     let provider = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/x";
     let federated = update(&format!(r#"{{"Federated":"{provider}"}}"#));
     let assumed = update(r#"{"AWS":["arn:aws:iam::111122223333:root","arn:aws:iam::111122223333:role/p/Made"]}"#);
-    assert!(!writes.of_write(&federated).principal_created);
-    assert!(!writes.of_write(&assumed).principal_created);
+    assert!(!writes.facts_for_write(&federated).principal_created);
+    assert!(!writes.facts_for_write(&assumed).principal_created);
     writes.lock().created.insert(provider.to_owned());
     writes.lock().created.insert("made".to_owned());
-    assert!(writes.of_write(&federated).principal_created);
-    assert!(writes.of_write(&assumed).principal_created);
-    assert!(!writes.of_write(&update(r#"{"AWS":"arn:aws:iam::111122223333:role/other"}"#)).principal_created);
+    assert!(writes.facts_for_write(&federated).principal_created);
+    assert!(writes.facts_for_write(&assumed).principal_created);
+    assert!(!writes.facts_for_write(&update(r#"{"AWS":"arn:aws:iam::111122223333:role/other"}"#)).principal_created);
 }
 
 #[test]
@@ -39,10 +39,10 @@ fn delete_conflict_is_expected_after_a_detach() {
     let writes = RecentWrites::default();
     let delete_role = IamCall::DeleteRole { name: role("A") };
     let delete_policy = IamCall::DeletePolicy { arn: arn("p") };
-    assert!(!writes.of_write(&delete_role).detached && !writes.of_write(&delete_policy).detached);
+    assert!(!writes.facts_for_write(&delete_role).detached && !writes.facts_for_write(&delete_policy).detached);
     writes.remember(&IamCall::Detach { name: role("a"), arn: arn("p") });
-    assert!(writes.of_write(&delete_role).detached && writes.of_write(&delete_policy).detached);
-    assert!(!writes.of_write(&IamCall::DeletePolicy { arn: arn("q") }).detached);
+    assert!(writes.facts_for_write(&delete_role).detached && writes.facts_for_write(&delete_policy).detached);
+    assert!(!writes.facts_for_write(&IamCall::DeletePolicy { arn: arn("q") }).detached);
 }
 
 #[test]
@@ -50,11 +50,11 @@ fn inline_policy_is_expected_only_after_it_was_put() {
     let writes = RecentWrites::default();
     writes.lock().created.insert("a".to_owned());
     let policy = PolicyName::parse("p").unwrap();
-    assert!(writes.of_read(Target::Role(&role("A"))).created);
-    assert!(!writes.of_inline(&role("a"), &policy).created);
+    assert!(writes.facts_for_read(Target::Role(&role("A"))).created);
+    assert!(!writes.facts_for_inline(&role("a"), &policy).created);
     let document = trust("\"*\"");
     writes.remember(&IamCall::PutInline { name: role("a"), policy: policy.clone(), from: None, to: document.clone() });
-    assert!(writes.of_inline(&role("A"), &policy).created);
+    assert!(writes.facts_for_inline(&role("A"), &policy).created);
     writes.remember(&IamCall::DeleteInline { name: role("a"), policy: policy.clone(), from: document });
-    assert!(!writes.of_inline(&role("a"), &policy).created);
+    assert!(!writes.facts_for_inline(&role("a"), &policy).created);
 }

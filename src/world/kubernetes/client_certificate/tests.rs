@@ -6,7 +6,7 @@ fn certificate(key: &KeyPair) -> String {
 }
 
 fn why(certificate: &str, key: &str) -> String {
-    readable(certificate, &STANDARD.encode(key)).unwrap_err().message
+    for_kube(certificate, &STANDARD.encode(key)).unwrap_err().message
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn key_gets_the_label_of_its_format() {
             "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{}",
             to_pem(label, &der)
         );
-        let (_, read) = readable(&certificate, &STANDARD.encode(text)).unwrap();
+        let (_, read) = for_kube(&certificate, &STANDARD.encode(text)).unwrap();
         assert_eq!(decode_text(&read).unwrap(), to_pem("PRIVATE KEY", &der), "{label}");
     }
 }

@@ -147,7 +147,7 @@ async fn too_large_answer_and_endless_list_are_given_up() {
     let large = format!(r#"{{"metadata": {{}}, "items": [], "x": "{}"}}"#, "x".repeat(33 << 20));
     let cluster = answering(large).await;
     let error = list(&cluster).await.unwrap_err();
-    assert_eq!(error, "list ServiceAccounts: the answer is larger than 32 MiB, which irsa does not read");
+    assert_eq!(error, "list ServiceAccounts: the answer is larger than 32 MiB, the most that irsa reads");
     assert_eq!(cluster.gate().log().len(), 1, "no retry");
     let circle = r#"{"metadata": {"continue": "x"}, "items": []}"#.to_owned();
     let error = list(&answering(circle).await).await.unwrap_err();

@@ -20,7 +20,7 @@ pub(super) async fn diagnose(profile: &Profile) -> Option<String> {
         if let Some(why) = why {
             return Some(format!("profile `{}` {why}", clean(name)));
         }
-        if let Some(why) = signer.unsupported() {
+        if let Some(why) = signer.manual_step() {
             return Some(why);
         }
     }
@@ -39,7 +39,7 @@ fn signers(profile: &Profile) -> Result<Vec<&str>, String> {
         };
         if profile.all.as_ref().is_some_and(|all| all.get_profile(source).is_none()) {
             let (last, source) = (clean(last), clean(source));
-            return Err(format!("profile `{last}` has `source_profile = {source}`, which is not there"));
+            return Err(format!("profile `{last}` has `source_profile = {source}`, and there is no such profile"));
         }
         let known = signers.contains(&source);
         signers.push(source);
@@ -53,7 +53,8 @@ fn signers(profile: &Profile) -> Result<Vec<&str>, String> {
     }
 }
 
-/// One of the profiles. The messages of its methods follow "profile `NAME`", except for `unsupported`.
+/// One profile of the chain. Each method returns what is wrong with it, as a text to follow "profile `NAME`". Only
+/// `manual_step` returns a whole sentence.
 struct Signer<'a> {
     profile: &'a Profile,
     name: &'a str,
@@ -115,8 +116,9 @@ impl Signer<'_> {
         Some(format!("has `web_identity_token_file = {}`, which {why}", clean(file)))
     }
 
-    /// A sign-in that irsa cannot do, or that runs a program of the user.
-    fn unsupported(&self) -> Option<String> {
+    /// What the user must do if the profile signs in with `aws login`, which irsa cannot do, or if its
+    /// `credential_process` gave no credentials.
+    fn manual_step(&self) -> Option<String> {
         let name = clean(self.name);
         if self.get("login_session").is_some() {
             return Some(format!(

@@ -10,13 +10,13 @@ use futures::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The documents of these policies, by account and ARN. Reads up to `parallelism` policies at the same time.
-pub async fn documents(
+pub async fn read_documents(
     policies: &BTreeSet<(Key, PolicyArn)>,
     aws: &impl ReadAws,
     parallelism: usize,
 ) -> BTreeMap<(Key, PolicyArn), Observed<PolicyDocument>> {
     let reads = policies.iter().map(|(account, arn)| async move {
-        let document = match observed(aws.foreign_policy(account, arn, true).await) {
+        let document = match observed(aws.any_policy(account, arn, true).await) {
             Observed::Present(Some(document)) => Observed::Present(document),
             Observed::Present(None) => Observed::Unknown("its document could not be read".to_owned()),
             Observed::Absent => Observed::Absent,

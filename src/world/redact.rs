@@ -9,10 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use std::cmp::Reverse;
 use std::sync::{PoisonError, RwLock};
 
-/// Longer texts are cut, in bytes.
-const LIMIT: usize = 1_000;
-/// The limit for texts that people wrote for people, such as the messages of admission policies.
-const LONG_LIMIT: usize = 16_000;
+/// The maximum length of a text, in bytes. Longer texts are cut.
+const MAX_LENGTH: usize = 1_000;
+/// The maximum length of a text that people wrote for people, such as the message of an admission policy.
+const MAX_LONG_LENGTH: usize = 16_000;
 const HIDDEN: &str = "***";
 /// Names that a secret follows, after `=` or `:`. Lower case.
 const SECRET_NAMES: [&str; 11] = [
@@ -29,17 +29,17 @@ const SECRET_NAMES: [&str; 11] = [
     "authorization",
 ];
 
-/// Shorter secrets are not hidden by value, because they may be ordinary words.
-const SHORTEST: usize = 8;
+/// The shortest secret, in bytes, that is hidden wherever it appears. A shorter one may be an ordinary word.
+const MIN_SECRET: usize = 8;
 /// The number of known secrets to keep, far more than a run uses. The oldest are dropped first.
-const MOST: usize = 512;
+const MAX_KNOWN: usize = 512;
 /// The secrets that this process has used, oldest first.
 static KNOWN: RwLock<Vec<SecretString>> = RwLock::new(Vec::new());
 
 /// From now on hides this secret in all texts, as it is and percent-encoded.
 pub(crate) fn hide(secret: &str) {
     let secret = secret.trim();
-    if secret.len() < SHORTEST {
+    if secret.len() < MIN_SECRET {
         return;
     }
     let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
@@ -49,18 +49,18 @@ pub(crate) fn hide(secret: &str) {
             known.push(form.into());
         }
     }
-    let surplus = known.len().saturating_sub(MOST);
+    let surplus = known.len().saturating_sub(MAX_KNOWN);
     known.drain(..surplus);
 }
 
 /// The text on one line of at most about 1,000 bytes, without secrets, control characters and runs of white space.
 pub(crate) fn clean(text: &str) -> String {
-    cleaned(text, LIMIT)
+    cleaned(text, MAX_LENGTH)
 }
 
 /// Like `clean`, but up to about 16,000 bytes.
 pub(crate) fn clean_long(text: &str) -> String {
-    cleaned(text, LONG_LIMIT)
+    cleaned(text, MAX_LONG_LENGTH)
 }
 
 fn cleaned(text: &str, limit: usize) -> String {

@@ -40,7 +40,7 @@ fn near_quota<'p>(trust: usize, inline: impl Iterator<Item = &'p PolicyDocument>
         || near(attached, quotas.attached_per_role)
 }
 
-/// The size of the role's declared trust policy, without clusters whose issuer is unknown.
+/// The size of the trust policy that the role will get. Leaves out clusters whose issuer is not known yet.
 fn trust_size<A>(reader: &AccountReader<'_, A>, role: &Role, issuers: &BTreeMap<Key, IssuerUrl>) -> usize {
     let grants: BTreeSet<Grant> = role
         .bindings

@@ -43,5 +43,5 @@ fn texts_without_secrets_are_unchanged() {
 fn control_characters_are_removed_and_long_texts_are_cut() {
     assert_eq!(clean("a\u{1b}[31m\r\n b\tc"), "a [31m b c");
     let long = clean(&"ä ".repeat(4_000));
-    assert!(long.len() < LIMIT + 8, "{}", long.len());
+    assert!(long.len() < MAX_LENGTH + 8, "{}", long.len());
 }

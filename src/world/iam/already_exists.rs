@@ -1,9 +1,10 @@
-//! Resolves EntityAlreadyExists: irsa's own lost reply, another run's object, or somebody else's.
+//! Finds out why a create failed with EntityAlreadyExists: irsa's own first attempt, another run, or somebody else
+//! created the object.
 //!
 //! If the reply to a create is lost, the SDK sends the create again and gets EntityAlreadyExists for its own object. If
-//! the owner tags differ, the object is somebody else's. If path, trust policy, boundary, document or audiences differ,
-//! another run created it. irsa must not continue then, because later calls would add permissions to a role with a
-//! wider trust policy or without its boundary.
+//! the owner tags differ, the object is somebody else's. If path, trust policy, boundary or document differ, or an
+//! audience is missing, another run created it. irsa must not continue then, because later calls would add permissions
+//! to a role with a wider trust policy or without its boundary.
 
 use super::{policies, providers, roles};
 use crate::model::call::IamCall;

@@ -7,9 +7,9 @@ use crate::model::live::RoleSummary;
 use crate::world::Answer;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The roles to read.
+/// Every role of the account, and which of them to read.
 #[derive(Clone)]
-pub(super) struct RoleList<'a> {
+pub(super) struct RoleSelection<'a> {
     /// The declared roles, by case-insensitive name.
     pub declared: BTreeMap<String, &'a Role>,
     /// Every role of the account, or why ListRoles failed.
@@ -18,7 +18,7 @@ pub(super) struct RoleList<'a> {
     selected: Vec<usize>,
 }
 
-impl<'a> RoleList<'a> {
+impl<'a> RoleSelection<'a> {
     pub(super) fn new<A>(
         reader: &AccountReader<'a, A>,
         all: Answer<Vec<RoleSummary>>,
@@ -28,7 +28,7 @@ impl<'a> RoleList<'a> {
         let is_selected = |summary: &RoleSummary| {
             let paths = declared.values().map(|role| &role.path).chain(&reader.desired.prune_paths);
             declared.contains_key(&summary.name.lower_case())
-                || reader.is_our_path(&summary.path, paths)
+                || reader.is_searched_path(&summary.path, paths)
                 || !our_issuers.is_disjoint(&summary.trust.federated_issuers())
         };
         let listed = all.iter().flatten().enumerate();
@@ -36,21 +36,22 @@ impl<'a> RoleList<'a> {
         Self { declared, all, selected }
     }
 
-    /// The listed declared roles and the candidates. Empty if ListRoles failed.
+    /// The roles to read that ListRoles returned: the declared ones and the candidates. Empty if ListRoles failed.
     pub(super) fn selected(&self) -> impl Iterator<Item = &RoleSummary> {
         let all = self.all.as_deref().unwrap_or_default();
         self.selected.iter().filter_map(|index| all.get(*index))
     }
 
     /// The number of roles to read.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn count_to_read(&self) -> usize {
         if self.all.is_ok() { self.selected.len() } else { self.declared.len() }
     }
 
-    /// How many calls of the most frequent API action it takes to read the remaining roles one by one. Each action has
-    /// its own rate limit, so this number decides the time. A declared role takes one call for each inline policy, a
-    /// candidate takes one call for its tags.
-    pub(super) fn calls(&self, is_read: impl Fn(&str) -> bool) -> usize {
+    /// To read, one by one, the selected roles that are not `is_read`, irsa sends several API actions. Each has its own
+    /// rate limit, so the action that it sends most decides the time. Returns the number of calls of that action. A
+    /// declared role takes one GetRole and one GetRolePolicy for each inline policy, a candidate takes one
+    /// ListRoleTags.
+    pub(super) fn slowest_action_calls(&self, is_read: impl Fn(&str) -> bool) -> usize {
         if self.all.is_err() {
             return self.declared.len();
         }

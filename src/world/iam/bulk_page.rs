@@ -1,16 +1,17 @@
-//! Reads all roles of an account in bulk: up to a thousand roles in one call, instead of four calls for each role.
+//! Reads one page of GetAccountAuthorizationDetails: up to a thousand roles in one call, instead of four calls for each
+//! role.
 //!
-//! The operation returns neither description nor session duration
-//! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleDetail.html>), so its roles are joined with those of
-//! ListRoles. A page also has the roles that irsa does not need, so irsa parses a role only when it joins it.
+//! These roles have neither description nor session duration
+//! (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleDetail.html>), so irsa joins them with those of
+//! ListRoles. A page also has roles that irsa does not need, so irsa parses a role only when it joins it.
 
-use super::pages::{long_attempt, next_page, parsed, tag_map};
 use super::roles;
 use crate::ids::{PolicyName, RoleName};
 use crate::model::live::{Identity, LiveRole, RoleSummary};
 use crate::policy::PolicyDocument;
 use crate::world::account::{AccountClient, Action, other};
 use crate::world::bounds::{Listing, ListingError};
+use crate::world::pages::{long_attempt, next_page, parsed, tag_map};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, BulkPage, IAM_PAGE_SIZE, RoleAttributes, RoleDetail};
 use aws_sdk_iam::types::{self, EntityType, PolicyDetail};
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 const ACTION: Action = Action::iam("GetAccountAuthorizationDetails");
 
 /// One page: the first one, or the one at `marker`.
-pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answer<BulkPage> {
+pub(crate) async fn read(account: &AccountClient, marker: Option<&str>) -> Answer<BulkPage> {
     let request =
         account.iam.get_account_authorization_details().filter(EntityType::Role).max_items(IAM_PAGE_SIZE.into());
     let request = request.set_marker(marker.map(str::to_owned));
@@ -31,7 +32,7 @@ pub(crate) async fn page(account: &AccountClient, marker: Option<&str>) -> Answe
     count(account, marker, &details, next.as_deref()).map_err(|endless| other(ACTION, endless.to_string()))?;
     let arns: Vec<_> = details.iter().map(types::RoleDetail::arn).collect();
     let identity = roles::identity_for_arns(account, &arns).await?;
-    // ListRoles reports a role whose name cannot be parsed
+    // leaves out a role whose name cannot be parsed, because ListRoles returns it too, and irsa reports it there
     let roles = details.into_iter().filter_map(|detail| {
         let name = parsed(ACTION, detail.role_name(), RoleName::parse).ok()?;
         let identity = identity.clone();
@@ -78,7 +79,7 @@ fn joined(identity: Option<&Identity>, summary: &RoleSummary, detail: &types::Ro
     };
     let attached = roles::attached_arns(ACTION, detail.attached_managed_policies())?;
     let inline = detail.role_policy_list().iter().map(inline).collect::<Answer<_>>()?;
-    roles::live(ACTION, attributes, attached, inline, detail.arn(), identity)
+    roles::live_role(ACTION, attributes, attached, inline, detail.arn(), identity)
 }
 
 fn inline(policy: &PolicyDetail) -> Answer<(PolicyName, PolicyDocument)> {

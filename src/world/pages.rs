@@ -1,4 +1,4 @@
-//! Reads lists page by page, and parses their entries.
+//! Reads lists of IAM and EKS page by page, within the limits of `bounds`, and parses their entries.
 //!
 //! An entry that irsa cannot parse is returned separately and never left out, because a role that irsa does not see
 //! would count as absent.
@@ -9,7 +9,7 @@ use crate::model::live::Malformed;
 use crate::model::resource::StringMap;
 use crate::world::account::{AccountClient, Action, other};
 use crate::world::bounds::{Listing, ListingError};
-use crate::world::scrub::clean;
+use crate::world::redact::clean;
 use crate::world::sdk_config::LONG_ATTEMPT;
 use crate::world::{Answer, Listed};
 use aws_sdk_iam::types::Tag;
@@ -19,10 +19,10 @@ use tokio::time::Instant;
 /// Reads all pages of a list: `$items` are the entries of `$page`, `$size` tells how many bytes an entry takes.
 macro_rules! list {
     ($account:expr, $action:expr, $facts:expr, $request:expr, $size:expr, |$page:ident| $items:expr) => {
-        $crate::world::iam::pages::pages($account, $action, $size, |marker| async move {
+        $crate::world::pages::pages($account, $action, $size, |marker| async move {
             let request = $request.set_marker(marker);
             let $page = $account.sender.call($action, $facts, || request.clone().send()).await?;
-            let next = $crate::world::iam::pages::next_page($action, $page.is_truncated(), $page.marker())?;
+            let next = $crate::world::pages::next_page($action, $page.is_truncated(), $page.marker())?;
             Ok(($items, next))
         })
     };
@@ -64,7 +64,9 @@ pub(crate) fn next_page(action: Action, truncated: bool, marker: Option<&str>) -
     match (truncated, marker) {
         (false, _) => Ok(None),
         (true, Some(marker)) => Ok(Some(marker.to_owned())),
-        (true, None) => Err(other(action, "a page of the list is missing")),
+        (true, None) => {
+            Err(other(action, "the answer says that the list goes on, and has no marker for the next page"))
+        }
     }
 }
 
@@ -74,7 +76,7 @@ pub(crate) fn parsed<T>(action: Action, text: Option<&str>, parse: impl Fn(Strin
     parse(text.to_owned()).map_err(|error| other(action, format!("`{text}`: {error}")))
 }
 
-/// An entry of a list. `name` is for display.
+/// The parsed entry of a list, or `Malformed` if it could not be parsed. `name` is for display.
 pub(crate) fn entry<T>(kind: OrphanKind, name: Option<&str>, parsed: Answer<T>) -> Result<T, Malformed> {
     parsed.map_err(|error| Malformed { kind, name: clean(name.unwrap_or_default()), why: error.to_string() })
 }
@@ -96,7 +98,7 @@ pub(crate) fn listed<T>(entries: Vec<Result<T, Malformed>>) -> Listed<T> {
     listed
 }
 
-/// The timeout of a call that reads a page of up to a thousand roles.
+/// The settings of a call that reads a page of up to a thousand roles: a longer timeout.
 pub(crate) fn long_attempt(account: &AccountClient) -> aws_sdk_iam::config::Builder {
     let attempt = account.context.scaled(LONG_ATTEMPT);
     aws_sdk_iam::Config::builder().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(attempt).build())
