@@ -36,7 +36,7 @@ pub(crate) struct Growth {
     pub accounts: usize,
     pub aws: usize,
     pub kubernetes: usize,
-    /// Without latency, and with that of [`FAR`].
+    /// Times without latency (`near`), and with the latency [`FAR`].
     pub near: Walls,
     pub far: Walls,
     /// The same roles one by one, in process, if that was run.
@@ -77,7 +77,7 @@ pub(crate) struct Applied {
     pub wall: Duration,
 }
 
-/// What needs no network.
+/// One measurement that needs no network.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub what: String,

@@ -10,21 +10,22 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fleet {
     pub roles: usize,
-    /// Of each role.
+    /// The number of ServiceAccounts of each role.
     pub service_accounts: usize,
-    /// At least one for each account.
+    /// The number of clusters, at least one for each account.
     pub clusters: usize,
     pub accounts: usize,
-    /// Whether the one account is the ambient credentials' own, and not declared.
+    /// Whether the configuration declares no account: irsa then uses the account of its credentials.
     pub ambient: bool,
-    /// Included by the top file: a team each.
+    /// The number of files that the top file includes, one for each team.
     pub files: usize,
-    /// Whether two of three roles attach a policy of their team's; the others, one of AWS's.
+    /// Whether two of three roles attach a customer managed policy of their team. The others attach an AWS managed
+    /// policy.
     pub customer_policies: bool,
 }
 
 impl Fleet {
-    /// So many roles with five ServiceAccounts each: 250 in a file, 100 in a cluster, 1,000 in an account.
+    /// This many roles with five ServiceAccounts each: 250 in a file, 100 in a cluster, 1,000 in an account.
     pub(crate) fn of(roles: usize) -> Self {
         let per = |share: usize| roles.div_ceil(share).max(1);
         Self {
@@ -48,7 +49,7 @@ impl Fleet {
         texts
     }
 
-    /// Writes the files into a folder, and names the top file.
+    /// Writes the files into a folder. Returns the path of the top file.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -112,7 +113,7 @@ impl Fleet {
              cluster = \"cluster-{cluster:04}\"\nattach = [\"{attached}\"]\ntags = {{ team = \"team-{team:03}\" }}\n\
              service-accounts = ["
         );
-        // the last one is written in the long form
+        // ServiceAccount 0 is written in the long form below
         for account in 1..self.service_accounts {
             let _ = write!(text, "\n  \"team-{team:03}/worker-{number:05}-{account}\",");
         }
@@ -125,7 +126,7 @@ impl Fleet {
              conditions = {{ Bool = {{ \"aws:SecureTransport\" = true }} }} }},\n]\n"
         );
         if self.service_accounts > 0 {
-            // every tenth by a glob
+            // every tenth role names its cluster by a glob
             let key =
                 if number.is_multiple_of(10) { format!("c*-{cluster:04}") } else { format!("cluster-{cluster:04}") };
             let _ = write!(

@@ -1,5 +1,5 @@
-//! What is live when all that is declared has been made: the sides of a plan against empty accounts and clusters, as
-//! they are read back afterwards.
+//! Live state for the benchmarks: empty accounts and clusters, and the same after a plan has created everything in
+//! them, as irsa would read it.
 
 use irsa::ids::{IssuerUrl, Key, PolicyArn, ProviderArn, RoleArn};
 use irsa::model::address::Address;
@@ -51,7 +51,7 @@ pub(crate) fn empty(desired: &Desired) -> Live {
     Live { accounts: accounts.collect(), clusters: clusters.collect() }
 }
 
-/// The accounts and clusters after `plan`, which makes everything in them.
+/// The accounts and clusters after `plan`, which creates everything in them.
 pub(crate) fn made(desired: &Desired, mut live: Live, plan: &Plan) -> Live {
     for step in &plan.steps {
         match (&step.address, &step.change) {
@@ -113,7 +113,7 @@ fn id<'a>(desired: &'a Desired, account: &Key) -> &'a irsa::ids::AccountId {
     &desired.accounts[account].id
 }
 
-/// Read anew from its text: nothing is shared with what is declared.
+/// Parses the text of a document again, as a read from IAM does, so that nothing is shared with the declared document.
 fn read_back(document: &PolicyDocument) -> PolicyDocument {
     PolicyDocument::live(&document.minified())
 }

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 #[global_allocator]
 static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
 
-/// Roles; each has five ServiceAccounts.
+/// The numbers of roles. Each role has five ServiceAccounts.
 const ROLES: [usize; 2] = [1000, 10_000];
 
 fn main() {
@@ -39,7 +39,7 @@ fn configuration(roles: usize) -> Configuration {
     load(&folder.path().join("irsa.toml")).unwrap_or_else(|_| panic!("the fleet is sound"))
 }
 
-/// As it is once the accounts are known.
+/// The identities of a run that knows its accounts.
 fn identities() -> Identities {
     Identities { online: true, ..Identities::default() }
 }
@@ -48,7 +48,7 @@ fn desired(roles: usize) -> Desired {
     configuration(roles).resolve(&identities()).unwrap_or_else(|_| panic!("the fleet is sound"))
 }
 
-/// What is live when nothing is to be done.
+/// Live state that matches the configuration, so that a plan has nothing to do.
 fn same(desired: &Desired) -> Live {
     let empty = live::empty(desired);
     let made = plan(desired, &empty, &live::options(), Vec::new());
@@ -99,7 +99,8 @@ fn f_plan_all_new(bencher: Bencher<'_, '_>, roles: usize) {
     bencher.bench_local(|| plan(black_box(&desired), &live, &options, Vec::new()));
 }
 
-/// All of it, as a run with nothing to do has it: read once, resolved and linted offline and again with the accounts.
+/// All parts of a run with nothing to do: reads the files once, then resolves and lints them offline, and again with
+/// the accounts.
 #[divan::bench(args = ROLES)]
 fn g_whole_run(bencher: Bencher<'_, '_>, roles: usize) {
     let folder = written(roles);

@@ -34,7 +34,7 @@ use std::process::ExitCode;
 /// The largest number of roles in a table.
 pub(crate) const ALL_ROLES: usize = 5000;
 
-/// As the program has it.
+/// The allocator that the program uses too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -42,10 +42,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub(crate) struct Arguments {
-    /// Beside terraform with its AWS provider, for 100 roles
+    /// Also run terraform with its AWS provider, for 100 roles
     #[arg(long)]
     terraform: bool,
-    /// Beside two boto3 scripts, for the same; with this Python
+    /// Also run two boto3 scripts for the same roles, with this Python
     #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
     boto3: Option<PathBuf>,
     /// Measure only this table; repeatable
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// Write docs/benchmarks.md and docs/benchmarks.svg
     #[arg(long)]
     write: bool,
-    /// Runs of each kind; the tables have the median
+    /// How often to run each measurement; the tables have the median
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: usize,
     /// The largest number of roles
@@ -65,15 +65,15 @@ pub(crate) struct Arguments {
 /// The tables, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Table {
-    /// How a plan without changes grows
+    /// How the cost of a plan without changes grows with the roles
     Growth,
-    /// Beside terraform and boto3, which `--terraform` and `--boto3` ask for
+    /// irsa beside terraform and boto3; needs `--terraform`, `--boto3` or both
     Peers,
-    /// Behind a token bucket for each action
+    /// Reading roles behind a token bucket for each action
     Bucket,
     /// Creating roles
     Apply,
-    /// What needs no network
+    /// The parts of a run that need no network
     Local,
 }
 

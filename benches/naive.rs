@@ -20,7 +20,7 @@ pub(crate) fn client(endpoint: &str, attempts: u32) -> Client {
     Client::new(&config)
 }
 
-/// Whether a role could be read completely: four calls, one after the other.
+/// Reads one role, one call after the other. Returns whether all calls succeeded.
 async fn role(client: &Client, name: &str) -> bool {
     if client.get_role().role_name(name).send().await.is_err() {
         return false;

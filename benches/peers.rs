@@ -1,4 +1,4 @@
-//! Runs others on the same roles beside irsa: terraform with its AWS provider, and boto3 scripts.
+//! Runs terraform with its AWS provider, and boto3 scripts, on the same roles, to compare them with irsa.
 
 use crate::figures::Walls;
 use crate::fleet::{Fleet, account_id};
@@ -17,7 +17,7 @@ pub(crate) const ROLES: usize = 100;
 
 /// A plan in the account of the credentials.
 pub(crate) const IRSA: &str = "irsa plan";
-/// The same after a pause.
+/// The same plan after a pause.
 pub(crate) const COLD: &str = "irsa plan, after two idle seconds";
 /// A plan in an account with a declared id, which irsa checks before it sends anything else.
 pub(crate) const CHECKED: &str = "irsa plan, the account's id declared";
@@ -55,7 +55,7 @@ impl Peers {
 
 /// The absolute path of a program that runs in other folders too.
 fn anywhere(program: &Path) -> io::Result<PathBuf> {
-    // keeps a link, by which Python finds its virtual environment
+    // does not resolve a link, because Python finds its virtual environment by it
     if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) }
 }
 
@@ -168,7 +168,7 @@ resource "aws_iam_role_policy_attachment" "read_{number}" {{
     text
 }
 
-/// A boto3 script's run over the roles.
+/// Runs a boto3 script over the roles.
 pub(crate) async fn boto3(world: &World, python: &Path, way: &str, names: &[String]) -> io::Result<Cost> {
     let script = world.folder().join("readers.py");
     let list = world.folder().join("names.txt");

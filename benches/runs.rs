@@ -84,7 +84,7 @@ async fn growth(arguments: &Arguments, program: &Path, fleet: &Fleet) -> io::Res
     Ok(Growth { roles, clusters, accounts, aws, kubernetes, near, far, naive })
 }
 
-/// Roles one after the other; with latency only if that does not take minutes.
+/// Reads the roles one after the other. With latency only up to 100 roles, because more would take minutes.
 async fn one_by_one(world: &World, names: &[String]) -> io::Result<Naive> {
     let client = naive::client(&world.sandbox.endpoint(), 3);
     world.latency(Duration::ZERO);
@@ -229,7 +229,7 @@ async fn local(arguments: &Arguments, program: &Path) -> io::Result<Vec<Local>> 
     Ok(all)
 }
 
-/// irsa and the others take turns on the same 100 roles; terraform has created its own in another sandbox.
+/// Runs irsa, terraform and boto3 in turn on 100 roles. terraform has created its own roles in another sandbox.
 async fn beside(arguments: &Arguments, program: &Path, peers: &Peers) -> io::Result<Vec<Beside>> {
     note("beside others");
     let declared = small(peers::ROLES);
@@ -282,7 +282,8 @@ fn add(all: &mut Vec<Beside>, name: &str, latency: u64, cost: &Cost) {
     all.push(Beside { name: name.to_owned(), latency, calls: cost.calls(), walls });
 }
 
-/// Counts are the same on every machine, so a higher count means a change in irsa.
+/// Fails if a count of calls exceeds its budget. Counts are the same on every machine, so a higher count means a change
+/// in irsa.
 pub(crate) fn budgets(figures: &Figures) -> io::Result<()> {
     let mut over = Vec::new();
     for growth in figures.growth.iter().filter(|growth| growth.roles >= 100 && growth.clusters == 1) {

@@ -1,6 +1,6 @@
 //! The demo: declares roles, creates them, changes them by hand, finds and repairs that drift, and deletes a role.
 
-use crate::bench::{Bench, heading, say};
+use crate::run_irsa::{Runner, heading, say};
 use irsa_sandbox::aws::Refusal;
 use irsa_sandbox::kubernetes::Resource;
 use irsa_sandbox::{Sandbox, SandboxOptions};
@@ -32,11 +32,11 @@ pub(crate) async fn play() -> io::Result<()> {
 }
 
 fn live(sandbox: &Sandbox) -> io::Result<()> {
-    let bench = Bench::new(sandbox.environment())?;
+    let runner = Runner::new(sandbox.environment())?;
     say("A sandbox runs: two AWS accounts and three Kubernetes clusters, all on this machine.\n")?;
-    declare(&bench)?;
-    drift(sandbox, &bench)?;
-    leave(sandbox, &bench)?;
+    declare(&runner)?;
+    drift(sandbox, &runner)?;
+    leave(sandbox, &runner)?;
     heading("What to try next")?;
     say("The same sandbox, to play with:\n\n\
          \u{20} cargo run -p sandbox -- serve\n\n\
@@ -44,47 +44,47 @@ fn live(sandbox: &Sandbox) -> io::Result<()> {
          a configuration to start from, `irsa plan --format json` is for programs, and `irsa drift` is for cron.\n")
 }
 
-fn declare(bench: &Bench) -> io::Result<()> {
+fn declare(runner: &Runner) -> io::Result<()> {
     heading("The file: irsa.toml")?;
-    bench.write("irsa.toml", CONFIGURATION)?;
-    bench.write("policies/read-catalogue.json", POLICY)?;
+    runner.write("irsa.toml", CONFIGURATION)?;
+    runner.write("policies/read-catalogue.json", POLICY)?;
     say(CONFIGURATION)?;
     heading("Is it in order? Nothing is read but files")?;
-    bench.irsa(&["validate", "-c", "irsa.toml"], 0)?;
+    runner.irsa(&["validate", "-c", "irsa.toml"], 0)?;
     heading("What would be done")?;
-    bench.irsa(&["plan", "-c", "irsa.toml"], 0)?;
+    runner.irsa(&["plan", "-c", "irsa.toml"], 0)?;
     heading("Do it")?;
-    bench.irsa(&["apply", "-c", "irsa.toml", "--auto-approve"], 0)?;
+    runner.irsa(&["apply", "-c", "irsa.toml", "--auto-approve"], 0)?;
     heading("Once more: there is nothing left to do")?;
-    let plan = bench.irsa(&["plan", "-c", "irsa.toml"], 0)?;
+    let plan = runner.irsa(&["plan", "-c", "irsa.toml"], 0)?;
     must(plan.contains("No changes."), "the second plan is not empty")
 }
 
-fn drift(sandbox: &Sandbox, bench: &Bench) -> io::Result<()> {
+fn drift(sandbox: &Sandbox, runner: &Runner) -> io::Result<()> {
     heading("Someone breaks four things, past irsa")?;
     break_four(sandbox)?;
     heading("Found")?;
-    let found = bench.irsa(&["drift", "-c", "irsa.toml", "--confirm-after", "0s"], 2)?;
+    let found = runner.irsa(&["drift", "-c", "irsa.toml", "--confirm-after", "0s"], 2)?;
     for address in BROKEN {
         must(found.contains(address), &format!("drift does not name `{address}`"))?;
     }
     heading("Repaired")?;
-    bench.irsa(&["apply", "-c", "irsa.toml", "--auto-approve"], 0)?;
+    runner.irsa(&["apply", "-c", "irsa.toml", "--auto-approve"], 0)?;
     heading("Clean, and quiet about it")?;
-    bench.irsa(&["drift", "-c", "irsa.toml", "--confirm-after", "0s"], 0)?;
+    runner.irsa(&["drift", "-c", "irsa.toml", "--confirm-after", "0s"], 0)?;
     Ok(())
 }
 
-fn leave(sandbox: &Sandbox, bench: &Bench) -> io::Result<()> {
+fn leave(sandbox: &Sandbox, runner: &Runner) -> io::Result<()> {
     heading("A role leaves the file")?;
     let begin = CONFIGURATION.find(LEAVING).ok_or_else(|| io::Error::other("the demo's file lacks its archive"))?;
     let (rest, leaving) = CONFIGURATION.split_at(begin);
     for line in leaving.lines() {
         say(&format!("- {line}\n"))?;
     }
-    bench.write("irsa.toml", rest)?;
+    runner.write("irsa.toml", rest)?;
     say("\n")?;
-    bench.irsa(&["apply", "-c", "irsa.toml", "--auto-approve"], 0)?;
+    runner.irsa(&["apply", "-c", "irsa.toml", "--auto-approve"], 0)?;
     must(sandbox.iam(MAIN, |iam| iam.role_trust("archive")).is_none(), "the role `archive` is still there")
 }
 

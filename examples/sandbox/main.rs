@@ -5,8 +5,8 @@
 //! cargo run -p sandbox -- serve [--port N] [--empty]     keeps running, for irsa, aws, kubectl and boto3
 //! ```
 
-mod bench;
 mod life;
+mod run_irsa;
 mod serve;
 
 use clap::{Parser, Subcommand};

@@ -106,8 +106,8 @@ fn count(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `selection` and `summary`
-/// may be answered later than the first page.
+/// Reads pages as long as that is faster. `first` is the first page, if it was requested already. `selection` and
+/// `summary` may be answered later than the first page.
 pub(super) async fn read<'a, A: ReadAws>(
     reader: &AccountReader<'a, A>,
     first: Option<TimedPage<'a>>,

@@ -12,12 +12,12 @@ mod log;
 #[cfg(test)]
 mod tests;
 
-use crate::aws::{Aws, Place};
+use crate::aws::{AccountRegion, Aws};
 use crate::gate::Bucket;
 use crate::kubernetes::Cluster;
 use crate::wire::{Payload, header};
 use bytes::Bytes;
-use fields::{Fields, Wrong};
+use fields::{AdminError, Fields};
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
@@ -47,7 +47,7 @@ const CLUSTER_FIELDS: &[&str] = &["cluster", "account", "region"];
 pub(crate) async fn answer(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Response<Payload> {
     let (status, value) = match route(aws, parts, body).await {
         Ok(value) => (StatusCode::OK, value),
-        Err(Wrong { status, text }) => (status, json!({"error": text})),
+        Err(AdminError { status, text }) => (status, json!({"error": text})),
     };
     let mut response = Response::new(Payload::from(format!("{value}\n")));
     *response.status_mut() = status;
@@ -62,9 +62,12 @@ fn is_local(parts: &Parts) -> bool {
     !parts.headers.contains_key(ORIGIN) && ["", "127.0.0.1", "localhost", "[::1]"].contains(&name)
 }
 
-async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wrong> {
+async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, AdminError> {
     if !is_local(parts) {
-        return Err(Wrong::new(StatusCode::FORBIDDEN, "only programs on this machine may ask, by a loopback address"));
+        return Err(AdminError::new(
+            StatusCode::FORBIDDEN,
+            "only programs on this machine may ask, by a loopback address",
+        ));
     }
     let path = parts.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/');
     let restored = path.strip_prefix("snapshots/").and_then(|rest| rest.strip_suffix("/restore"));
@@ -72,10 +75,10 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     let Some((_, methods)) = ROUTES.iter().find(|(known, _)| *known == path) else { return Err(unknown_path()) };
     if !methods.contains(&parts.method.as_str()) {
         let text = format!("`{PREFIX}{path}` takes {}", fields::list(methods));
-        return Err(Wrong::new(StatusCode::METHOD_NOT_ALLOWED, &text));
+        return Err(AdminError::new(StatusCode::METHOD_NOT_ALLOWED, &text));
     }
     let asked = fields::query(parts.uri.query().unwrap_or_default());
-    let sent = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(Wrong::json)? };
+    let sent = if body.is_empty() { json!({}) } else { serde_json::from_slice(body).map_err(AdminError::json)? };
     match (path, parts.method.as_str()) {
         ("requests", "GET") => {
             Ok(log::show(cluster(aws, &Fields::read(&asked, CLUSTER_FIELDS)?)?.as_deref(), aws.gate()))
@@ -106,17 +109,17 @@ async fn route(aws: &Arc<Aws>, parts: &Parts, body: &Bytes) -> Result<Value, Wro
     }
 }
 
-fn unknown_path() -> Wrong {
+fn unknown_path() -> AdminError {
     let all = ROUTES.iter().map(|(path, methods)| format!("{} {PREFIX}{path}", methods.join("|")));
     let text = format!("there is no such page; there are {}", fields::list(&all.collect::<Vec<_>>()));
-    Wrong::new(StatusCode::NOT_FOUND, &text)
+    AdminError::new(StatusCode::NOT_FOUND, &text)
 }
 
 /// The selected cluster. None if the request selects none.
-fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong> {
+fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, AdminError> {
     let (account, region) = (fields.text("account")?, fields.text("region")?);
     let Some(name) = fields.text("cluster")? else { return Ok(None) };
-    let fits = |place: &Place| {
+    let fits = |place: &AccountRegion| {
         account.is_none_or(|account| account == place.account) && region.is_none_or(|region| region == place.region)
     };
     let all = aws.eks().names();
@@ -124,7 +127,7 @@ fn cluster(aws: &Aws, fields: &Fields<'_>) -> Result<Option<Arc<Cluster>>, Wrong
     let found = found.and_then(|(place, name)| aws.eks().kubernetes(place, name));
     found.map(Some).ok_or_else(|| {
         let names: Vec<_> = all.iter().map(|(_, name)| name.as_str()).collect();
-        Wrong::bad(&format!("no cluster is called `{name}`; there are {}", fields::list(&names)))
+        AdminError::bad(&format!("no cluster is called `{name}`; there are {}", fields::list(&names)))
     })
 }
 
@@ -134,7 +137,7 @@ fn for_each_server(
     asked: &Value,
     to_aws: impl Fn(&Aws),
     to_cluster: impl Fn(&Cluster),
-) -> Result<Value, Wrong> {
+) -> Result<Value, AdminError> {
     if let Some(cluster) = cluster(aws, &Fields::read(asked, CLUSTER_FIELDS)?)? {
         to_cluster(&cluster);
         return Ok(json!({}));
@@ -148,7 +151,7 @@ fn for_each_server(
     Ok(json!({}))
 }
 
-fn latency(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+fn latency(aws: &Aws, sent: &Value) -> Result<Value, AdminError> {
     let fields = Fields::read(sent, &["ms", "cluster", "account", "region"])?;
     let time = Duration::from_millis(fields.required("ms", Fields::number)?);
     match cluster(aws, &fields)? {
@@ -158,7 +161,7 @@ fn latency(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     Ok(json!({}))
 }
 
-fn bucket(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+fn bucket(aws: &Aws, sent: &Value) -> Result<Value, AdminError> {
     let fields = Fields::read(sent, &["rate", "burst", "cluster", "account", "region"])?;
     let size =
         Bucket { rate: fields.required("rate", Fields::amount)?, burst: fields.required("burst", Fields::amount)? };
@@ -169,7 +172,7 @@ fn bucket(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     Ok(json!({}))
 }
 
-fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, AdminError> {
     let allowed = ["reads", "cluster", "account", "region"];
     let fields = Fields::read(sent, &[&allowed[..], items::FIELDS].concat())?;
     let reads = fields.required("reads", Fields::count)?;
@@ -177,28 +180,29 @@ fn stale_reads(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
         (None, None) => aws.set_stale_reads(reads),
         (Some(cluster), None) => cluster.stale_reads(reads),
         (None, Some(item)) => aws.set_late(fields.text("account")?, item, reads),
-        (Some(_), Some(_)) => return Err(Wrong::bad("an item of IAM is in no `cluster`")),
+        (Some(_), Some(_)) => return Err(AdminError::bad("an item of IAM is in no `cluster`")),
     }
     Ok(json!({}))
 }
 
 /// Closes or opens a port. A cluster's port stays closed until a request opens it. The AWS port, which serves the admin
 /// API itself, can only be closed for a limited time.
-async fn connections(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+async fn connections(aws: &Aws, sent: &Value) -> Result<Value, AdminError> {
     let fields = Fields::read(sent, &["refuse", "refuse-for-ms", "cluster", "account", "region"])?;
     match cluster(aws, &fields)? {
         None => aws.shut(Duration::from_millis(fields.required("refuse-for-ms", Fields::number)?)),
         Some(cluster) => {
             let done = cluster.refuse_connections(fields.required("refuse", Fields::flag)?).await;
-            done.map_err(|error| Wrong::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
+            done.map_err(|error| AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
         }
     }
     Ok(json!({}))
 }
 
-fn restore(aws: &Aws, id: &str) -> Result<Value, Wrong> {
+fn restore(aws: &Aws, id: &str) -> Result<Value, AdminError> {
     let found = id.parse().ok().and_then(|id| aws.kept_snapshot(id));
-    let snapshot = found.ok_or_else(|| Wrong::new(StatusCode::NOT_FOUND, &format!("there is no snapshot `{id}`")))?;
+    let snapshot =
+        found.ok_or_else(|| AdminError::new(StatusCode::NOT_FOUND, &format!("there is no snapshot `{id}`")))?;
     aws.restore(&snapshot);
     Ok(json!({}))
 }

@@ -23,7 +23,7 @@ pub use iam::{Iam, Item, ProviderFacts, RoleFacts};
 
 #[cfg(test)]
 pub(crate) use eks::Route;
-pub(crate) use eks::{NewCluster, Place};
+pub(crate) use eks::{AccountRegion, NewCluster};
 pub(crate) use issuers::Issuers;
 #[cfg(test)]
 pub(crate) use server::tests as bench;
@@ -52,7 +52,7 @@ const USER: &str = "sandbox";
 struct Account {
     iam: Mutex<Iam>,
     stale: Mutex<Stale<Iam>>,
-    late: Mutex<Vec<stale::Late>>,
+    late: Mutex<Vec<stale::StaleItem>>,
     user: Caller,
 }
 

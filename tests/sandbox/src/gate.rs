@@ -2,7 +2,7 @@
 //!
 //! The gate logs, delays, throttles, refuses or drops requests, as tests ask. A fault at [`Stage::Before`] leaves the
 //! server's state unchanged. A fault at [`Stage::After`] drops or replaces the answer to a request that has already
-//! taken effect. Each server describes its own requests by implementing [`Asked`].
+//! taken effect. Each server describes its own requests by implementing [`GatedRequest`].
 
 mod bucket;
 mod stale;
@@ -22,8 +22,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A request, as the gate needs to see it. Each server implements it for its own requests.
-pub trait Asked: Clone + Send + Sync + 'static {
+/// A request as the gate sees it. Each server implements this trait for its own requests.
+pub trait GatedRequest: Clone + Send + Sync + 'static {
     /// Selects the requests that a fault applies to.
     type Match: Send;
     /// The error that answers a refused request.
@@ -39,8 +39,8 @@ pub trait Asked: Clone + Send + Sync + 'static {
     fn changes(&self) -> bool;
     /// The service's "access denied" error for this request.
     fn denied(&self) -> Self::Refusal;
-    /// The name of the token bucket for this request. Requests of one lane share a bucket.
-    fn lane(&self) -> String;
+    /// The name of the token bucket for this request. Requests with the same name share a bucket.
+    fn bucket_key(&self) -> String;
     /// The service's throttling error.
     fn throttled(&self) -> Self::Refusal;
 }
@@ -127,22 +127,22 @@ impl<R> Fault<R> {
 }
 
 /// The boxed future that [`Admission::decide`] returns: the fault to apply, if any.
-pub type Decision<'a, C> = Pin<Box<dyn Future<Output = Option<Fault<<C as Asked>::Refusal>>> + Send + 'a>>;
+pub type Decision<'a, C> = Pin<Box<dyn Future<Output = Option<Fault<<C as GatedRequest>::Refusal>>> + Send + 'a>>;
 
 /// A test's own hook that decides about each request. It may wait, which holds the request.
-pub trait Admission<C: Asked>: Send + Sync {
+pub trait Admission<C: GatedRequest>: Send + Sync {
     /// Called at both stages. `outcome` is the status that the server produced; it is None at [`Stage::Before`].
     fn decide<'a>(&'a self, stage: Stage, call: &'a C, outcome: Option<u16>) -> Decision<'a, C>;
 }
 
-struct Rule<C: Asked> {
+struct Rule<C: GatedRequest> {
     what: C::Match,
     stage: Stage,
     fault: Fault<C::Refusal>,
     left: Option<u32>,
 }
 
-struct State<C: Asked> {
+struct State<C: GatedRequest> {
     log: VecDeque<Record<C>>,
     count: u64,
     rules: Vec<Rule<C>>,
@@ -154,11 +154,11 @@ struct State<C: Asked> {
 }
 
 /// The request log, the configured faults and the throttling of one server.
-pub struct Gate<C: Asked> {
+pub struct Gate<C: GatedRequest> {
     state: Mutex<State<C>>,
 }
 
-impl<C: Asked> Default for Gate<C> {
+impl<C: GatedRequest> Default for Gate<C> {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
@@ -174,7 +174,7 @@ impl<C: Asked> Default for Gate<C> {
     }
 }
 
-impl<C: Asked> fmt::Debug for Gate<C> {
+impl<C: GatedRequest> fmt::Debug for Gate<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate").field("log", &self.state().log.len()).finish_non_exhaustive()
     }
@@ -193,7 +193,7 @@ pub(crate) enum Passed<R> {
 /// How many requests the log keeps. Older ones are dropped first.
 const LOG_CAPACITY: usize = 100_000;
 
-impl<C: Asked> Gate<C> {
+impl<C: GatedRequest> Gate<C> {
     fn state(&self) -> MutexGuard<'_, State<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,8 +219,8 @@ impl<C: Asked> Gate<C> {
         self.state().latency = time;
     }
 
-    /// Throttles requests from now on with token buckets, one for each lane. A lane is one action of an AWS account, or
-    /// one user of a cluster. Buckets start full. None turns throttling off.
+    /// Throttles requests from now on with token buckets: one for each action of an AWS account, or one for each user
+    /// of a cluster. Buckets start full. None turns throttling off.
     pub fn bucket(&self, size: Option<Bucket>) {
         self.state().buckets.set(size);
     }
@@ -291,7 +291,7 @@ impl<C: Asked> Gate<C> {
     }
 
     pub(crate) async fn pass(&self, stage: Stage, call: &C, outcome: Option<u16>) -> Passed<C::Refusal> {
-        if stage == Stage::Before && !self.state().buckets.take(|| call.lane()) {
+        if stage == Stage::Before && !self.state().buckets.take(|| call.bucket_key()) {
             self.struck(call.number(), "throttle");
             return Passed::Refused(call.throttled());
         }

@@ -9,7 +9,9 @@ mod tests;
 
 pub use options::{ClusterSpec, SandboxOptions};
 
-use crate::aws::{self, Aws, Gate, Iam, Issuers, Item, NewCluster, Place, Record, Refusal, Server, Snapshot, Witness};
+use crate::aws::{
+    self, AccountRegion, Aws, Gate, Iam, Issuers, Item, NewCluster, Record, Refusal, Server, Snapshot, Witness,
+};
 use crate::kubernetes::{Cluster, KubeconfigEntry, kubeconfig};
 use crate::wire;
 use serde_json::json;
@@ -37,7 +39,7 @@ pub struct Sandbox {
     folder: tempfile::TempDir,
     options: SandboxOptions,
     /// The clusters with a context in the kubeconfig: those that were not created over HTTP.
-    clusters: Vec<(Place, String)>,
+    clusters: Vec<(AccountRegion, String)>,
 }
 
 fn refused(refusal: impl Into<Refusal>) -> io::Error {
@@ -83,7 +85,7 @@ impl Sandbox {
     }
 
     async fn make_cluster(&mut self, spec: &ClusterSpec) -> io::Result<Arc<Cluster>> {
-        let place = Place::new(&spec.account, &spec.region);
+        let place = AccountRegion::new(&spec.account, &spec.region);
         let new = NewCluster::named(&spec.name, &place, spec.issuer.clone());
         let cluster = self.aws.add_cluster(&place, new).await.map_err(refused)?;
         for namespace in &spec.namespaces {
@@ -167,12 +169,12 @@ impl Sandbox {
         self.aws.eks().serving(address.parse().ok()?)
     }
 
-    fn place_of(&self, name: &str) -> Option<Place> {
+    fn place_of(&self, name: &str) -> Option<AccountRegion> {
         let known = self.clusters.iter().chain(&self.aws.eks().names()).find(|(_, one)| one == name).cloned();
         known.map(|(place, _)| place)
     }
 
-    fn existing_place(&self, name: &str) -> Place {
+    fn existing_place(&self, name: &str) -> AccountRegion {
         self.place_of(name).unwrap_or_else(|| panic!("no cluster is called `{name}`"))
     }
 
@@ -184,7 +186,7 @@ impl Sandbox {
 
     /// The same by account and region, for names that are not unique.
     pub fn cluster_in(&self, account: &str, region: &str, name: &str) -> Option<Arc<Cluster>> {
-        self.aws.eks().kubernetes(&Place::new(account, region), name)
+        self.aws.eks().kubernetes(&AccountRegion::new(account, region), name)
     }
 
     /// Adds a cluster and its kubeconfig context.
@@ -200,7 +202,7 @@ impl Sandbox {
         self.write_kubeconfig()
     }
 
-    fn delete_from_eks(&mut self, name: &str) -> Place {
+    fn delete_from_eks(&mut self, name: &str) -> AccountRegion {
         let place = self.existing_place(name);
         self.aws.eks().remove(&place, name);
         self.clusters.retain(|(at, one)| (at, one.as_str()) != (&place, name));

@@ -1,9 +1,9 @@
 //! Connection handling that all servers of the sandbox share.
 
-mod door;
+mod closable_port;
 mod payload;
 
-pub(crate) use door::Door;
+pub(crate) use closable_port::ClosablePort;
 pub(crate) use payload::{Payload, page, truncated};
 
 use http::HeaderMap;

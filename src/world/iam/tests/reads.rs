@@ -60,7 +60,9 @@ async fn list_of_three_pages_is_read_to_its_end() {
 
 #[tokio::test]
 async fn truncated_page_without_a_new_marker_is_an_error() {
-    for (marker, why) in [("", "has no marker for the next page"), ("<Marker>same</Marker>", "the list does not end")] {
+    for (marker, why) in
+        [("", "the answer says that the list goes on"), ("<Marker>same</Marker>", "the list does not end")]
+    {
         let body = format!("<IsTruncated>true</IsTruncated>{marker}<Roles/>");
         let stub = Stub::serve(move |_| Reply::result("ListRoles", &body)).await;
         let error = reader(&stub).roles(&key("prod")).await.unwrap_err();

@@ -1,7 +1,7 @@
 //! Parses faults from the JSON of the admin API and sets them.
 
 use super::cluster;
-use super::fields::{Fields, Wrong, list, one_of};
+use super::fields::{AdminError, Fields, list, one_of};
 use crate::aws::{self, Aws};
 use crate::gate::{Fault, Stage};
 use crate::kubernetes::{self, Cluster};
@@ -35,7 +35,7 @@ const AWS_WORDS: [&str; 2] = ["concurrent-modification", "unmodifiable"];
 const VALUED: [&str; 3] = ["delay-ms", "status", "refuse"];
 
 /// Sets the fault of an admin request.
-pub(super) fn set(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
+pub(super) fn set(aws: &Aws, sent: &Value) -> Result<Value, AdminError> {
     let of_cluster = sent.get("cluster").is_some();
     let own: &[&str] = if of_cluster { &KUBERNETES } else { &AWS };
     let mut allowed = COMMON.to_vec();
@@ -47,7 +47,7 @@ pub(super) fn set(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     };
     let times = fields.count("times")?;
     if times == Some(0) {
-        return Err(Wrong::bad("`times` is 0; it must be at least 1, or left out for all requests"));
+        return Err(AdminError::bad("`times` is 0; it must be at least 1, or left out for all requests"));
     }
     match cluster(aws, &fields)? {
         Some(cluster) => set_for_cluster(&cluster, &fields, stage, times)?,
@@ -56,7 +56,7 @@ pub(super) fn set(aws: &Aws, sent: &Value) -> Result<Value, Wrong> {
     Ok(json!({}))
 }
 
-fn set_for_aws(aws: &Aws, fields: &Fields<'_>, stage: Stage, times: Option<u32>) -> Result<(), Wrong> {
+fn set_for_aws(aws: &Aws, fields: &Fields<'_>, stage: Stage, times: Option<u32>) -> Result<(), AdminError> {
     let service = fields.word("service", SERVICES)?;
     let what = aws::Match {
         account: fields.owned("account")?,
@@ -72,7 +72,7 @@ fn set_for_aws(aws: &Aws, fields: &Fields<'_>, stage: Stage, times: Option<u32>)
     Ok(())
 }
 
-fn set_for_cluster(cluster: &Cluster, fields: &Fields<'_>, stage: Stage, times: Option<u32>) -> Result<(), Wrong> {
+fn set_for_cluster(cluster: &Cluster, fields: &Fields<'_>, stage: Stage, times: Option<u32>) -> Result<(), AdminError> {
     let what = kubernetes::Match {
         verb: fields.word("verb", VERBS)?.map(str::to_owned),
         resource: fields.owned("resource")?,
@@ -90,14 +90,15 @@ fn set_for_cluster(cluster: &Cluster, fields: &Fields<'_>, stage: Stage, times: 
 fn fault<R>(
     fields: &Fields<'_>,
     known: &[&str],
-    word: impl Fn(&str) -> Result<R, Wrong>,
-    refusal: impl Fn(&Value) -> Result<R, Wrong>,
-) -> Result<Fault<R>, Wrong> {
+    word: impl Fn(&str) -> Result<R, AdminError>,
+    refusal: impl Fn(&Value) -> Result<R, AdminError>,
+) -> Result<Fault<R>, AdminError> {
     let allowed = || format!("it can be {}, or an object with one of {}", list(known), list(&VALUED));
     match fields.value("fault") {
-        None => Err(Wrong::bad(&format!("`fault` is missing; {}", allowed()))),
+        None => Err(AdminError::bad(&format!("`fault` is missing; {}", allowed()))),
         Some(Value::String(text)) => {
-            one_of("fault", text, known).map_err(|_| Wrong::bad(&format!("`fault` is `{text}`; {}", allowed())))?;
+            one_of("fault", text, known)
+                .map_err(|_| AdminError::bad(&format!("`fault` is `{text}`; {}", allowed())))?;
             Ok(match text.as_str() {
                 "deny" => Fault::Deny,
                 "drop" => Fault::Drop,
@@ -112,8 +113,12 @@ fn fault<R>(
     }
 }
 
-fn valued<R>(value: &Value, refusal: impl Fn(&Value) -> Result<R, Wrong>, allowed: &str) -> Result<Fault<R>, Wrong> {
-    let wrong = || Wrong::bad(&format!("`fault` is `{value}`; {allowed}"));
+fn valued<R>(
+    value: &Value,
+    refusal: impl Fn(&Value) -> Result<R, AdminError>,
+    allowed: &str,
+) -> Result<Fault<R>, AdminError> {
+    let wrong = || AdminError::bad(&format!("`fault` is `{value}`; {allowed}"));
     if value.as_object().map(Map::len) != Some(1) {
         return Err(wrong());
     }
@@ -128,7 +133,7 @@ fn valued<R>(value: &Value, refusal: impl Fn(&Value) -> Result<R, Wrong>, allowe
     fields.value("refuse").ok_or_else(wrong).and_then(refusal).map(Fault::Refuse)
 }
 
-fn aws_word(word: &str, service: Option<&str>) -> Result<aws::Refusal, Wrong> {
+fn aws_word(word: &str, service: Option<&str>) -> Result<aws::Refusal, AdminError> {
     type Worded = fn(&str) -> aws::Refusal;
     let worded: Worded = match word {
         "unavailable" => return Ok(aws::Refusal::unavailable()),
@@ -141,7 +146,7 @@ fn aws_word(word: &str, service: Option<&str>) -> Result<aws::Refusal, Wrong> {
     };
     service.map(worded).ok_or_else(|| {
         let text = format!("`{word}` needs a `service`, since each has words of its own: {}", list(SERVICES));
-        Wrong::bad(&text)
+        AdminError::bad(&text)
     })
 }
 
@@ -154,7 +159,7 @@ fn kubernetes_word(word: &str) -> kubernetes::Refusal {
     }
 }
 
-fn aws_refusal(value: &Value) -> Result<aws::Refusal, Wrong> {
+fn aws_refusal(value: &Value) -> Result<aws::Refusal, AdminError> {
     let fields = Fields::read(value, &["status", "code", "message"])?;
     Ok(aws::Refusal::new(
         fields.required("status", Fields::status)?,
@@ -163,7 +168,7 @@ fn aws_refusal(value: &Value) -> Result<aws::Refusal, Wrong> {
     ))
 }
 
-fn kubernetes_refusal(value: &Value) -> Result<kubernetes::Refusal, Wrong> {
+fn kubernetes_refusal(value: &Value) -> Result<kubernetes::Refusal, AdminError> {
     let fields = Fields::read(value, &["status", "reason", "message", "retry-after"])?;
     let refusal = kubernetes::Refusal::new(
         fields.required("status", Fields::status)?,

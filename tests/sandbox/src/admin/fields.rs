@@ -6,12 +6,12 @@ use std::fmt::Display;
 
 /// An error response of the admin API.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct AdminError {
     pub(super) status: StatusCode,
     pub(super) text: String,
 }
 
-impl Wrong {
+impl AdminError {
     pub(super) fn new(status: StatusCode, text: &str) -> Self {
         Self { status, text: text.to_owned() }
     }
@@ -43,11 +43,11 @@ pub(super) fn query(text: &str) -> Value {
 }
 
 /// Checks that a text is one of the known words.
-pub(super) fn one_of<'a>(name: &str, text: &'a str, known: &[&str]) -> Result<&'a str, Wrong> {
+pub(super) fn one_of<'a>(name: &str, text: &'a str, known: &[&str]) -> Result<&'a str, AdminError> {
     if known.contains(&text) {
         return Ok(text);
     }
-    Err(Wrong::bad(&format!("`{name}` is `{text}`; it can be {}", list(known))))
+    Err(AdminError::bad(&format!("`{name}` is `{text}`; it can be {}", list(known))))
 }
 
 /// The fields of a JSON object.
@@ -55,56 +55,56 @@ pub(super) struct Fields<'a>(&'a Map<String, Value>);
 
 impl<'a> Fields<'a> {
     /// Checks that the object has only these fields.
-    pub(super) fn read(value: &'a Value, allowed: &[&str]) -> Result<Self, Wrong> {
-        let Value::Object(map) = value else { return Err(Wrong::bad("it must be a JSON object")) };
+    pub(super) fn read(value: &'a Value, allowed: &[&str]) -> Result<Self, AdminError> {
+        let Value::Object(map) = value else { return Err(AdminError::bad("it must be a JSON object")) };
         match map.keys().find(|name| !allowed.contains(&name.as_str())) {
             None => Ok(Self(map)),
-            Some(unknown) => Err(Wrong::bad(&format!("`{unknown}` is not known; there are {}", list(allowed)))),
+            Some(unknown) => Err(AdminError::bad(&format!("`{unknown}` is not known; there are {}", list(allowed)))),
         }
     }
 
-    fn get<T>(&self, name: &str, kind: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, Wrong> {
+    fn get<T>(&self, name: &str, kind: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>, AdminError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => {
-                let wrong = || Wrong::bad(&format!("`{name}` is `{value}`; it must be {kind}"));
+                let wrong = || AdminError::bad(&format!("`{name}` is `{value}`; it must be {kind}"));
                 read(value).map(Some).ok_or_else(wrong)
             }
         }
     }
 
-    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, Wrong> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, AdminError> {
         self.get(name, "a text", Value::as_str)
     }
 
-    pub(super) fn owned(&self, name: &str) -> Result<Option<String>, Wrong> {
+    pub(super) fn owned(&self, name: &str) -> Result<Option<String>, AdminError> {
         Ok(self.text(name)?.map(str::to_owned))
     }
 
-    pub(super) fn word(&self, name: &str, known: &[&str]) -> Result<Option<&'a str>, Wrong> {
+    pub(super) fn word(&self, name: &str, known: &[&str]) -> Result<Option<&'a str>, AdminError> {
         self.text(name)?.map(|text| one_of(name, text, known)).transpose()
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Wrong> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, AdminError> {
         self.get(name, "a whole number that is not negative", Value::as_u64)
     }
 
-    pub(super) fn count(&self, name: &str) -> Result<Option<u32>, Wrong> {
+    pub(super) fn count(&self, name: &str) -> Result<Option<u32>, AdminError> {
         let read = |value: &Value| value.as_u64().and_then(|number| u32::try_from(number).ok());
         self.get(name, "a whole number below 2^32 that is not negative", read)
     }
 
     /// An HTTP status that a fault can answer with.
-    pub(super) fn status(&self, name: &str) -> Result<Option<u16>, Wrong> {
+    pub(super) fn status(&self, name: &str) -> Result<Option<u16>, AdminError> {
         let read = |value: &Value| value.as_u64().and_then(|number| u16::try_from(number).ok());
         self.get(name, "a status from 200 to 599", |value| read(value).filter(|code| (200..600).contains(code)))
     }
 
-    pub(super) fn amount(&self, name: &str) -> Result<Option<f64>, Wrong> {
+    pub(super) fn amount(&self, name: &str) -> Result<Option<f64>, AdminError> {
         self.get(name, "a number that is not negative", |value| value.as_f64().filter(|number| *number >= 0.0))
     }
 
-    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Wrong> {
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, AdminError> {
         self.get(name, "true or false", Value::as_bool)
     }
 
@@ -116,8 +116,8 @@ impl<'a> Fields<'a> {
     pub(super) fn required<T>(
         &self,
         name: &str,
-        read: impl Fn(&Self, &str) -> Result<Option<T>, Wrong>,
-    ) -> Result<T, Wrong> {
-        read(self, name)?.ok_or_else(|| Wrong::bad(&format!("`{name}` is missing")))
+        read: impl Fn(&Self, &str) -> Result<Option<T>, AdminError>,
+    ) -> Result<T, AdminError> {
+        read(self, name)?.ok_or_else(|| AdminError::bad(&format!("`{name}` is missing")))
     }
 }

@@ -1,6 +1,6 @@
 //! Parses an IAM item from the JSON of the admin API.
 
-use super::fields::{Fields, Wrong, list};
+use super::fields::{AdminError, Fields, list};
 use crate::aws::Item;
 
 /// The fields that identify an item.
@@ -14,7 +14,7 @@ const KINDS: [(&str, &[&str]); 3] = [
 ];
 
 /// Reads the item of a request. None if the request has none.
-pub(super) fn read(fields: &Fields<'_>) -> Result<Option<Item>, Wrong> {
+pub(super) fn read(fields: &Fields<'_>) -> Result<Option<Item>, AdminError> {
     let mut named = Vec::new();
     for name in FIELDS {
         if let Some(text) = fields.owned(name)? {
@@ -25,16 +25,16 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<Option<Item>, Wrong> {
     let Some((kind, whole)) = named.next() else { return Ok(None) };
     let Some((_, parts)) = KINDS.iter().find(|(name, _)| *name == kind) else {
         let kinds = KINDS.map(|(name, _)| name);
-        return Err(Wrong::bad(&format!("`{kind}` needs one of {}", list(&kinds))));
+        return Err(AdminError::bad(&format!("`{kind}` needs one of {}", list(&kinds))));
     };
     let (part, rest) = (named.next(), named.next());
     if rest.is_some() || part.as_ref().is_some_and(|(name, _)| !parts.contains(name)) {
-        return Err(Wrong::bad(&format!("beside `{kind}` there may be one of {}", list(parts))));
+        return Err(AdminError::bad(&format!("beside `{kind}` there may be one of {}", list(parts))));
     }
     item(kind, whole, part, fields).map(Some)
 }
 
-fn item(kind: &str, whole: String, part: Option<(&str, String)>, fields: &Fields<'_>) -> Result<Item, Wrong> {
+fn item(kind: &str, whole: String, part: Option<(&str, String)>, fields: &Fields<'_>) -> Result<Item, AdminError> {
     let known: &[&str] = if kind == "role" { &["trust", "boundary", "details"] } else { &["document"] };
     let Some((name, part)) = part else {
         return Ok(match kind {

@@ -1,11 +1,11 @@
 //! Renders the log of a gate as JSON.
 
 use crate::aws;
-use crate::gate::{Asked, Record};
+use crate::gate::{GatedRequest, Record};
 use crate::kubernetes::{self, Cluster};
 use serde_json::{Value, json};
 
-fn record<C: Asked>(record: &Record<C>, mut shown: Value) -> Value {
+fn record<C: GatedRequest>(record: &Record<C>, mut shown: Value) -> Value {
     shown["number"] = json!(record.call.number());
     shown["answer"] = json!(record.answer);
     shown["outcome"] = json!(record.outcome);

@@ -1,7 +1,7 @@
 //! Tests of the admin API over HTTP: it controls gates and snapshots, and it explains invalid requests.
 
 use crate::aws::server::tests::{Bench, FIRST, Key, SECOND, TEST};
-use crate::aws::{NewCluster, Place, Refusal};
+use crate::aws::{AccountRegion, NewCluster, Refusal};
 use crate::kubernetes::Cluster;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const LIST: [(&str, &str); 1] = [("Action", "ListUsers")];
 
 impl Bench {
     async fn cluster(&self) -> Arc<Cluster> {
-        let place = Place::new(FIRST, "eu-west-1");
+        let place = AccountRegion::new(FIRST, "eu-west-1");
         self.aws.add_cluster(&place, NewCluster::named("shop", &place, None)).await.unwrap()
     }
 

@@ -2,8 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>. The key `test` is the first account, a key
 //! of twelve digits is the account with that id, and the key of a session is one that AssumeRole returned. The server
-//! does not verify signatures of requests. Only when nothing else says which cluster a token is for does `signature`
-//! verify one.
+//! does not verify the signatures of requests. Only the signature of an EKS token is verified, by `signature`, because
+//! nothing else says which cluster the token is for.
 
 pub(crate) mod signature;
 
@@ -147,7 +147,7 @@ pub(crate) struct Credentials {
 }
 
 /// The caller behind an access key, and the secret key.
-pub(crate) struct Holder {
+pub(crate) struct KeyOwner {
     pub(crate) caller: Caller,
     pub(crate) secret: String,
 }
@@ -181,10 +181,10 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 
 impl Aws {
     /// Finds the caller behind an access key. A session's key needs its token and must not be expired.
-    pub(crate) fn holder(&self, key: &str, token: Option<&str>) -> Result<Holder, AwsError> {
+    pub(crate) fn holder(&self, key: &str, token: Option<&str>) -> Result<KeyOwner, AwsError> {
         let own = |account: &str| {
             let caller = self.account(account).user.clone();
-            Ok(Holder { caller, secret: SECRET.to_owned() })
+            Ok(KeyOwner { caller, secret: SECRET.to_owned() })
         };
         if key == FIRST_ACCOUNT_KEY {
             return own(&self.first);
@@ -200,6 +200,6 @@ impl Aws {
             let text = "The security token included in the request is expired";
             return Err(AwsError::new(403, "ExpiredToken", text));
         }
-        Ok(Holder { caller: session.caller.clone(), secret: session.secret.clone() })
+        Ok(KeyOwner { caller: session.caller.clone(), secret: session.secret.clone() })
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 
 pub(crate) use cluster::NewCluster;
 pub(crate) use route::Route;
-pub(crate) use saved::Saved;
+pub(crate) use saved::SavedClusters;
 
 use crate::aws::query::{AwsError, Params};
 use crate::aws::{Aws, PARTITION};
@@ -37,12 +37,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// An account and a region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct AccountRegion {
     pub(crate) account: String,
     pub(crate) region: String,
 }
 
-impl Place {
+impl AccountRegion {
     pub(crate) fn new(account: &str, region: &str) -> Self {
         Self { account: account.to_owned(), region: region.to_owned() }
     }
@@ -61,13 +61,13 @@ struct Region {
     clusters: BTreeMap<String, EksCluster>,
 }
 
-type Regions = BTreeMap<Place, Region>;
+type Regions = BTreeMap<AccountRegion, Region>;
 
 /// All clusters, by account and region.
 #[derive(Debug, Default)]
 pub(crate) struct Eks {
     regions: Mutex<Regions>,
-    stale: Mutex<BTreeMap<Place, Stale<Region>>>,
+    stale: Mutex<BTreeMap<AccountRegion, Stale<Region>>>,
     /// How many describes show a new cluster or add-on as CREATING.
     looks: AtomicU32,
 }
@@ -139,7 +139,7 @@ impl Eks {
     }
 
     /// The Kubernetes API of a cluster.
-    pub(crate) fn kubernetes(&self, place: &Place, name: &str) -> Option<Arc<Cluster>> {
+    pub(crate) fn kubernetes(&self, place: &AccountRegion, name: &str) -> Option<Arc<Cluster>> {
         self.regions().get(place)?.clusters.get(name).map(|cluster| Arc::clone(&cluster.kubernetes))
     }
 
@@ -151,9 +151,9 @@ impl Eks {
     }
 
     /// The names of all clusters, each with its account and region.
-    pub(crate) fn names(&self) -> Vec<(Place, String)> {
+    pub(crate) fn names(&self) -> Vec<(AccountRegion, String)> {
         let regions = self.regions();
-        let names = |(place, region): (&Place, &Region)| -> Vec<_> {
+        let names = |(place, region): (&AccountRegion, &Region)| -> Vec<_> {
             region.clusters.keys().map(|name| (place.clone(), name.clone())).collect()
         };
         regions.iter().flat_map(names).collect()
@@ -174,14 +174,14 @@ impl Eks {
     }
 
     /// Gives a principal of another account access to a cluster's API. Returns false if the cluster does not exist.
-    pub(crate) fn welcome(&self, place: &Place, name: &str, principal: &str) -> bool {
+    pub(crate) fn welcome(&self, place: &AccountRegion, name: &str, principal: &str) -> bool {
         let regions = self.regions();
         let cluster = regions.get(place).and_then(|region| region.clusters.get(name));
         cluster.map(|cluster| cluster.welcome(principal)).is_some()
     }
 
     /// Removes a cluster and stops its API. Returns false if the cluster does not exist.
-    pub(crate) fn remove(&self, place: &Place, name: &str) -> bool {
+    pub(crate) fn remove(&self, place: &AccountRegion, name: &str) -> bool {
         self.regions().get_mut(place).is_some_and(|region| region.delete(name).is_ok())
     }
 }
@@ -191,7 +191,7 @@ impl Aws {
     pub(crate) async fn eks_call(
         self: &Arc<Self>,
         number: u64,
-        place: &Place,
+        place: &AccountRegion,
         route: &Route,
         query: &str,
         body: &Bytes,
@@ -234,7 +234,7 @@ impl Aws {
     }
 
     /// Whether the account has a role of this name. EKS ignores the role's path.
-    fn has_role(&self, place: &Place, arn: &str) -> bool {
+    fn has_role(&self, place: &AccountRegion, arn: &str) -> bool {
         let own = arn.starts_with(&format!("arn:{PARTITION}:iam::{}:role/", place.account));
         let name = arn.rsplit('/').next().unwrap_or_default();
         let found = if own { self.account(&place.account).iam().role_trust(name) } else { None };
@@ -244,7 +244,7 @@ impl Aws {
 
 /// What operations on a cluster need from outside the cluster.
 struct Context<'a> {
-    place: &'a Place,
+    place: &'a AccountRegion,
     now: Timestamp,
     making: Making,
     role_exists: &'a dyn Fn(&str) -> bool,

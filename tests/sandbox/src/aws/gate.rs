@@ -129,7 +129,7 @@ impl Match {
     }
 }
 
-impl gate::Asked for Call {
+impl gate::GatedRequest for Call {
     type Match = Match;
     type Refusal = Refusal;
 
@@ -165,7 +165,7 @@ impl gate::Asked for Call {
         Refusal::new(403, if service == "eks" { "AccessDeniedException" } else { "AccessDenied" }, &text)
     }
 
-    fn lane(&self) -> String {
+    fn bucket_key(&self) -> String {
         // IAM ARNs have no region.
         let region = if self.service == "iam" { "" } else { &self.region };
         [&self.account, region, &self.service, &self.action].join("/")

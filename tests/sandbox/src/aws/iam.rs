@@ -32,7 +32,7 @@ mod version;
 pub(crate) use check::Checks;
 pub use facts::{ProviderFacts, RoleFacts};
 pub use item::Item;
-pub(crate) use item::Kept;
+pub(crate) use item::SavedItem;
 pub(crate) use principals::{Principals, State as PrincipalsState};
 pub(crate) use trust::glob;
 

@@ -6,7 +6,7 @@
 //! host is refused: nothing leaves the machine.
 
 use crate::aws::Aws;
-use crate::wire::{Door, Payload};
+use crate::wire::{ClosablePort, Payload};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -32,7 +32,7 @@ const KEYS: &str = "/keys";
 /// The proxy. Dropping it closes its port.
 #[derive(Debug)]
 pub(crate) struct Issuers {
-    door: Door,
+    closable_port: ClosablePort,
     authority_pem: String,
     shared: Arc<Shared>,
 }
@@ -61,18 +61,18 @@ impl Issuers {
         let authority = Issuer::new(params, key);
         let shared = Arc::new(Shared { aws, authority, asked: Mutex::default() });
         let serving = Arc::clone(&shared);
-        let door = Door::open(0, move |stream| {
+        let closable_port = ClosablePort::open(0, move |stream| {
             let shared = Arc::clone(&serving);
             async move {
                 // An error means that the client disconnected.
                 let _ = shared.tunnel(stream).await;
             }
         });
-        Ok(Self { door: door.await?, authority_pem, shared })
+        Ok(Self { closable_port: closable_port.await?, authority_pem, shared })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.door.address()
+        self.closable_port.address()
     }
 
     pub(crate) fn authority_pem(&self) -> &str {

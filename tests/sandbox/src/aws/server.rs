@@ -11,7 +11,7 @@ use crate::aws::gate::Call;
 use crate::aws::query::{AwsError, Params, Xml, respond};
 use crate::aws::{Aws, Iam};
 use crate::gate::{Passed, Stage};
-use crate::wire::{self, Door, Lost, Payload, header};
+use crate::wire::{self, ClosablePort, Lost, Payload, header};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -39,26 +39,26 @@ const ANSWER_TIME: Duration = Duration::from_millis(50);
 /// A running server. Dropping it stops the server.
 #[derive(Debug)]
 pub(crate) struct Server {
-    door: Arc<Door>,
+    closable_port: Arc<ClosablePort>,
     keeper: JoinHandle<()>,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.keeper.abort();
-        self.door.close();
+        self.closable_port.close();
     }
 }
 
 /// Closes the port for each requested duration, then opens it again.
-async fn close_and_reopen(door: Arc<Door>, mut shutting: watch::Receiver<Duration>) {
+async fn close_and_reopen(closable_port: Arc<ClosablePort>, mut shutting: watch::Receiver<Duration>) {
     while shutting.changed().await.is_ok() {
         let time = *shutting.borrow_and_update();
         tokio::time::sleep(ANSWER_TIME).await;
-        if door.refuse(true).await.is_ok() {
+        if closable_port.refuse(true).await.is_ok() {
             tokio::time::sleep(time).await;
-            // If the port cannot be bound again, it stays closed; see `Door::refuse`.
-            let _ = door.refuse(false).await;
+            // If the port cannot be bound again, it stays closed; see `ClosablePort::refuse`.
+            let _ = closable_port.refuse(false).await;
         }
     }
 }
@@ -67,19 +67,20 @@ impl Server {
     /// Starts the server on a port of 127.0.0.1; 0 picks a free one.
     pub(crate) async fn start(aws: Arc<Aws>, port: u16) -> io::Result<Self> {
         let shutting = aws.shutting();
-        let door = Arc::new(Door::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?);
-        let keeper = tokio::spawn(close_and_reopen(Arc::clone(&door), shutting));
-        Ok(Self { door, keeper })
+        let closable_port =
+            Arc::new(ClosablePort::open(port, move |stream| connection(stream, Arc::clone(&aws))).await?);
+        let keeper = tokio::spawn(close_and_reopen(Arc::clone(&closable_port), shutting));
+        Ok(Self { closable_port, keeper })
     }
 
     /// `http://127.0.0.1:PORT`
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.door.address())
+        format!("http://{}", self.closable_port.address())
     }
 
     /// With true, breaks all connections and refuses new ones. With false, accepts them again.
     pub(crate) async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
-        self.door.refuse(refuse).await
+        self.closable_port.refuse(refuse).await
     }
 }
 
@@ -221,7 +222,7 @@ async fn carry_out(
         }
         (Operation::Query { action, params, .. }, caller) => aws.sts(caller, action, params).map(Answer::Query),
         (Operation::Eks { route: Some(route), query, body }, Some(caller)) => {
-            let place = crate::aws::Place { account: caller.account.clone(), region: call.region.clone() };
+            let place = crate::aws::AccountRegion { account: caller.account.clone(), region: call.region.clone() };
             aws.eks_call(call.number, &place, route, query, body).await.map(Answer::Json)
         }
         (Operation::Eks { .. }, _) => Err(AwsError::new(404, "UnknownOperationException", "Not Found")),

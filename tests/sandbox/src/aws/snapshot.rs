@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 pub struct Snapshot {
     accounts: BTreeMap<String, Iam>,
     principals: PrincipalsState,
-    eks: eks::Saved,
+    eks: eks::SavedClusters,
 }
 
 impl fmt::Debug for Snapshot {

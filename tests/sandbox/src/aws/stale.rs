@@ -4,7 +4,7 @@
 //! Only HTTP reads are stale. STS always sees the current state, and so does EKS when it checks that a role exists.
 
 use crate::aws::gate::Call;
-use crate::aws::iam::{Answer, Item, Kept};
+use crate::aws::iam::{Answer, Item, SavedItem};
 use crate::aws::query::Params;
 use crate::aws::{Account, Aws, Iam};
 use crate::gate::Stale;
@@ -13,16 +13,16 @@ use std::sync::{MutexGuard, PoisonError};
 
 /// One item with stale reads of its own.
 #[derive(Debug)]
-pub(super) struct Late {
+pub(super) struct StaleItem {
     item: Item,
     /// How many reads after each write to the item are stale.
     reads: u32,
     /// The state that stale reads show, and how many more reads show it.
-    shown: Option<(Kept, u32)>,
+    shown: Option<(SavedItem, u32)>,
 }
 
 impl Account {
-    pub(super) fn late(&self) -> MutexGuard<'_, Vec<Late>> {
+    pub(super) fn late(&self) -> MutexGuard<'_, Vec<StaleItem>> {
         self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,7 +53,7 @@ impl Aws {
         let account = self.account(account.unwrap_or(&self.first));
         let mut all = account.late();
         all.retain(|late| late.item != item);
-        all.extend((reads > 0).then_some(Late { item, reads, shown: None }));
+        all.extend((reads > 0).then_some(StaleItem { item, reads, shown: None }));
     }
 
     pub(crate) fn stale_reads(&self) -> u32 {
@@ -128,7 +128,7 @@ impl Aws {
     fn iam_write(&self, id: &str, action: &str, params: &Params) -> Answer {
         let account = self.account(id);
         let mut iam = account.iam();
-        let before: Vec<Kept> = account.late().iter().map(|late| iam.kept(&late.item)).collect();
+        let before: Vec<SavedItem> = account.late().iter().map(|late| iam.kept(&late.item)).collect();
         let work = |iam: &mut Iam| iam.call(action, params, &self.principals);
         let answer = account.stale().write(self.stale_reads(), &mut iam, work)?;
         for (late, before) in account.late().iter_mut().zip(before) {

@@ -1,7 +1,8 @@
 //! Token buckets for throttling, each with a burst size and a refill rate.
 //!
-//! AWS does not publish the sizes and rates of its own. Each lane (for AWS, an account's calls of one action) has a
-//! bucket. The buckets use tokio's clock, so that a test can pause it.
+//! AWS does not publish the sizes and rates of its own. Requests with the same
+//! [`bucket_key`](super::GatedRequest::bucket_key) share a bucket. The buckets use tokio's clock, so that a test can
+//! pause it.
 
 use std::collections::HashMap;
 use tokio::time::Instant;
@@ -35,11 +36,11 @@ impl Buckets {
         self.refused
     }
 
-    /// Takes a token of the lane. Returns false if its bucket is empty.
-    pub(super) fn take(&mut self, lane: impl FnOnce() -> String) -> bool {
+    /// Takes a token of the bucket with this key. Returns false if the bucket is empty.
+    pub(super) fn take(&mut self, bucket_key: impl FnOnce() -> String) -> bool {
         let Some(Bucket { rate, burst }) = self.size else { return true };
         let now = Instant::now();
-        let (level, since) = self.levels.entry(lane()).or_insert((burst, now));
+        let (level, since) = self.levels.entry(bucket_key()).or_insert((burst, now));
         *level = burst.min(*level + now.duration_since(*since).as_secs_f64() * rate);
         *since = now;
         if *level + SLACK < 1.0 {

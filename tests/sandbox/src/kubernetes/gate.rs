@@ -104,7 +104,7 @@ impl Match {
     }
 }
 
-impl gate::Asked for Call {
+impl gate::GatedRequest for Call {
     type Match = Match;
     type Refusal = Refusal;
 
@@ -133,7 +133,7 @@ impl gate::Asked for Call {
         denied(self)
     }
 
-    fn lane(&self) -> String {
+    fn bucket_key(&self) -> String {
         self.user.clone()
     }
 

@@ -3,7 +3,7 @@
 //! For each request the server parses it, authenticates and authorizes the user, passes the gate, executes the request
 //! in one step under the store's lock, passes the gate again and answers.
 
-use crate::gate::{Asked, Passed, Stage, Stale};
+use crate::gate::{GatedRequest, Passed, Stage, Stale};
 use crate::kubernetes::access::{self, Access, Authenticate, Directory, User};
 use crate::kubernetes::gate::{Call, Gate};
 use crate::kubernetes::issuer::{Issuer, IssuerKey};
@@ -12,9 +12,9 @@ use crate::kubernetes::status::Refusal;
 use crate::kubernetes::store::{Clock, Store};
 use crate::kubernetes::tls;
 use crate::kubernetes::token;
-use crate::kubernetes::verbs::{self, Answer, Body, Sent};
+use crate::kubernetes::verbs::{self, Answer, Body, RequestParts};
 use crate::kubernetes::watch::Watch;
-use crate::wire::{self, Door, Lost, Payload, header};
+use crate::wire::{self, ClosablePort, Lost, Payload, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT, WARNING};
@@ -114,12 +114,15 @@ pub struct Cluster {
     name: String,
     authority: String,
     shared: Arc<Shared>,
-    door: Door,
+    closable_port: ClosablePort,
 }
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("name", &self.name).field("door", &self.door).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("name", &self.name)
+            .field("closable_port", &self.closable_port)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,7 +132,7 @@ impl Shared {
     }
 
     /// Executes a request in one step under the store's lock.
-    fn carry_out(&self, call: &Call, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+    fn carry_out(&self, call: &Call, request: &Request, sent: &RequestParts<'_>) -> Result<Answer, Refusal> {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut stale, reads) = (self.stale(), self.stale_reads.load(Ordering::SeqCst));
         if call.changes() {
@@ -173,9 +176,9 @@ impl Cluster {
         });
         let (acceptor, serving) = (TlsAcceptor::from(identity.server), Arc::clone(&shared));
         let serve = move |stream| secure_connection(stream, acceptor.clone(), Arc::clone(&serving));
-        let door = Door::open(options.port, serve).await?;
-        shared.issuer.publish_at(format!("https://{}", door.address()));
-        Ok(Self { name: options.name, authority: identity.authority_pem, shared, door })
+        let closable_port = ClosablePort::open(options.port, serve).await?;
+        shared.issuer.publish_at(format!("https://{}", closable_port.address()));
+        Ok(Self { name: options.name, authority: identity.authority_pem, shared, closable_port })
     }
 
     /// The cluster's name.
@@ -195,12 +198,12 @@ impl Cluster {
 
     /// `https://127.0.0.1:PORT`
     pub fn endpoint(&self) -> String {
-        format!("https://{}", self.door.address())
+        format!("https://{}", self.closable_port.address())
     }
 
     /// The address that the server listens on.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.door.address()
+        self.closable_port.address()
     }
 
     /// The PEM certificate of the authority that signed the server's certificate.
@@ -215,12 +218,12 @@ impl Cluster {
 
     /// Stops the server without dropping the cluster: open connections break and new ones are refused.
     pub fn stop(&self) {
-        self.door.close();
+        self.closable_port.close();
     }
 
     /// With true, breaks all connections and refuses new ones. With false, accepts them again on the same port.
     pub async fn refuse_connections(&self, refuse: bool) -> io::Result<()> {
-        self.door.refuse(refuse).await
+        self.closable_port.refuse(refuse).await
     }
 
     /// An in-memory connection without TLS, for clients that run on tokio's paused clock.
@@ -352,7 +355,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
                 Err(Refusal::new(413, "RequestEntityTooLarge", text))
             }
             (Passed::On | Passed::Cut, Ok(body)) => {
-                let sent = Sent {
+                let sent = RequestParts {
                     user: &user,
                     user_agent: &call.user_agent,
                     content_type: &call.content_type,

@@ -51,7 +51,7 @@ impl From<Written> for Answer {
 
 /// The parts of an HTTP request that the route does not contain.
 #[derive(Debug)]
-pub(crate) struct Sent<'a> {
+pub(crate) struct RequestParts<'a> {
     pub(crate) user: &'a User,
     pub(crate) user_agent: &'a str,
     pub(crate) content_type: &'a str,
@@ -60,7 +60,7 @@ pub(crate) struct Sent<'a> {
     pub(crate) issuer: &'a Issuer,
 }
 
-impl Sent<'_> {
+impl RequestParts<'_> {
     /// Whether the client accepts only the objects' metadata.
     fn wants_metadata(&self) -> bool {
         let first = self.accept.split(',').next().unwrap_or_default();
@@ -69,7 +69,7 @@ impl Sent<'_> {
 }
 
 /// Executes a request.
-pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+pub(crate) fn carry_out(store: &mut Store, request: &Request, sent: &RequestParts<'_>) -> Result<Answer, Refusal> {
     let Some(plural) = &request.resource else { return path(request, sent) };
     match (request.group.as_str(), plural.as_str(), request.verb) {
         ("authorization.k8s.io", "selfsubjectaccessreviews", "create") => {
@@ -151,7 +151,7 @@ fn delete_answer(resource: Resource, name: &str, gone: Value) -> Value {
     })
 }
 
-fn watch(store: &Store, resource: Resource, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+fn watch(store: &Store, resource: Resource, request: &Request, sent: &RequestParts<'_>) -> Result<Answer, Refusal> {
     let seconds = request.text("timeoutSeconds");
     let wrong = || Refusal::bad_request(format!("strconv.ParseInt: parsing {seconds:?}: invalid syntax"));
     let seconds: u64 = if seconds.is_empty() { 0 } else { seconds.parse().map_err(|_| wrong())? };
@@ -166,7 +166,7 @@ fn watch(store: &Store, resource: Resource, request: &Request, sent: &Sent<'_>) 
     Ok(Answer { code: 200, body: Body::Watch(Box::new(watch)), warnings: Vec::new() })
 }
 
-fn token_request(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+fn token_request(store: &mut Store, request: &Request, sent: &RequestParts<'_>) -> Result<Answer, Refusal> {
     if request.verb != "create" {
         return Err(Refusal::method_not_allowed());
     }
@@ -176,7 +176,7 @@ fn token_request(store: &mut Store, request: &Request, sent: &Sent<'_>) -> Resul
 }
 
 /// Converts an object or list to the form that the client accepts: whole, or metadata only. Table is not supported.
-fn in_accepted_form(value: Value, sent: &Sent<'_>) -> Value {
+fn in_accepted_form(value: Value, sent: &RequestParts<'_>) -> Value {
     if !sent.wants_metadata() {
         return value;
     }
@@ -194,7 +194,7 @@ fn path_not_found() -> Answer {
     Answer { code: 404, body: Body::Text("404 page not found\n"), warnings: Vec::new() }
 }
 
-fn path(request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+fn path(request: &Request, sent: &RequestParts<'_>) -> Result<Answer, Refusal> {
     if request.verb != "get" {
         return Err(Refusal::method_not_allowed());
     }
@@ -208,7 +208,7 @@ fn path(request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
 }
 
 /// Parses the body. Tries JSON first, because almost every client sends JSON, whatever the content type says.
-fn read(sent: &Sent<'_>) -> Result<Value, Refusal> {
+fn read(sent: &RequestParts<'_>) -> Result<Value, Refusal> {
     if sent.content_type.contains("protobuf") {
         return protobuf::decode(sent.body);
     }
@@ -222,7 +222,7 @@ fn read(sent: &Sent<'_>) -> Result<Value, Refusal> {
 }
 
 /// The default field manager: the first part of the user agent.
-fn manager(request: &Request, sent: &Sent<'_>) -> String {
+fn manager(request: &Request, sent: &RequestParts<'_>) -> String {
     let named = request.text("fieldManager");
     if !named.is_empty() {
         return named.to_owned();
@@ -232,7 +232,7 @@ fn manager(request: &Request, sent: &Sent<'_>) -> String {
     if prefix.is_empty() { "unknown".to_owned() } else { prefix }
 }
 
-fn write_options(kind: &str, request: &Request, sent: &Sent<'_>) -> Result<WriteOptions, Refusal> {
+fn write_options(kind: &str, request: &Request, sent: &RequestParts<'_>) -> Result<WriteOptions, Refusal> {
     let mut errors = Vec::new();
     let named = request.text("fieldManager");
     if named.len() > 128 {
@@ -266,14 +266,14 @@ fn write_options(kind: &str, request: &Request, sent: &Sent<'_>) -> Result<Write
     })
 }
 
-fn patch(store: &mut Store, resource: Resource, request: &Request, sent: &Sent<'_>) -> Result<Answer, Refusal> {
+fn patch(store: &mut Store, resource: Resource, request: &Request, sent: &RequestParts<'_>) -> Result<Answer, Refusal> {
     let mut options = write_options("PatchOptions", request, sent)?;
     let (namespace, name) = (request.namespace.as_str(), request.name.as_str());
     let kind = match sent.content_type.split(';').next().unwrap_or_default().trim() {
         "application/apply-patch+yaml" | "application/apply-patch+json" => {
             // An apply requires `fieldManager`; the user agent is no default.
             request.text("fieldManager").clone_into(&mut options.manager);
-            let body = read(&Sent { content_type: "application/yaml", ..*sent })?;
+            let body = read(&RequestParts { content_type: "application/yaml", ..*sent })?;
             // kube-apiserver reports only the authorizer's reason here, and RBAC gives none.
             let may_create = || {
                 let access = access::check(sent.user, "create", resource.plural(), namespace, name);
@@ -342,7 +342,7 @@ fn version_match(request: &Request) -> Result<(), Refusal> {
     if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid("ListOptions.meta.k8s.io", "", &errors)) }
 }
 
-fn delete_options(request: &Request, sent: &Sent<'_>) -> Result<(Preconditions, bool), Refusal> {
+fn delete_options(request: &Request, sent: &RequestParts<'_>) -> Result<(Preconditions, bool), Refusal> {
     let body = if sent.body.is_empty() { Value::Null } else { read(sent)? };
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let preconditions =
@@ -360,7 +360,7 @@ fn delete_collection(
     store: &mut Store,
     resource: Resource,
     request: &Request,
-    sent: &Sent<'_>,
+    sent: &RequestParts<'_>,
 ) -> Result<Answer, Refusal> {
     if resource == Resource::Namespaces {
         return Err(Refusal::method_not_allowed());

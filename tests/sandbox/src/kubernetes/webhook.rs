@@ -2,7 +2,7 @@
 
 use crate::kubernetes::admission::Policy;
 use crate::kubernetes::tls;
-use crate::wire::{Door, Payload};
+use crate::wire::{ClosablePort, Payload};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,12 +19,12 @@ use tokio_rustls::TlsAcceptor;
 /// A running webhook server. Dropping it stops the server.
 pub struct WebhookServer {
     authority: String,
-    door: Door,
+    closable_port: ClosablePort,
 }
 
 impl fmt::Debug for WebhookServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookServer").field("door", &self.door).finish_non_exhaustive()
+        f.debug_struct("WebhookServer").field("closable_port", &self.closable_port).finish_non_exhaustive()
     }
 }
 
@@ -34,12 +34,12 @@ impl WebhookServer {
         let identity = tls::identity("webhook")?;
         let acceptor = TlsAcceptor::from(identity.server);
         let serve = move |stream| connection(stream, acceptor.clone(), Policy::clone(&policy));
-        Ok(Self { authority: identity.authority_pem, door: Door::open(0, serve).await? })
+        Ok(Self { authority: identity.authority_pem, closable_port: ClosablePort::open(0, serve).await? })
     }
 
     /// The URL of the webhook.
     pub fn url(&self) -> String {
-        format!("https://{}/", self.door.address())
+        format!("https://{}/", self.closable_port.address())
     }
 
     /// The PEM certificate of the authority that signed the server's certificate.

@@ -156,7 +156,7 @@ async fn restore_brings_back_cluster_contents_and_keeps_clusters_running() {
     let mut sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
     sandbox.welcome("shop-eu", "arn:aws:iam::444455556666:role/guest");
     let snapshot = sandbox.snapshot();
-    let place = crate::aws::Place::new(FIRST, "eu-west-1");
+    let place = crate::aws::AccountRegion::new(FIRST, "eu-west-1");
     let entries = async |method: http::Method, path: &str, body: Value| {
         let body = bytes::Bytes::from(if body.is_null() { String::new() } else { body.to_string() });
         let route = crate::aws::Route::read(&method, path, &body).unwrap();

@@ -4,7 +4,7 @@ use super::access_entry::AccessEntry;
 use super::addon::Addon;
 use super::association::Association;
 use super::page::page;
-use super::{Guests, Making, Place, Region, in_use, input, invalid, letters, no_cluster, seconds};
+use super::{AccountRegion, Guests, Making, Region, in_use, input, invalid, letters, no_cluster, seconds};
 use crate::aws::query::{AwsError, Params};
 use crate::aws::{Aws, PARTITION};
 use crate::kubernetes::{Authenticate, Cluster, ClusterOptions, Resource};
@@ -21,7 +21,7 @@ const VERSION: &str = "1.33";
 #[derive(Debug, Clone)]
 pub(super) struct EksCluster {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) place: AccountRegion,
     pub(super) arn: String,
     created: Timestamp,
     new: NewCluster,
@@ -51,7 +51,7 @@ pub(crate) struct NewCluster {
 
 impl NewCluster {
     /// A cluster with default settings.
-    pub(crate) fn named(name: &str, place: &Place, issuer: Option<String>) -> Self {
+    pub(crate) fn named(name: &str, place: &AccountRegion, issuer: Option<String>) -> Self {
         Self {
             name: name.to_owned(),
             issuer,
@@ -199,7 +199,11 @@ impl Region {
 }
 
 impl Aws {
-    pub(super) async fn create_cluster(self: &Arc<Self>, place: &Place, body: &Value) -> Result<Value, AwsError> {
+    pub(super) async fn create_cluster(
+        self: &Arc<Self>,
+        place: &AccountRegion,
+        body: &Value,
+    ) -> Result<Value, AwsError> {
         let new = NewCluster::read(body)?;
         let name = new.name.clone();
         // A retry with the same client request token gets the same answer.
@@ -216,7 +220,7 @@ impl Aws {
     /// Creates a cluster and starts its API.
     pub(crate) async fn add_cluster(
         self: &Arc<Self>,
-        place: &Place,
+        place: &AccountRegion,
         new: NewCluster,
     ) -> Result<Arc<Cluster>, AwsError> {
         let arn = place.arn(format_args!("cluster/{}", new.name));
@@ -260,7 +264,7 @@ impl Aws {
 
     async fn start_kubernetes(
         self: &Arc<Self>,
-        place: &Place,
+        place: &AccountRegion,
         name: &str,
         issuer: String,
         guests: Guests,

@@ -1,7 +1,7 @@
 //! Saves and restores EKS state: what belongs to clusters and the objects in them. The clusters keep running.
 
 use super::cluster::EksCluster;
-use super::{Eks, Place, Region};
+use super::{AccountRegion, Eks, Region};
 use crate::gate::Stale;
 use crate::kubernetes::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +17,12 @@ struct SavedCluster {
 
 /// The saved state of all clusters.
 #[derive(Debug, Clone)]
-pub(crate) struct Saved {
-    clusters: BTreeMap<(Place, String), SavedCluster>,
+pub(crate) struct SavedClusters {
+    clusters: BTreeMap<(AccountRegion, String), SavedCluster>,
 }
 
 impl Eks {
-    pub(super) fn stale(&self) -> MutexGuard<'_, BTreeMap<Place, Stale<Region>>> {
+    pub(super) fn stale(&self) -> MutexGuard<'_, BTreeMap<AccountRegion, Stale<Region>>> {
         self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -30,7 +30,7 @@ impl Eks {
         self.stale().clear();
     }
 
-    pub(crate) fn save(&self) -> Saved {
+    pub(crate) fn save(&self) -> SavedClusters {
         let mut clusters = BTreeMap::new();
         for (place, region) in self.regions().iter() {
             for (name, cluster) in &region.clusters {
@@ -42,11 +42,11 @@ impl Eks {
                 clusters.insert((place.clone(), name.clone()), saved);
             }
         }
-        Saved { clusters }
+        SavedClusters { clusters }
     }
 
     /// Restores the state of clusters that are still running. Skips clusters that were replaced or deleted.
-    pub(crate) fn restore(&self, saved: &Saved) {
+    pub(crate) fn restore(&self, saved: &SavedClusters) {
         let mut regions = self.regions();
         for ((place, name), saved) in &saved.clusters {
             let now = regions.get_mut(place).and_then(|region| region.clusters.get_mut(name));

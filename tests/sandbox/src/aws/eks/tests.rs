@@ -53,7 +53,7 @@ async fn a_cluster_is_created_described_and_deleted() {
     let issuer = shown["identity"]["oidc"]["issuer"].as_str().unwrap();
     let id = issuer.strip_prefix("https://oidc.eks.eu-west-1.amazonaws.com/id/").unwrap();
     assert!(id.len() == 32 && id.bytes().all(|byte| b"0123456789ABCDEF".contains(&byte)), "{id}");
-    let place = super::Place::new(FIRST, HOME);
+    let place = super::AccountRegion::new(FIRST, HOME);
     let kubernetes = bench.aws.eks().kubernetes(&place, "shop").unwrap();
     assert_eq!(shown["endpoint"], kubernetes.endpoint());
     assert_eq!(shown["certificateAuthority"]["data"], kubernetes.certificate_authority_data());
@@ -316,7 +316,7 @@ async fn an_unsettled_role_is_refused_by_eks() {
 
 /// Asks a cluster's API over TLS who a token authenticates.
 async fn whoami(bench: &Bench, cluster: &str, token: &str) -> (u16, Value) {
-    let kubernetes = bench.aws.eks().kubernetes(&super::Place::new(FIRST, HOME), cluster).unwrap();
+    let kubernetes = bench.aws.eks().kubernetes(&super::AccountRegion::new(FIRST, HOME), cluster).unwrap();
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     crate::kubernetes::tests::http::send(&kubernetes, "POST", path, token, "application/json", "{}").await.unwrap()
 }

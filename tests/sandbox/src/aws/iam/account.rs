@@ -5,7 +5,7 @@
 
 use super::attach::name_and_path;
 use super::managed::{self, AwsPolicy};
-use super::page::{Page, Window};
+use super::page::{Page, PageItems};
 use super::policy::{Managed, Policy};
 use super::principals::Principals;
 use super::role::Role;
@@ -93,7 +93,7 @@ impl Iam {
         }
     }
 
-    fn write_details(&self, window: &Window<Detail<'_>>, directory: &Principals) -> Xml {
+    fn write_details(&self, window: &PageItems<Detail<'_>>, directory: &Principals) -> Xml {
         let details = || window.items().map(|(_, detail)| *detail);
         let mut xml = Xml::new();
         let users = details().filter_map(|detail| if let Detail::User(user) = detail { Some(user) } else { None });

@@ -32,13 +32,13 @@ fn syntax() -> AwsError {
 
 /// An accepted policy: the text as written, and its URL-encoded form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
+pub(crate) struct AcceptedPolicy {
     pub(crate) text: String,
     pub(crate) encoded: String,
     pub(crate) size: usize,
 }
 
-impl Stored {
+impl AcceptedPolicy {
     /// Parses a policy for an identity.
     pub(crate) fn identity(text: &str) -> Result<Self, AwsError> {
         let document = Document::read(text)?;

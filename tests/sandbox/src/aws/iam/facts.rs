@@ -3,7 +3,7 @@
 use super::policy::Managed;
 use super::provider::Provider;
 use super::tags::{Tag, Tags};
-use super::trust::Known;
+use super::trust::PrincipalLookup;
 use super::{Iam, fold, role::Role};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -132,7 +132,7 @@ impl Iam {
     }
 }
 
-fn snapshot(role: &Role, known: &dyn Known) -> Value {
+fn snapshot(role: &Role, known: &dyn PrincipalLookup) -> Value {
     let inline = role.inline.iter().map(|(name, stored)| (name.clone(), json!(stored.text)));
     json!({
         "arn": role.arn,

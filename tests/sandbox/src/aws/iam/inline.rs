@@ -1,6 +1,6 @@
 //! Inline policies of roles. Their sizes count together against one quota.
 
-use super::document::Stored;
+use super::document::AcceptedPolicy;
 use super::page::Page;
 use super::{Answer, Checks, Iam, limit, no_such_entity, quota};
 use crate::aws::query::{AwsError, Params, Xml};
@@ -17,7 +17,7 @@ impl Iam {
         checks.finish()?;
         let most = self.quotas.of(quota::INLINE_SIZE);
         let role = self.open_role(name)?;
-        let stored = Stored::identity(document)?;
+        let stored = AcceptedPolicy::identity(document)?;
         let others: usize = role.inline.iter().filter(|(name, _)| *name != policy).map(|(_, kept)| kept.size).sum();
         if others + stored.size > most {
             return Err(limit(format!("Maximum policy size of {most} bytes exceeded for role {}", role.name)));

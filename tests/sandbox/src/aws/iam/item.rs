@@ -1,7 +1,7 @@
 //! The smallest parts of IAM that are written separately, and their saved states. Stale reads can show an old state of
 //! each part independently.
 
-use super::document::Stored;
+use super::document::AcceptedPolicy;
 use super::policy::{Policy, Version};
 use super::provider::Provider;
 use super::role::Role;
@@ -43,7 +43,7 @@ pub enum Item {
 
 /// The saved state of an item, including whether it existed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept(SavedState);
+pub(crate) struct SavedItem(SavedState);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum SavedState {
@@ -51,7 +51,7 @@ enum SavedState {
     Trust(Option<Trust>),
     Boundary(Option<String>),
     Details(Option<(String, u32)>),
-    Inline(Option<Stored>),
+    Inline(Option<AcceptedPolicy>),
     /// Whether an attachment or an audience existed.
     Listed(bool),
     Tag(Option<Tag>),
@@ -70,11 +70,11 @@ fn provider_key(arn: &str) -> &str {
 
 impl Iam {
     /// Saves the current state of an item.
-    pub(crate) fn kept(&self, item: &Item) -> Kept {
+    pub(crate) fn kept(&self, item: &Item) -> SavedItem {
         let role = |name: &str| self.roles.get(&fold(name));
         let policy = |arn: &str| self.policies.get(&policy_key(arn)).filter(|policy| policy.arn == arn);
         let provider = |arn: &str| self.providers.get(provider_key(arn));
-        Kept(match item {
+        SavedItem(match item {
             Item::Role(name) => SavedState::Role(role(name).cloned().map(Box::new)),
             Item::Trust(name) => SavedState::Trust(role(name).map(|role| role.trust.clone())),
             Item::Boundary(name) => SavedState::Boundary(role(name).and_then(|role| role.boundary.clone())),
@@ -102,7 +102,7 @@ impl Iam {
     }
 
     /// Restores a saved item. Does nothing for a part of an object that does not exist.
-    pub(crate) fn put_back(&mut self, item: &Item, kept: Kept) {
+    pub(crate) fn put_back(&mut self, item: &Item, kept: SavedItem) {
         match (item, kept.0) {
             (Item::Role(name), SavedState::Role(was)) => self.put_role(name, was.map(|role| *role)),
             (Item::Policy(arn), SavedState::Policy(was)) => {

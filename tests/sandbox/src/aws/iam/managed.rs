@@ -4,7 +4,7 @@
 //! (<https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html>), but conditions and rare
 //! actions are left out. Each policy has one version.
 
-use super::document::Stored;
+use super::document::AcceptedPolicy;
 use crate::aws::query::Xml;
 use serde_json::json;
 use std::borrow::Cow;
@@ -20,7 +20,7 @@ pub(super) struct AwsPolicy {
     pub(super) version: String,
     pub(super) created: String,
     pub(super) updated: String,
-    document: Stored,
+    document: AcceptedPolicy,
 }
 
 /// The path, the name, and the actions that the policy allows on every resource.
@@ -183,7 +183,7 @@ impl AwsPolicy {
             version: "v1".to_owned(),
             created: CREATED.to_owned(),
             updated: CREATED.to_owned(),
-            document: Stored::of(&document.to_string()),
+            document: AcceptedPolicy::of(&document.to_string()),
         }
     }
 

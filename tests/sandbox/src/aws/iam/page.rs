@@ -20,7 +20,7 @@ pub(crate) struct Page {
 
 /// The items of one page.
 #[derive(Debug)]
-pub(crate) struct Window<T> {
+pub(crate) struct PageItems<T> {
     action: &'static str,
     items: Vec<(String, T)>,
     more: bool,
@@ -48,16 +48,16 @@ impl Page {
     }
 
     /// A page of one table.
-    pub(crate) fn of<'a, T>(&self, table: &'a BTreeMap<String, T>, wanted: impl Fn(&T) -> bool) -> Window<&'a T> {
+    pub(crate) fn of<'a, T>(&self, table: &'a BTreeMap<String, T>, wanted: impl Fn(&T) -> bool) -> PageItems<&'a T> {
         self.through(self.rest(table, "").filter(|(_, item)| wanted(item)))
     }
 
     /// A page of several tables in sequence. Pass the `rest` of each under a prefix, in the order of the prefixes.
-    pub(crate) fn through<T>(&self, items: impl Iterator<Item = (String, T)>) -> Window<T> {
+    pub(crate) fn through<T>(&self, items: impl Iterator<Item = (String, T)>) -> PageItems<T> {
         let mut items: Vec<_> = items.take(self.limit + 1).collect();
         let more = items.len() > self.limit;
         items.truncate(self.limit);
-        Window { action: self.action, items, more }
+        PageItems { action: self.action, items, more }
     }
 
     /// The items of a table that are on this page or after it.
@@ -82,7 +82,7 @@ impl Page {
     }
 }
 
-impl<T> Window<T> {
+impl<T> PageItems<T> {
     /// The page's items with their keys.
     pub(crate) fn items(&self) -> impl Iterator<Item = &(String, T)> {
         self.items.iter()

@@ -1,6 +1,6 @@
 //! Managed policies of the account, and the lookup of these and AWS's policies by ARN.
 
-use super::document::Stored;
+use super::document::AcceptedPolicy;
 use super::managed::{self, AwsPolicy};
 use super::page::Page;
 use super::tags::Tags;
@@ -30,7 +30,7 @@ pub(super) struct Policy {
 /// One version of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
-    pub(super) document: Stored,
+    pub(super) document: AcceptedPolicy,
     pub(super) created: Timestamp,
 }
 
@@ -108,8 +108,8 @@ impl Iam {
         self.policies.get_mut(&fold(name)).filter(|policy| policy.arn == arn).ok_or_else(|| no_policy(arn))
     }
 
-    pub(super) fn check_policy(&self, text: &str) -> Result<Stored, AwsError> {
-        let stored = Stored::identity(text)?;
+    pub(super) fn check_policy(&self, text: &str) -> Result<AcceptedPolicy, AwsError> {
+        let stored = AcceptedPolicy::identity(text)?;
         let most = self.quotas.of(quota::MANAGED_SIZE);
         if stored.size > most {
             return Err(limit(format!("Cannot exceed quota for PolicySize: {most}")));

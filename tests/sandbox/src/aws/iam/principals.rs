@@ -3,7 +3,7 @@
 //! All accounts share one index; each account's IAM adds and removes its own principals. An account that was never
 //! called is not in the index. Trust policies may name any principal in such an account.
 
-use super::trust::{Found, Known};
+use super::trust::{PrincipalLookup, PrincipalState};
 use super::{Iam, fold};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -105,26 +105,29 @@ impl Iam {
     }
 }
 
-impl Known for View<'_> {
+impl PrincipalLookup for View<'_> {
     fn partition(&self) -> &str {
         &self.iam.partition
     }
 
-    fn entity(&self, account: &str, arn: &str) -> Found {
+    fn entity(&self, account: &str, arn: &str) -> PrincipalState {
         if account == self.iam.account {
-            return self.iam.own_entity(arn).map_or(Found::Nowhere, |id| Found::There(id.to_owned()));
+            return self
+                .iam
+                .own_entity(arn)
+                .map_or(PrincipalState::Missing, |id| PrincipalState::Exists(id.to_owned()));
         }
-        let Some(state) = self.directory.map(Principals::read) else { return Found::OutOfSight };
+        let Some(state) = self.directory.map(Principals::read) else { return PrincipalState::Unknown };
         match state.ids.get(arn) {
-            Some(entry) => Found::There(entry.id.clone()),
-            None if state.accounts.contains(account) => Found::Nowhere,
-            None => Found::OutOfSight,
+            Some(entry) => PrincipalState::Exists(entry.id.clone()),
+            None if state.accounts.contains(account) => PrincipalState::Missing,
+            None => PrincipalState::Unknown,
         }
     }
 
-    fn named(&self, account: &str, arn: &str) -> Found {
+    fn named(&self, account: &str, arn: &str) -> PrincipalState {
         if self.directory.is_some_and(|directory| directory.is_unsettled(arn)) {
-            return Found::Nowhere;
+            return PrincipalState::Missing;
         }
         self.entity(account, arn)
     }

@@ -1,8 +1,8 @@
 //! Instance profiles. Each holds at most one role, which cannot be deleted meanwhile.
 
-use super::page::{Page, Window};
+use super::page::{Page, PageItems};
 use super::principals::Principals;
-use super::role::Shown;
+use super::role::RoleResponse;
 use super::tags::Tags;
 use super::{Answer, Checks, Iam, date, exists, fold, in_use, limit, no_such_entity, quota};
 use crate::aws::query::{AwsError, Params, Xml};
@@ -41,11 +41,11 @@ impl Iam {
             .element("InstanceProfileId", &profile.id)
             .element("Arn", &profile.arn)
             .element("CreateDate", date(profile.created))
-            .members("Roles", role, |xml, role| role.write(xml, Shown::Listed, &self.view(directory)));
+            .members("Roles", role, |xml, role| role.write(xml, RoleResponse::List, &self.view(directory)));
         profile.tags.write(xml);
     }
 
-    fn write_profiles(&self, window: &Window<&Profile>, directory: &Principals) -> Xml {
+    fn write_profiles(&self, window: &PageItems<&Profile>, directory: &Principals) -> Xml {
         let mut xml = Xml::new();
         xml.members("InstanceProfiles", window.items(), |xml, (_, profile)| {
             self.write_profile(xml, profile, directory);

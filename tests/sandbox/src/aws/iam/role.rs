@@ -9,8 +9,8 @@ use super::page::Page;
 use super::policy::Reference;
 use super::principals::Principals;
 use super::tags::Tags;
-use super::trust::{Known, Trust};
-use super::{Answer, Checks, Iam, date, document::Stored, exists, fold, in_use, limit, no_such_entity, quota};
+use super::trust::{PrincipalLookup, Trust};
+use super::{Answer, Checks, Iam, date, document::AcceptedPolicy, exists, fold, in_use, limit, no_such_entity, quota};
 use crate::aws::query::{AwsError, Params, Xml};
 use jiff::Timestamp;
 use std::cell::Cell;
@@ -31,7 +31,7 @@ pub(super) struct Role {
     pub(super) tags: Tags,
     /// The ARNs of the attached policies.
     pub(super) attached: BTreeSet<String>,
-    pub(super) inline: BTreeMap<String, Stored>,
+    pub(super) inline: BTreeMap<String, AcceptedPolicy>,
     /// The case-folded names of the instance profiles that contain the role.
     pub(super) profiles: BTreeSet<String>,
     pub(super) last_used: Option<Timestamp>,
@@ -43,13 +43,13 @@ pub(super) struct Role {
 
 /// In which response a role appears. This decides which fields it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum RoleResponse {
     /// In GetRole.
-    Alone,
+    Get,
     /// In the response of the call that created it.
-    Made,
+    Create,
     /// In a list, or inside an instance profile.
-    Listed,
+    List,
 }
 
 /// The error for changing a service-linked role.
@@ -81,11 +81,11 @@ impl Role {
         });
     }
 
-    pub(super) fn write_head(&self, xml: &mut Xml, known: &dyn Known) {
+    pub(super) fn write_head(&self, xml: &mut Xml, known: &dyn PrincipalLookup) {
         self.write_head_as(&self.arn, xml, known);
     }
 
-    fn write_head_as(&self, arn: &str, xml: &mut Xml, known: &dyn Known) {
+    fn write_head_as(&self, arn: &str, xml: &mut Xml, known: &dyn PrincipalLookup) {
         xml.element("Path", &self.path)
             .element("RoleName", &self.name)
             .element("RoleId", &self.id)
@@ -94,19 +94,19 @@ impl Role {
             .element("AssumeRolePolicyDocument", self.trust.encoded(known));
     }
 
-    pub(super) fn write(&self, xml: &mut Xml, shown: Shown, known: &dyn Known) {
-        let unsettled = if shown == Shown::Alone { self.unsettled.get() } else { 0 };
+    pub(super) fn write(&self, xml: &mut Xml, shown: RoleResponse, known: &dyn PrincipalLookup) {
+        let unsettled = if shown == RoleResponse::Get { self.unsettled.get() } else { 0 };
         self.unsettled.set(self.unsettled.get() - u32::from(unsettled > 0));
         self.write_head_as(if unsettled > 0 { &self.id } else { &self.arn }, xml, known);
         if !self.description.is_empty() {
             xml.element("Description", &self.description);
         }
         xml.element("MaxSessionDuration", self.max_session.to_string());
-        if shown != Shown::Listed {
+        if shown != RoleResponse::List {
             self.write_boundary(xml);
             self.tags.write(xml);
         }
-        if shown == Shown::Alone {
+        if shown == RoleResponse::Get {
             self.write_last_used(xml);
         }
     }
@@ -127,7 +127,7 @@ impl Iam {
         if role.linked { Err(service_linked_error(&role.name)) } else { Ok(role) }
     }
 
-    pub(super) fn check_trust(&self, text: &str, known: &dyn Known) -> Result<Trust, AwsError> {
+    pub(super) fn check_trust(&self, text: &str, known: &dyn PrincipalLookup) -> Result<Trust, AwsError> {
         let trust = Trust::read(text, known)?;
         let most = self.quotas.of(quota::TRUST_SIZE);
         if size(text) > most {
@@ -203,7 +203,7 @@ impl Iam {
         directory.enter(&arn, &id, unsettled);
         let mut xml = Xml::new();
         if let Ok(role) = self.role(&name) {
-            xml.nest("Role", |xml| role.write(xml, Shown::Made, &self.view(directory)));
+            xml.nest("Role", |xml| role.write(xml, RoleResponse::Create, &self.view(directory)));
         }
         xml
     }
@@ -214,7 +214,7 @@ impl Iam {
         checks.finish()?;
         let role = self.role(name)?;
         let mut xml = Xml::new();
-        xml.nest("Role", |xml| role.write(xml, Shown::Alone, &self.view(directory)));
+        xml.nest("Role", |xml| role.write(xml, RoleResponse::Get, &self.view(directory)));
         Ok(Some(xml))
     }
 
@@ -225,7 +225,7 @@ impl Iam {
         let window = Page::read(params, "ListRoles")?.of(&self.roles, |role| role.path.starts_with(prefix));
         let known = self.view(directory);
         let mut xml = Xml::new();
-        xml.members("Roles", window.items(), |xml, (_, role)| role.write(xml, Shown::Listed, &known));
+        xml.members("Roles", window.items(), |xml, (_, role)| role.write(xml, RoleResponse::List, &known));
         window.write_end(&mut xml);
         Ok(Some(xml))
     }
@@ -258,7 +258,7 @@ impl Iam {
         description.clone_into(&mut self.role_mut(name)?.description);
         let role = self.role(name)?;
         let mut xml = Xml::new();
-        xml.nest("Role", |xml| role.write(xml, Shown::Made, &self.view(directory)));
+        xml.nest("Role", |xml| role.write(xml, RoleResponse::Create, &self.view(directory)));
         Ok(Some(xml))
     }
 

@@ -10,26 +10,26 @@ use super::json::Json;
 use crate::aws::query::AwsError;
 
 /// What a trust policy needs to look up in the accounts.
-pub(crate) trait Known {
+pub(crate) trait PrincipalLookup {
     /// The partition of the role's account.
     fn partition(&self) -> &str;
     /// Looks up a role or user.
-    fn entity(&self, account: &str, arn: &str) -> Found;
+    fn entity(&self, account: &str, arn: &str) -> PrincipalState;
     /// Looks up a role or user that a new trust policy names. One that was just created may not be visible yet.
-    fn named(&self, account: &str, arn: &str) -> Found;
+    fn named(&self, account: &str, arn: &str) -> PrincipalState;
     /// The ARN of the role or user that has this unique id.
     fn arn_of(&self, id: &str) -> Option<String>;
 }
 
 /// The result of looking up a role or user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum PrincipalState {
     /// It exists and has this unique id.
-    There(String),
+    Exists(String),
     /// It does not exist.
-    Nowhere,
+    Missing,
     /// Its account is not in the sandbox, so nobody knows.
-    OutOfSight,
+    Unknown,
 }
 
 /// A principal in a stored trust policy.
@@ -42,11 +42,11 @@ enum TrustedPrincipal {
 }
 
 impl TrustedPrincipal {
-    fn text(&self, known: &dyn Known) -> String {
+    fn text(&self, known: &dyn PrincipalLookup) -> String {
         match self {
             Self::Fixed(text) => text.clone(),
             Self::Entity { id, arn, account } => match known.entity(account, arn) {
-                Found::There(now) if now == *id => arn.clone(),
+                PrincipalState::Exists(now) if now == *id => arn.clone(),
                 _ => id.clone(),
             },
         }
@@ -71,7 +71,7 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// Parses a trust policy, or returns IAM's error. The caller checks the size.
-    pub(crate) fn read(text: &str, known: &dyn Known) -> Result<Self, AwsError> {
+    pub(crate) fn read(text: &str, known: &dyn PrincipalLookup) -> Result<Self, AwsError> {
         let document = Document::read(text)?;
         let rules = document.statements.into_iter().map(|statement| rule(statement, known));
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
@@ -85,12 +85,12 @@ impl Trust {
     }
 
     /// The text that IAM returns now, URL-encoded.
-    pub(crate) fn encoded(&self, known: &dyn Known) -> String {
+    pub(crate) fn encoded(&self, known: &dyn PrincipalLookup) -> String {
         self.fixed_text.clone().unwrap_or_else(|| encode(&self.text(known)))
     }
 
     /// The text that IAM returns now.
-    pub(crate) fn text(&self, known: &dyn Known) -> String {
+    pub(crate) fn text(&self, known: &dyn PrincipalLookup) -> String {
         let mut fields = Vec::new();
         let mut put = |key: &str, value: Option<Json>| fields.extend(value.map(|value| (key.to_owned(), value)));
         put("Version", self.version.clone().or_else(|| Some("2008-10-17".to_owned())).map(Json::Text));
@@ -103,7 +103,7 @@ impl Trust {
 }
 
 impl Rule {
-    fn json(&self, known: &dyn Known) -> Json {
+    fn json(&self, known: &dyn PrincipalLookup) -> Json {
         let Statement { sid, effect, action, condition, .. } = &self.statement;
         let principal = match &self.principals {
             None => Json::Text("*".to_owned()),
@@ -141,7 +141,7 @@ fn condition_json(condition: &[Condition]) -> Json {
     Json::Object(condition.iter().map(|(operator, inner)| (operator.clone(), keys(inner))).collect())
 }
 
-fn rule(mut statement: Statement, known: &dyn Known) -> Result<Rule, AwsError> {
+fn rule(mut statement: Statement, known: &dyn PrincipalLookup) -> Result<Rule, AwsError> {
     for (field, there) in [
         ("Resource", statement.resource.is_some()),
         ("NotResource", statement.not_resource.is_some()),
@@ -194,7 +194,7 @@ pub(crate) fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 fn resolve(
     kinds: Vec<(String, Vec<String>)>,
-    known: &dyn Known,
+    known: &dyn PrincipalLookup,
 ) -> Result<Vec<(String, Vec<TrustedPrincipal>)>, AwsError> {
     let mut wrong = Vec::new();
     let mut resolved = Vec::new();
@@ -232,7 +232,7 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn aws_principal(value: &str, known: &dyn Known) -> Option<TrustedPrincipal> {
+fn aws_principal(value: &str, known: &dyn PrincipalLookup) -> Option<TrustedPrincipal> {
     let partition = known.partition();
     if value == "*" {
         return Some(TrustedPrincipal::Fixed(value.to_owned()));
@@ -253,11 +253,11 @@ fn aws_principal(value: &str, known: &dyn Known) -> Option<TrustedPrincipal> {
     match (service, resource.split_once('/')) {
         ("iam", None) if resource == "root" => fixed(),
         ("iam", Some(("role" | "user", name))) if !name.is_empty() => match known.named(account, value) {
-            Found::There(id) => {
+            PrincipalState::Exists(id) => {
                 Some(TrustedPrincipal::Entity { id, arn: value.to_owned(), account: account.to_owned() })
             }
-            Found::OutOfSight => fixed(),
-            Found::Nowhere => None,
+            PrincipalState::Unknown => fixed(),
+            PrincipalState::Missing => None,
         },
         ("sts", Some(("assumed-role", session))) => session
             .split_once('/')
@@ -279,7 +279,7 @@ fn is_service(text: &str) -> bool {
 }
 
 /// Checks a federated principal. The provider need not exist: if it does not, STS refuses later, not IAM now.
-fn federated(value: String, known: &dyn Known) -> Result<String, AwsError> {
+fn federated(value: String, known: &dyn PrincipalLookup) -> Result<String, AwsError> {
     let parts: Vec<&str> = value.splitn(6, ':').collect();
     let good = match parts[..] {
         ["arn", partition, "iam", "", account, resource] => {

@@ -1,6 +1,6 @@
 //! Tests of STS over HTTP: sessions within and across accounts, and ServiceAccount tokens.
 
-use crate::aws::eks::{NewCluster, Place};
+use crate::aws::eks::{AccountRegion, NewCluster};
 use crate::aws::server::tests::{Bench, FIRST, Key, Reply, SECOND, TEST, role};
 use serde_json::{Value, json};
 
@@ -138,7 +138,7 @@ const SUBJECT: &str = "system:serviceaccount:shop:cart";
 #[tokio::test]
 async fn a_service_account_token_assumes_only_roles_that_trust_it() {
     let bench = Bench::new().await;
-    let place = Place::new(FIRST, "eu-west-1");
+    let place = AccountRegion::new(FIRST, "eu-west-1");
     let cluster = bench.aws.add_cluster(&place, NewCluster::named("shop", &place, None)).await.unwrap();
     let issuer = cluster.issuer().to_owned();
     let host_path = issuer.trim_start_matches("https://").to_owned();

@@ -2,7 +2,7 @@
 
 use super::http::{cluster, get, send};
 use crate::aws::bench::{Bench, FIRST, Key, TEST, role};
-use crate::aws::{NewCluster, Place};
+use crate::aws::{AccountRegion, NewCluster};
 use crate::kubernetes::{Access, Cluster, Grant, Preconditions, Resource};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -215,7 +215,7 @@ async fn a_token_has_the_permissions_of_its_service_account() {
 #[tokio::test]
 async fn a_token_is_accepted_by_sts_until_it_expires() {
     let bench = Bench::new().await;
-    let place = Place::new(FIRST, "eu-west-1");
+    let place = AccountRegion::new(FIRST, "eu-west-1");
     let cluster: Arc<Cluster> = bench.aws.add_cluster(&place, NewCluster::named("shop", &place, None)).await.unwrap();
     seed(&cluster);
     let issuer = cluster.issuer().to_owned();

@@ -1,6 +1,6 @@
 //! Tests of policy documents: grammar, encoding, sizes and the AWS managed policies.
 
-use super::super::document::{Stored, encode, size};
+use super::super::document::{AcceptedPolicy, encode, size};
 use super::super::managed::POLICIES;
 use super::{Bench, POLICY, error};
 
@@ -49,7 +49,7 @@ fn policies_for_identities_are_checked() {
         (statement(&format!(r#"{rest},"Action":"*","Sid":"a"}},{{{rest},"Action":"*","Sid":"a""#)), "must be unique"),
     ];
     for (document, why) in table {
-        let error = Stored::identity(&document).expect_err(&document);
+        let error = AcceptedPolicy::identity(&document).expect_err(&document);
         assert_eq!((error.status, error.code.as_str()), (400, "MalformedPolicyDocument"), "{document}");
         assert!(error.message.contains(why), "{document}: {}", error.message);
     }
@@ -71,7 +71,7 @@ fn a_valid_policy_is_accepted() {
         )),
         statement(&format!(r#"{rest},"Action":"s3:*","Sid":"a"}},{{{rest},"Action":"*","Sid":"b""#)),
     ] {
-        assert_eq!(Stored::identity(&document).map(|stored| stored.text), Ok(document));
+        assert_eq!(AcceptedPolicy::identity(&document).map(|stored| stored.text), Ok(document));
     }
 }
 
@@ -130,7 +130,7 @@ fn every_aws_policy_is_valid() {
     }
     for (resource, policy) in POLICIES.iter() {
         let document = super::decoded(&policy.encoded("aws"));
-        assert!(Stored::identity(&document).is_ok(), "{resource}: {:?}", Stored::identity(&document));
+        assert!(AcceptedPolicy::identity(&document).is_ok(), "{resource}: {:?}", AcceptedPolicy::identity(&document));
         assert!(policy.id.len() == 21 && policy.id.starts_with("ANPA"), "{resource}");
         assert!(policy.updated >= policy.created && policy.updated.ends_with('Z'), "{resource}");
         assert!(!policy.encoded("aws-cn").contains("arn%3Aaws%3A"), "{resource}");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// The folder, the program and its environment.
-pub(crate) struct Bench {
+pub(crate) struct Runner {
     folder: tempfile::TempDir,
     environment: BTreeMap<String, String>,
     program: PathBuf,
@@ -28,13 +28,13 @@ pub(crate) fn heading(text: &str) -> io::Result<()> {
     say(&format!("\n\u{2500}\u{2500} {text}\n\n"))
 }
 
-impl Bench {
-    /// In a new folder, with only PATH of the process's environment.
+impl Runner {
+    /// Makes a new folder, which is also HOME. Of the process's environment, `irsa` gets only PATH and NO_COLOR.
     pub(crate) fn new(mut environment: BTreeMap<String, String>) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("irsa-life-").tempdir()?;
         environment.insert("HOME".to_owned(), folder.path().display().to_string());
         environment.extend(env::var("PATH").map(|path| ("PATH".to_owned(), path)));
-        // irsa writes to a pipe, for which it would use no colours. NO_COLOR overrides this.
+        // irsa writes to a pipe, so it would use no colours. NO_COLOR overrides this variable.
         if io::stdout().is_terminal() {
             environment.insert("CLICOLOR_FORCE".to_owned(), "1".to_owned());
         }

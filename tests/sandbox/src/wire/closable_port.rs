@@ -31,7 +31,7 @@ enum State {
 }
 
 /// A port and the function that serves its connections. Dropping it closes the port.
-pub(crate) struct Door {
+pub(crate) struct ClosablePort {
     address: SocketAddr,
     serve: Serve,
     state: Mutex<State>,
@@ -39,13 +39,13 @@ pub(crate) struct Door {
     change_lock: tokio::sync::Mutex<()>,
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for ClosablePort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("ClosablePort").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
-impl Drop for Door {
+impl Drop for ClosablePort {
     fn drop(&mut self) {
         self.close();
     }
@@ -67,7 +67,7 @@ async fn bind_without_listening(address: SocketAddr) -> io::Result<TcpSocket> {
     }
 }
 
-impl Door {
+impl ClosablePort {
     /// Opens a port of 127.0.0.1; 0 picks a free one.
     pub(crate) async fn open<F>(port: u16, serve: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> io::Result<Self>
     where
