@@ -16,8 +16,8 @@ pub(super) fn of_other_shard(facts: &Observed<ClusterFacts>) -> LiveCluster {
     LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(facts) }
 }
 
-/// A declared role may still trust the provider of a cluster in which it has no binding any more. The plan may remove
-/// that trust only if it knows of which cluster the issuer is, so irsa describes each such cluster.
+/// A declared role may still trust the provider of a cluster in which it has no binding any more. The plan removes that
+/// trust only if the issuer of the cluster in the provider's tags is known, so irsa describes each such cluster.
 pub(super) async fn describe_trusted(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
