@@ -1,9 +1,9 @@
-//! A Kubernetes API server stand-in: namespaces, ServiceAccounts, pods and Leases, in process, over TLS on a loopback
-//! port.
+//! A Kubernetes API server stand-in, in process, over TLS on a loopback port.
 //!
 //! It implements what matters to a client that writes: server-side apply with field ownership, resourceVersions and
-//! preconditions, paged lists, watches, RBAC, ServiceAccount tokens, and the error texts of the real server. It has no
-//! other kinds and no kubelets. Every request passes the [`Gate`], where tests read the log and set faults.
+//! preconditions, paged lists, watches, RBAC, ServiceAccount tokens, and the error texts of the real server. It stores
+//! namespaces, ServiceAccounts, pods, Leases, ReplicaSets and MutatingWebhookConfigurations, and has no kubelets. Every
+//! request passes the [`Gate`], where tests read the log and set faults.
 
 mod access;
 mod admission;
