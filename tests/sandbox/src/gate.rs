@@ -1,8 +1,9 @@
 //! The gate: every request to a sandbox server passes it twice, before it is executed and before it is answered.
 //!
 //! The gate logs, delays, throttles, refuses or drops requests, as tests ask. A fault at [`Stage::Before`] leaves the
-//! server's state unchanged. A fault at [`Stage::After`] drops or replaces the answer to a request that has already
-//! taken effect. Each server describes its own requests by implementing [`GatedRequest`].
+//! server's state unchanged, except [`Fault::Delay`] and [`Fault::Truncate`], with which the server still executes the
+//! request. A fault at [`Stage::After`] drops or replaces the answer to a request that has already taken effect. Each
+//! server describes its own requests by implementing [`GatedRequest`].
 
 mod bucket;
 mod stale;
@@ -180,13 +181,17 @@ impl<C: GatedRequest> fmt::Debug for Gate<C> {
     }
 }
 
-/// What happens next to a request that passed the gate.
+/// What the server does next with a request that passed the gate.
 pub(crate) enum Passed<R> {
+    /// Continue: execute it, or send its answer.
     On,
+    /// Answer with this error.
     Refused(R),
+    /// Answer with this HTTP status and HTML page.
     Page(u16, String),
     /// Send only half of the answer.
     Cut,
+    /// Close the connection without an answer.
     Lost,
 }
 
