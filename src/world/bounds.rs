@@ -114,8 +114,8 @@ impl Listing {
     }
 }
 
-/// Reads a file, at most `MAX_FILE` bytes of it, because it may be a device or a pipe that never ends. Fails if the file is
-/// larger.
+/// Reads a file, at most `MAX_FILE` bytes of it, because it may be a device or a pipe that never ends. Fails if the
+/// file is larger.
 pub(crate) async fn read_file(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     tokio::fs::File::open(path).await?.take(MAX_FILE + 1).read_to_end(&mut bytes).await?;

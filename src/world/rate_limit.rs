@@ -5,8 +5,8 @@
 //! not use the SDK's adaptive mode, which pauses for seconds after the first throttle. At each throttle, the service's
 //! own token bucket is empty. So the number of calls that it accepted between two throttles, divided by the time
 //! between them, is its rate. After a throttle, irsa uses this measured rate for a while, because a higher one would
-//! only be throttled again. If it could not measure, it halves its own rate, once for all calls in flight. Afterwards
-//! the rate grows slowly.
+//! only be throttled again. If it could not measure, or measured less than half of its own rate, it halves its own
+//! rate, once for all calls in flight. Afterwards the rate grows slowly.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! Decides whether a host or an IP address is internal: this machine's, or one of a private or shared network. STS
-//! cannot reach it. irsa does not contact it either, because a forged discovery document could make irsa send requests
-//! into the internal network. Does no IO.
+//! Decides whether a host or an IP address is internal: this machine's, private, link-local or shared. STS cannot reach
+//! it. irsa does not contact it either, because a forged discovery document could make irsa send requests into the
+//! internal network. Does no IO.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

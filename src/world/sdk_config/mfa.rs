@@ -55,7 +55,8 @@ async fn assume(
     let Some(code) = code.map(|code| code.trim().to_owned()).filter(|code| !code.is_empty()) else {
         return Err(CredentialsError::invalid_configuration(CredentialsProblem(format!(
             "profile `{profile}` needs an MFA code of `{device}` (`mfa_serial`): run irsa in a terminal, so that it can \
-             ask for the code, or give it the credentials of a session (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`)"
+             ask for the code, or give it the credentials of a session (`AWS_ACCESS_KEY_ID`, \
+             `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`)"
         ))));
     };
     let answer = request.token_code(code).send().await.map_err(CredentialsError::provider_error)?;
