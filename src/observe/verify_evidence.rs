@@ -147,7 +147,7 @@ fn assume_failure(error: &CallError) -> Assumed {
 
 fn with_hint(error: &CallError, verb: &str, resource: &str) -> String {
     match error.kind {
-        CallErrorKind::Denied => format!("{error}; give these credentials the permission `{verb}` on `{resource}`"),
+        CallErrorKind::Denied => format!("{error}; give these credentials the verb `{verb}` on `{resource}`"),
         _ => error.to_string(),
     }
 }

@@ -520,7 +520,7 @@ fn token_with_other_claims_and_a_refused_token_request_are_told_apart() {
     cluster.gate().fault(Stage::Before, create(), Fault::Deny, None);
     let run = scene.verify(4, &[]);
     run.says("? token: create serviceaccounts/token")
-        .says("give these credentials the permission `create` on `serviceaccounts/token`");
+        .says("give these credentials the verb `create` on `serviceaccounts/token`");
     assert_eq!(scene.link(0, "assume", &["--allow-incomplete"]).0, "unknown");
     assert_eq!(scene.link(0, "trust", &["--allow-incomplete"]).0, "ok");
     cluster.gate().heal();

@@ -278,12 +278,12 @@ fn permissions_that_are_missing(eks: &Eks<'_>) {
     }
     for text in [
         "cannot create resource \"serviceaccounts/token\"",
-        "give these credentials the permission `create` on `serviceaccounts/token`",
+        "give these credentials the verb `create` on `serviceaccounts/token`",
     ] {
         assert!(links["token"].1.contains(text), "`{text}` is not in {links:#?}");
     }
     assert!(
-        links["webhook"].1.contains("give these credentials the permission `list` on `mutatingwebhookconfigurations"),
+        links["webhook"].1.contains("give these credentials the verb `list` on `mutatingwebhookconfigurations"),
         "{links:#?}"
     );
     let run = eks.scene.bench.ends(0, &["verify", "--allow-incomplete"]);
