@@ -277,12 +277,12 @@ impl<C: GatedRequest> Gate<C> {
     }
 
     /// Records in the log which fault was applied.
-    pub(crate) fn struck(&self, number: u64, fault: &'static str) {
+    pub(crate) fn record_fault(&self, number: u64, fault: &'static str) {
         self.note(number, |record| record.fault = Some(fault));
     }
 
     /// Waits for the configured latency.
-    pub(crate) async fn travel(&self) {
+    pub(crate) async fn wait_for_latency(&self) {
         let latency = self.state().latency;
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
@@ -297,7 +297,7 @@ impl<C: GatedRequest> Gate<C> {
 
     pub(crate) async fn pass(&self, stage: Stage, call: &C, outcome: Option<u16>) -> Passed<C::Refusal> {
         if stage == Stage::Before && !self.state().buckets.take(|| call.bucket_key()) {
-            self.struck(call.number(), "throttle");
+            self.record_fault(call.number(), "throttle");
             return Passed::Refused(call.throttled());
         }
         let watcher = self.state().admission.clone();
@@ -307,7 +307,7 @@ impl<C: GatedRequest> Gate<C> {
         };
         let cut = || self.state().cut.remove(&call.number()).then_some(Fault::Truncate);
         let Some(fault) = decided.or_else(cut).or_else(|| self.next_fault(stage, call)) else { return Passed::On };
-        self.struck(call.number(), fault.name());
+        self.record_fault(call.number(), fault.name());
         match fault {
             Fault::Deny => Passed::Refused(call.denied()),
             Fault::Refuse(refusal) => Passed::Refused(refusal),

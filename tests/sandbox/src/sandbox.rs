@@ -217,8 +217,8 @@ impl Sandbox {
     }
 
     /// Gives a user or role of another account access to a cluster's API. Panics if no such cluster exists.
-    pub fn welcome(&self, cluster: &str, principal_arn: &str) {
-        self.aws.eks().welcome(&self.existing_place(cluster), cluster, principal_arn);
+    pub fn grant_access(&self, cluster: &str, principal_arn: &str) {
+        self.aws.eks().grant_access(&self.existing_place(cluster), cluster, principal_arn);
     }
 
     /// A ServiceAccount token, signed by the cluster's issuer as for a pod and valid for an hour. None if the machine
@@ -236,7 +236,7 @@ impl Sandbox {
     /// Keeps later clusters and add-ons in CREATING for this many DescribeCluster or DescribeAddon calls each. 0, the
     /// default, makes them ACTIVE at once.
     pub fn eks_takes(&self, describes: u32) {
-        self.aws.eks().take_time(describes);
+        self.aws.eks().keep_creating(describes);
     }
 
     /// Reads or changes an account's IAM directly. No request of that account runs meanwhile.

@@ -126,7 +126,7 @@ fn unique_id(seed: &str) -> String {
 
 impl Eks {
     /// Keeps later clusters and add-ons in CREATING for this many describes each.
-    pub(crate) fn take_time(&self, looks: u32) {
+    pub(crate) fn keep_creating(&self, looks: u32) {
         self.looks.store(looks, Ordering::SeqCst);
     }
 
@@ -174,10 +174,10 @@ impl Eks {
     }
 
     /// Gives a principal of another account access to a cluster's API. Returns false if the cluster does not exist.
-    pub(crate) fn welcome(&self, place: &AccountRegion, name: &str, principal: &str) -> bool {
+    pub(crate) fn grant_access(&self, place: &AccountRegion, name: &str, principal: &str) -> bool {
         let regions = self.regions();
         let cluster = regions.get(place).and_then(|region| region.clusters.get(name));
-        cluster.map(|cluster| cluster.welcome(principal)).is_some()
+        cluster.map(|cluster| cluster.grant_access(principal)).is_some()
     }
 
     /// Removes a cluster and stops its API. Returns false if the cluster does not exist.
@@ -227,7 +227,7 @@ impl Aws {
         match stale.read().filter(|before| known(before) && known(region)) {
             None => part(region),
             Some(before) => {
-                self.gate.struck(number, "stale");
+                self.gate.record_fault(number, "stale");
                 part(before)
             }
         }

@@ -188,7 +188,7 @@ async fn answer(aws: Arc<Aws>, incoming: http::Request<Incoming>) -> Result<Resp
         body: if parts.method == Method::GET { query.to_owned() } else { String::from_utf8_lossy(&body).into_owned() },
     };
     aws.gate.arrived(&mut call);
-    aws.gate.travel().await;
+    aws.gate.wait_for_latency().await;
     let result = match caller {
         Err(error) => Err(error),
         Ok(_) if too_large => Err(AwsError::new(413, "RequestEntityTooLarge", "Request entity too large")),

@@ -86,13 +86,13 @@ impl Aws {
         let account = self.account(account);
         let mut iam = account.iam();
         if let Some(before) = account.stale().read() {
-            self.gate.struck(call.number, "stale");
+            self.gate.record_fault(call.number, "stale");
             return before.call(action, params, &self.principals);
         }
         let answer = iam.call(action, params, &self.principals);
         let shown = self.read_late(&account, &iam, action, params, &answer);
         if shown.is_some() {
-            self.gate.struck(call.number, "stale");
+            self.gate.record_fault(call.number, "stale");
         }
         shown.unwrap_or(answer)
     }

@@ -74,11 +74,11 @@ async fn a_throttled_request_uses_up_no_fault() {
 async fn latency_delays_every_request_and_a_delay_fault_its_own() {
     let gate = AwsGate::default();
     let start = Instant::now();
-    gate.travel().await;
+    gate.wait_for_latency().await;
     assert_eq!(start.elapsed(), Duration::ZERO);
     gate.latency(Duration::from_millis(80));
-    gate.travel().await;
-    gate.travel().await;
+    gate.wait_for_latency().await;
+    gate.wait_for_latency().await;
     assert_eq!(start.elapsed().as_millis(), 160);
     gate.fault(Stage::Before, Match::any(), AwsFault::Delay(Duration::from_secs(40)), Some(1));
     assert!(matches!(before(&gate, "1", "GetRole").await, Passed::On));

@@ -143,7 +143,7 @@ impl Shared {
         match owed {
             None => verbs::carry_out(&mut store, request, sent),
             Some(before) => {
-                self.gate.struck(call.number, "stale");
+                self.gate.record_fault(call.number, "stale");
                 // Continue tokens must work in either state, so the state that answers holds the list snapshots
                 // meanwhile.
                 before.swap_pages(&mut store);
@@ -343,7 +343,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
         body: body.as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default(),
     };
     shared.gate.arrived(&mut call);
-    shared.gate.travel().await;
+    shared.gate.wait_for_latency().await;
     let result = match require_user(user, &request) {
         Err(refusal) => Err(refusal),
         Ok(user) => match (shared.gate.pass(Stage::Before, &call, None).await, body) {

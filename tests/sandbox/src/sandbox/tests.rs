@@ -154,7 +154,7 @@ async fn a_witness_sees_every_write_and_the_state_after_it() {
 #[tokio::test]
 async fn restore_brings_back_cluster_contents_and_keeps_clusters_running() {
     let mut sandbox = Sandbox::start(SandboxOptions::demo()).await.unwrap();
-    sandbox.welcome("shop-eu", "arn:aws:iam::444455556666:role/guest");
+    sandbox.grant_access("shop-eu", "arn:aws:iam::444455556666:role/guest");
     let snapshot = sandbox.snapshot();
     let place = crate::aws::AccountRegion::new(FIRST, "eu-west-1");
     let entries = async |method: http::Method, path: &str, body: Value| {

@@ -68,7 +68,7 @@ impl EksCluster {
             created: context.now,
         };
         self.entries.insert(principal.to_owned(), entry);
-        self.welcome(principal);
+        self.grant_access(principal);
         self.show_entry(principal)
     }
 

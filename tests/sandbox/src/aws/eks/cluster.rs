@@ -146,7 +146,7 @@ impl EksCluster {
         &self.new.mode
     }
 
-    pub(super) fn welcome(&self, principal: &str) {
+    pub(super) fn grant_access(&self, principal: &str) {
         self.guests.write().unwrap_or_else(PoisonError::into_inner).insert(principal.to_owned());
     }
 

@@ -276,7 +276,7 @@ async fn a_session_policy_needs_disabled_session_tags() {
 async fn new_clusters_and_addons_are_creating_for_the_given_describes() {
     let bench = furnished().await;
     let status = async |line: &str, kind: &str| bench.ok(line, Value::Null).await[kind]["status"].clone();
-    bench.aws.eks().take_time(2);
+    bench.aws.eks().keep_creating(2);
     bench.ok("POST /clusters", new("slow")).await;
     assert_eq!(status("GET /clusters/shop", "cluster").await, "ACTIVE", "the cluster existed before the setting");
     assert_eq!(bench.ok("GET /clusters", Value::Null).await["clusters"], json!(["shop", "slow"]));
@@ -297,7 +297,7 @@ async fn new_clusters_and_addons_are_creating_for_the_given_describes() {
     assert_eq!(bench.refused(&format!("POST {path}/update"), json!({})).await, error(409, "ResourceInUseException"));
     assert_eq!(status(&format!("GET {path}"), "addon").await, "CREATING");
     assert_eq!(status(&format!("GET {path}"), "addon").await, "ACTIVE");
-    bench.aws.eks().take_time(0);
+    bench.aws.eks().keep_creating(0);
     bench.ok("POST /clusters", new("fast")).await;
     assert_eq!(status("GET /clusters/fast", "cluster").await, "ACTIVE");
 }
