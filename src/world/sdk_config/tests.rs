@@ -157,7 +157,7 @@ async fn role_with_mfa_serial_is_assumed_with_a_code() {
     for answer in [None, Some(""), Some(" ")] {
         let error = made(answer).provide_credentials().await.unwrap_err();
         let why = crate::world::account::unsigned(&error).into_error("x".to_owned()).message;
-        assert!(why.contains("profile `m` needs a code") && why.contains("got none"), "{why}");
+        assert!(why.contains("profile `m` needs an MFA code") && why.contains("run irsa in a terminal"), "{why}");
     }
     assert_eq!(stub.seen().len(), 1);
 }
