@@ -1,8 +1,8 @@
 //! What a change lets a role do, and no longer do, by action and resource.
 //!
-//! Compares inline policies, the managed policies that the plan changes, and others that irsa read for the plan. The
-//! documents of other policies are not known: a line may name access that such a policy gives, too, and a deny that goes
-//! gives as much as such a policy allows. `irsa show` knows only what the plan file has.
+//! Compares inline policies, and the managed policies that the plan changes or that irsa read for the plan. The
+//! documents of all other policies are not known. So a line may name access that such a policy gives too, and the
+//! removal of a deny gives as much as such a policy allows. `irsa show` knows only what the plan file has.
 
 use super::diff_node::{DiffNode, Sign};
 use super::risk::is_severe;
@@ -119,7 +119,7 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
     }
     let differs = |path: &str| change.fields.iter().any(|field| field.path.split('.').next() == Some(path));
     if differs("document") {
-        // whoever has the policy may have others, of which this change says nothing
+        // a role with this policy may also have other policies, of which this change says nothing
         let side = |side: &Value| Side { policies: vec![read(&side["document"])], boundary: None, unread: true };
         return both(&side(&change.before), &side(&change.after), OF_POLICY);
     }
@@ -247,7 +247,7 @@ fn condition(statement: &Statement) -> String {
     statement.to_value().as_object().map(|raw| conditions_text(&conditions(raw))).unwrap_or_default()
 }
 
-/// The first lines of each sign, and the number of the others.
+/// The first lines of each sign, and how many lines are left out.
 pub(crate) fn first(changes: &[PermissionChange]) -> Vec<(Sign, String)> {
     let mut lines = Vec::new();
     for sign in [Sign::Added, Sign::Removed, Sign::Changed] {

@@ -282,7 +282,7 @@ fn provider_that_others_trust_is_released_with_a_note() {
     assert!(!scene.someone.provider_tags(&arn).is_empty());
     let run = scene.apply(&["--destroy", "--force"]);
     assert_eq!(run.code, 0, "{run}");
-    run.says("left-to-others").says("roles `nobodys`, `theirs` of others trust it");
+    run.says("left-to-others").says("roles that irsa does not manage trust it (`nobodys`, `theirs`)");
     assert!(scene.someone.providers().contains(&arn) && scene.someone.provider_tags(&arn).is_empty());
     assert!(!scene.someone.has_role("app") && scene.service_account("app").is_none());
     assert!(scene.someone.has_role("theirs") && scene.someone.has_role("nobodys"));
