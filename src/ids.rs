@@ -172,7 +172,9 @@ fn iam_name(text: &str, limit: usize) -> Result<(), IdError> {
         return fail(format!("must be 1-{limit} characters long, but this one has {}", text.chars().count()));
     }
     match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "+=,.@_-".contains(*c))) {
-        Some(bad) => fail(format!("must be made of `A-Z a-z 0-9 + = , . @ _ -`, this has `{}`", bad.escape_default())),
+        Some(bad) => {
+            fail(format!("must be made of `A-Z a-z 0-9 + = , . @ _ -`, but this has `{}`", bad.escape_default()))
+        }
         None => Ok(()),
     }
 }

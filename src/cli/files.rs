@@ -66,7 +66,7 @@ impl Destination {
                 let folder = folder_of(&end);
                 if !folder.is_dir() {
                     let why = format!("there is no folder `{}`", folder.display());
-                    return Err(refused(&why).hint("create the folder first, or name a file in another one"));
+                    return Err(refused(&why).hint("create the folder first, or name a file in another folder"));
                 }
                 if end.as_os_str().as_encoded_bytes().ends_with(b"/") {
                     return Err(refused("that is the name of a folder").hint("name a file"));

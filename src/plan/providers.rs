@@ -250,7 +250,8 @@ impl TrustingRoles {
             let leaves = draft.steps.get(&role).and_then(|step| step.change.as_role()).is_some_and(|change| {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
             });
-            // `observe` reads every role that trusts an issuer of ours, except roles that are certainly foreign
+            // `observe` reads every role that trusts an issuer of this configuration, except roles that are certainly
+            // foreign
             let foreign = match object.account.roles.get(&lower_case) {
                 None => true,
                 Some(Observed::Present(live)) => !context.is_ours(&live.role.tags),

@@ -150,7 +150,7 @@ fn remove(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>)
 
 /// How irsa removes fields of a live object.
 struct Removal<'a> {
-    /// irsa's fields, and the fields of others that irsa removes.
+    /// irsa's fields, and the fields of other managers that irsa removes.
     before: ServiceAccount,
     after: ServiceAccount,
     /// irsa's fields before the change.
@@ -367,7 +367,7 @@ pub(crate) fn steps_that_remove(
 }
 
 /// Whether a change removes the annotation with this role: it deletes the object, writes another value, or removes a
-/// field that irsa owns. If only others own the field, the annotation stays.
+/// field that irsa owns. If only other managers own the field, the annotation stays.
 fn removes(change: &Change<ServiceAccount>, role: &RoleArn) -> bool {
     let value = |item: &ServiceAccount| item.annotations.get(ROLE_ARN).cloned();
     let names_role = |item: &ServiceAccount| value(item).as_deref() == Some(role.as_str());

@@ -160,7 +160,11 @@ fn forget_releases_only_the_objects_that_it_names() {
     let plan = kit.plan();
     assert_eq!(step(&plan, ROLE).change.action(), Action::Update);
     assert_eq!(step(&plan, ITEM).change.action(), Action::Delete);
-    refused(&plan, "orphan/default/policy/bucket", "attached 1 times, this plan detaches 0");
+    refused(
+        &plan,
+        "orphan/default/policy/bucket",
+        "it has 1 use (attached, or as a permissions boundary), of which this plan ends 0",
+    );
     // by its current address, whatever its address tag says
     kit.desired.forget = vec![(ROLE.parse().unwrap(), origin)];
     live_role(&mut kit, "reports").role.tags.remove(ADDRESS);

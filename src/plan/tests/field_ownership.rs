@@ -80,8 +80,8 @@ fn fields_of_an_object_with_another_address_stay_without_force() {
     item(&mut kit).annotations.insert(ADDRESS.into(), "service-account/east/apps/other".into());
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
-    assert!(note(&plan, "label-held").contains("the field has no recorded owner"));
-    assert!(note(&plan, "annotation-held").contains("cannot assume it"));
+    assert!(note(&plan, "label-held").contains("no owner of it is recorded"));
+    assert!(note(&plan, "annotation-held").contains("cannot assume `arn:"));
     kit.options.force_conflicts = true;
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
 }
@@ -139,7 +139,10 @@ fn annotation_owned_by_a_restore_stays_with_a_note_without_force() {
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let text = note(&plan, "annotation-held");
-    assert!(text.contains("only velero-server") && text.contains("cannot assume it"), "{text}");
+    assert!(
+        text.contains("because it also belongs to `velero-server`") && text.contains("cannot assume `arn:"),
+        "{text}"
+    );
     assert!(note(&plan, "label-held").contains("because it also belongs to `velero-server`"));
     refused(&plan, "orphan/default/role/reports", "still points at it");
     kit.options.force_conflicts = true;
@@ -264,7 +267,7 @@ fn annotation_from_a_manifest_stays_if_harmless_and_is_refused_otherwise() {
 fn hint_offers_force_only_to_commands_that_write() {
     let mut kit = spoiled(AUDIENCE, "other", Some("helm"));
     let hint = |kit: &mut Kit| kit.plan().refused.first().expect("it is refused").hint.clone();
-    let forced = "declare it, remove it where it is set, or have it removed with `--force-conflicts`";
+    let forced = "declare it, remove it where it is set, or let irsa remove it with `--force-conflicts`";
     assert_eq!(hint(&mut kit), forced);
     kit.options.report_only = true;
     assert_eq!(hint(&mut kit), "declare it, or remove it where it is set");

@@ -29,7 +29,7 @@ pub(super) fn too_many_deletes_are_refused_until_forced() {
         kit.desired.roles.remove(&key(&format!("r{index}")));
     }
     // three roles and three ServiceAccounts
-    refused(&kit.plan(), "orphan/default/role/r0", "`guard.max-delete` = 5");
+    refused(&kit.plan(), "orphan/default/role/r0", "but `guard.max-delete` allows only 5");
     kit.desired.guard.max_delete = 6;
     assert_eq!(kit.plan().refused, []);
     kit.desired.guard.max_delete = 0;
@@ -45,7 +45,7 @@ pub(super) fn too_many_changes_are_refused_from_min_existing_on() {
     }
     assert_eq!(kit.plan().refused, [], "4 of 14 are 28 %");
     live_role(&mut kit, "keep").role.description = "edited".into();
-    refused(&kit.plan(), "role/keep", "`guard.max-change-percent` = 30");
+    refused(&kit.plan(), "role/keep", "but `guard.max-change-percent` allows only 30 percent");
     kit.desired.guard.min_existing = 100;
     assert_eq!(kit.plan().refused, []);
     kit.desired.guard.min_existing = 10;
