@@ -169,7 +169,7 @@ fn nearest_address_is_one_of_any_account_or_cluster() {
         bench.ends(64, &["explain", &typed]).says(&format!("did you mean `{meant}`?"));
         bench.ends(0, &["explain", &meant]).says(&meant).says("would create it");
     }
-    bench.ends(64, &["explain", "account/one"]).says("accounts and clusters are no objects");
+    bench.ends(64, &["explain", "account/one"]).says("accounts and clusters are not objects");
 }
 
 #[test]

@@ -402,7 +402,7 @@ fn guard_flags_tighten_the_limits_and_never_loosen_them() {
     assert!(scene.someone.has_role("app5"));
     // a stricter limit in the file counts
     scene.declare(&format!("{}{}", loose.replace("max-delete = 1000", "max-delete = 1"), many(0..4)));
-    scene.bench.ends(4, &["plan", "--guard-max-delete", "500"]).says("`guard.max-delete` = 1");
+    scene.bench.ends(4, &["plan", "--guard-max-delete", "500"]).says("`guard.max-delete` allows only 1");
     scene.bench.ends(0, &["apply", "--auto-approve", "--guard-max-delete", "500", "--force"]);
     assert!(!scene.someone.has_role("app5"));
 }

@@ -182,7 +182,7 @@ pub(crate) fn note_foreign(context: &PlanContext<'_>, draft: &mut Draft) {
                 issuers.iter().filter_map(|issuer| Some(context.cluster_of(issuer)?.0)).collect();
             for cluster in clusters {
                 let text = format!(
-                    "irsa does not manage role `{}`{of_account}, and pods of `{cluster}` may assume it",
+                    "irsa does not manage role `{}`{of_account}, which can be assumed from `{cluster}`",
                     summary.name
                 );
                 draft.note(&format!("cluster/{cluster}"), Severity::Info, FOREIGN_TRUST, None, text);

@@ -168,7 +168,7 @@ fn foreign_roles_that_trust_our_clusters_are_noted() {
     let plan = kit.plan();
     let noted: Vec<&str> =
         plan.notes.iter().filter(|note| note.rule == "foreign-trust").map(|note| note.text.as_str()).collect();
-    assert_eq!(noted, ["irsa does not manage role `stranger`, and pods of `east` may assume it"]);
+    assert_eq!(noted, ["irsa does not manage role `stranger`, which can be assumed from `east`"]);
     assert_eq!(plan.steps, []);
 }
 

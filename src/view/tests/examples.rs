@@ -155,7 +155,7 @@ fn notes() -> Vec<NoteV2> {
             "info",
             "foreign-trust",
             "",
-            "irsa does not manage role `legacy`, and pods of `prod-eu` may assume it",
+            "irsa does not manage role `legacy`, which can be assumed from `prod-eu`",
         ),
         note(
             "service-account/prod-eu/batch/nightly",
@@ -297,7 +297,7 @@ pub(crate) fn report() -> Report {
         left: vec!["iam:UpdateAssumeRolePolicy".into()],
     };
     let unseen = StepOutcome {
-        note: Some("written, but IAM does not show it yet: `audiences` of `sts.amazonaws.com`".into()),
+        note: Some("written, but IAM does not show it yet: audience `sts.amazonaws.com`".into()),
         ..step("oidc-provider/prod/prod-eu", Action::Create, Outcome::Applied)
     };
     Report {
