@@ -19,8 +19,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 
-/// More lines than this for each sign, or more actions than this in a line, are counted.
+/// The most lines for each sign. More are counted.
 const MAX_LINES: usize = 3;
+/// The most actions in a line. More are counted.
 const MAX_ACTIONS: usize = 4;
 
 /// Actions that a change gives or takes on one resource, under the same conditions.

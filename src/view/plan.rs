@@ -82,8 +82,9 @@ impl NoteView {
     }
 }
 
-/// The most severe ignored findings that forms without `-v` show, and the most characters of each.
+/// The most severe ignored findings that forms without `-v` show.
 const SEVERE_IGNORED: usize = 20;
+/// The most characters of each of these findings.
 const IGNORED_LENGTH: usize = 400;
 
 impl PlanView {
