@@ -206,7 +206,7 @@ fn partition_that_sts_reports_overrides_the_guess() {
     scene.declare(&inline("arn:aws:s3:::a/*"));
     scene.bench.ends(0, &["plan"]);
     scene.declare(&inline("arn:aws-us-gov:s3:::a/*"));
-    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("the account in `aws`");
+    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("but the account is in `aws`");
     assert!(scene.world.writes().is_empty());
 }
 

@@ -300,7 +300,12 @@ fn policy_that_others_attached_is_neither_deleted_nor_released() {
     scene.someone.create_role("theirs", &trust(), &[]);
     scene.someone.attach("theirs", &arn);
     let plan = scene.bench.plan(&["--destroy", "--force"]);
-    assert!(plan["refused"].to_string().contains("it has 2 uses (attached, or as a permissions boundary), of which this plan ends 1"), "{plan}");
+    assert!(
+        plan["refused"]
+            .to_string()
+            .contains("it has 2 uses (attached, or as a permissions boundary), of which this plan ends 1"),
+        "{plan}"
+    );
     assert!(plan["refused"][0]["hint"].as_str().expect("a hint").contains("`forget = ["), "{plan}");
     assert_eq!(scene.apply(&["--destroy", "--force"]).code, 4);
     assert!(scene.someone.has_role("app") && scene.someone.has_policy(&arn));

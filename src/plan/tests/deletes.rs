@@ -149,7 +149,11 @@ pub(super) fn policy_that_any_role_keeps_is_not_deleted() {
     }
     // an update of another field detaches nothing
     live_role(&mut kit, "keep").role.description = "edited".into();
-    refused(&kit.plan(), "orphan/default/policy/bucket", "it has 2 uses (attached, or as a permissions boundary), of which this plan ends 1");
+    refused(
+        &kit.plan(),
+        "orphan/default/policy/bucket",
+        "it has 2 uses (attached, or as a permissions boundary), of which this plan ends 1",
+    );
 }
 
 #[test]
