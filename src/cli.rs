@@ -1,7 +1,7 @@
 //! The program: parses arguments, runs one command, and turns errors into exit codes. One file for each command.
 //!
-//! The only module that knows all others. It decides nothing about AWS or Kubernetes: it loads, reads, plans, shows, asks
-//! and applies, in this order.
+//! The only module that uses every other module. It decides nothing about AWS or Kubernetes: it loads, reads, plans,
+//! shows, asks and applies, in this order.
 
 mod access;
 mod annotations;

@@ -89,7 +89,7 @@ pub struct Error {
 pub struct LintFindings {
     /// Those that ended the run; the details of the error have them as text.
     pub denied: Vec<Note>,
-    /// The others, also those that the configuration ignores.
+    /// All other findings, including ignored ones.
     pub allowed: Vec<Note>,
 }
 

@@ -39,11 +39,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {
     text: String,
-    /// If it differs from the severity of the rule.
+    /// None for the severity of the rule.
     severity: Option<Severity>,
-    /// If it differs from that of the checked object.
+    /// None for the address of the checked object.
     address: Option<String>,
-    /// If it differs from that of the checked object.
+    /// None for the position of the checked object.
     origin: Option<Origin>,
 }
 

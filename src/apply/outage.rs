@@ -1,14 +1,16 @@
-//! Failures that are not about one object: a server that is down, a webhook without a backend, expired credentials.
+//! Stops sending calls to an account or cluster after a few failures in a row that are not about one object: a server
+//! that is down, a webhook without a backend, expired credentials.
 //!
 //! Each call already retries for as long as `--timeout` allows. A plan of many objects must not spend that time on each
-//! of them, so after a few such failures in a row irsa no longer sends calls of that kind.
+//! of them, so after a few such failures in a row irsa sends no further call with that operation to that account or
+//! cluster.
 
 use super::report::Failure;
 use crate::model::call::Call;
 use crate::world::CallErrorKind;
 use std::collections::HashMap;
 
-/// After this many failures in a row irsa sends no further call of the kind.
+/// After this many failures in a row irsa sends no further call with the same operation to the same account or cluster.
 pub(super) const LIMIT: usize = 3;
 
 /// Added to the error of each call that is not sent.

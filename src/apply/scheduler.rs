@@ -96,11 +96,11 @@ pub(super) async fn run(
             () = &mut abandoned => break,
         };
         let Some((index, outcome)) = ended else { break };
-        scheduler.paused(index, progress[index].done());
+        scheduler.free_slot(index, progress[index].done());
         match outcome {
             Some(outcome) => {
                 finished(index, &outcome);
-                scheduler.over(index, outcome);
+                scheduler.end(index, outcome);
             }
             None => scheduler.update(index),
         }
@@ -110,8 +110,8 @@ pub(super) async fn run(
     }
     scheduler.end_blocked(runner.stopped().as_ref(), &progress, &finished);
     for index in scheduler.in_state(&StepState::Running) {
-        scheduler.paused(index, progress[index].done());
-        scheduler.over(index, progress[index].unanswered());
+        scheduler.free_slot(index, progress[index].done());
+        scheduler.end(index, progress[index].unanswered());
     }
     scheduler.report(runner.stopped())
 }
@@ -167,7 +167,7 @@ impl<'p> Scheduler<'p> {
         &mut self.slots[self.steps[index].endpoint]
     }
 
-    /// Notes whether a waiting step may run its next call, or never will.
+    /// Puts a waiting step into `ready` if its next call may run, or into `to_end` if it never will.
     fn update(&mut self, index: usize) {
         let step = &self.steps[index];
         if step.state != StepState::Waiting {
@@ -204,7 +204,7 @@ impl<'p> Scheduler<'p> {
             };
             self.slots_of(index).ready.remove(&index);
             finished(index, &outcome);
-            self.over(index, outcome);
+            self.end(index, outcome);
         }
     }
 
@@ -269,7 +269,7 @@ impl<'p> Scheduler<'p> {
     }
 
     /// Frees the slot and the objects of a step that no longer runs, and the dependents of the calls that are done.
-    fn paused(&mut self, index: usize, done: usize) {
+    fn free_slot(&mut self, index: usize, done: usize) {
         let step = &mut self.steps[index];
         let endpoint = step.endpoint;
         let first = std::mem::replace(&mut step.done, done);
@@ -288,7 +288,7 @@ impl<'p> Scheduler<'p> {
     }
 
     /// Ends a step, and blocks the calls that depend on calls that it did not make.
-    fn over(&mut self, index: usize, outcome: Outcome) {
+    fn end(&mut self, index: usize, outcome: Outcome) {
         let step = &mut self.steps[index];
         let why = match &outcome {
             // names the step that failed, not the steps between

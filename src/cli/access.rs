@@ -200,7 +200,7 @@ impl World {
             }
         };
         found.ok_or_else(|| {
-            Error::usage(format!("`{address}` is no object of this configuration"))
+            Error::usage(format!("`{address}` is not an object of this configuration"))
                 .hint("`irsa plan` shows the addresses")
         })
     }

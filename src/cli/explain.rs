@@ -43,7 +43,7 @@ fn unknown(word: &str) -> Error {
     let near = suggest::nearest(word, words.clone()).or_else(|| suggest::nearest(&lower, words));
     let is_place = ["account/", "cluster/"].iter().any(|kind| word.starts_with(kind));
     let others = if is_place {
-        "accounts and clusters are no objects: `irsa plan` ends what it refuses or notes there with a word"
+        "accounts and clusters are not objects: `irsa plan` ends what it refuses or notes there with a word"
     } else {
         "`irsa explain` lists the words; addresses look like `role/KEY`"
     };

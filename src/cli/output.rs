@@ -102,11 +102,11 @@ impl<'a> Output<'a> {
             None
         };
         if let Some((one, other)) = clash {
-            let message = format!("`{one}` is stdout, and so is `{other}`: there is room for one");
+            let message = format!("`{one}` is stdout, and so is `{other}`: there is room for one document");
             return Err(Error::usage(message).hint("name a file for one of them"));
         }
         if !is_plan && self.file.iter().zip(&self.json).any(|(file, json)| file.is_also(json)) {
-            let message = format!("`{flag}` and `{JSON_INTO}` name one file: there is room for one");
+            let message = format!("`{flag}` and `{JSON_INTO}` name one file: there is room for one document");
             return Err(Error::usage(message).hint("name another file for one of them"));
         }
         Ok(())

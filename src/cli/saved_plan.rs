@@ -126,7 +126,7 @@ pub(super) fn refusals(saved: &PlanV2, fresh: &Plan) -> BTreeMap<String, String>
 /// Fails if the file is of another owner, or its `--only` selects nothing.
 pub(super) fn same_run(saved: &PlanV2, fresh: &Plan) -> Result<(), Error> {
     let why = if saved.owner != fresh.owner.as_str() {
-        format!("it is of owner `{}`, the configuration is of `{}`", saved.owner, fresh.owner)
+        format!("it belongs to owner `{}`, but the configuration belongs to `{}`", saved.owner, fresh.owner)
     } else if let Some(glob) = fresh.unmatched.first() {
         format!("`--only '{glob}'`, which it was made with, matches no object")
     } else {

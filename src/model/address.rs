@@ -162,7 +162,7 @@ impl Ord for Address {
 /// The text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no address: expected `role/KEY`, `policy/ACCOUNT/KEY`, `oidc-provider/ACCOUNT/CLUSTER`, \
+    "`{0}` is not an address: expected `role/KEY`, `policy/ACCOUNT/KEY`, `oidc-provider/ACCOUNT/CLUSTER`, \
      `service-account/CLUSTER/NAMESPACE/NAME` or `orphan/ACCOUNT/KIND/NAME`"
 )]
 pub struct InvalidAddress(pub String);

@@ -101,8 +101,8 @@ pub struct LiveAccount {
     pub policies: BTreeMap<PolicyArn, Observed<LivePolicy>>,
     /// Whether the list of policies was read. If not, `policies` may lack undeclared policies.
     pub policies_listed: Observed<()>,
-    /// Policies of AWS and of others that this configuration attaches, detaches or replaces as a boundary. None for a
-    /// document that could not be read.
+    /// Policies that irsa does not manage, also those of AWS, that this configuration attaches, detaches or replaces as
+    /// a boundary. None for a document that could not be read.
     pub foreign_policies: BTreeMap<PolicyArn, Observed<Option<PolicyDocument>>>,
     pub providers: BTreeMap<ProviderArn, Observed<LiveProvider>>,
     pub providers_listed: Observed<()>,
@@ -223,7 +223,8 @@ pub struct LiveProvider {
 pub enum Extent {
     /// All.
     Whole,
-    /// All that could be parsed. The others may name any role; those whose name could be parsed are `Unknown`.
+    /// All that could be parsed. An object that could not be parsed may name any role. It is `Unknown` if at least its
+    /// name could be parsed.
     Understood,
     /// The declared ones and all with the owner label, because the cluster has too many to read all.
     Ours,

@@ -175,8 +175,8 @@ pub fn document(
     write_text(&printable(&format!("{document:#}\n")), out)
 }
 
-/// The results that a file has room for, in their order, and the number of the others. Ignored ones go first, then those
-/// of the least severity.
+/// The results that a file has room for, in their order, and how many results are left out. irsa leaves out ignored
+/// results first, then those of the least severity.
 fn most_severe(results: &[SarifResult]) -> (Cow<'_, [SarifResult]>, usize) {
     if results.len() <= MOST_RESULTS {
         return (Cow::Borrowed(results), 0);

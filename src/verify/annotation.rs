@@ -45,7 +45,7 @@ fn wrong_role(live: &LiveServiceAccount, expected: &RoleArn) -> Option<Verdict> 
         return None;
     }
     let what = match RoleArn::parse(found) {
-        Err(_) => format!("`{ROLE_ARN}` is `{found}`, which is no role ARN"),
+        Err(_) => format!("`{ROLE_ARN}` is `{found}`, which is not a role ARN"),
         Ok(other) if other.account() != expected.account() => {
             format!("`{ROLE_ARN}` is `{found}`, a role of another account than `{expected}`")
         }
@@ -59,7 +59,7 @@ fn wrong_audience(case: &Case<'_>, live: &LiveServiceAccount) -> Option<Verdict>
     let declared = case.chain.binding.effective_audience();
     (found != declared).then(|| {
         Verdict::failed(
-            format!("pods get tokens for the audience `{found}` (`{AUDIENCE}`), declared is `{declared}`"),
+            format!("pods get tokens for the audience `{found}` (`{AUDIENCE}`), but `{declared}` is declared"),
             "run `irsa apply`, or take the annotation away if nobody needs it",
         )
     })

@@ -13,7 +13,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let declared = case.cluster.issuer.as_ref();
     if let (Some(other), Some(declared)) = (case.evidence.and_then(|known| known.other_issuer.as_ref()), declared) {
         return Verdict::failed(
-            format!("EKS says that the issuer of cluster `{key}` is `{other}`, declared is `{declared}`"),
+            format!("EKS says that the issuer of cluster `{key}` is `{other}`, but `{declared}` is declared"),
             format!("remove `issuer` from `[clusters.{key}]`, or name the cluster that has it, then run `irsa apply`"),
         );
     }
@@ -45,7 +45,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
              `/openid/v1/jwks`",
         ),
         Some(Published::Documents { issuer: named, .. }) if named != issuer.as_str() => Verdict::failed(
-            format!("its discovery document names the issuer `{named}`, the tokens name `{issuer}`"),
+            format!("its discovery document names the issuer `{named}`, but the tokens name `{issuer}`"),
             "publish a document whose `issuer` is exactly that of the tokens (`--service-account-issuer` of the API server)",
         ),
         Some(Published::Documents { keys, .. }) => match case.claims() {

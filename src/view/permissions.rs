@@ -21,8 +21,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 
-/// More lines than this for each sign, or more actions than this in a line, are counted.
+/// The most lines for each sign. More are counted.
 const MAX_LINES: usize = 3;
+/// The most actions in a line. More are counted.
 const MAX_ACTIONS: usize = 4;
 
 /// Actions that a change gives or takes on one resource, under the same conditions.
@@ -123,7 +124,7 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
     }
     let differs = |path: &str| change.fields.iter().any(|field| field.path.split('.').next() == Some(path));
     if differs("document") {
-        // whoever has the policy may have others, of which this change says nothing
+        // a role with this policy may also have other policies, of which this change says nothing
         let side = |side: &Value| Side { policies: vec![read(&side["document"])], boundary: None, unread: true };
         return both(&side(&change.before), &side(&change.after), OF_POLICY);
     }
@@ -284,7 +285,7 @@ fn condition(statement: &Statement) -> String {
     statement.to_value().as_object().map(|raw| conditions_text(&conditions(raw))).unwrap_or_default()
 }
 
-/// The first lines of each sign, and the number of the others.
+/// The first lines of each sign, and how many lines are left out.
 pub(crate) fn first(changes: &[PermissionChange]) -> Vec<(Sign, String)> {
     let mut lines = Vec::new();
     for sign in [Sign::Added, Sign::Removed, Sign::Changed] {

@@ -310,11 +310,11 @@ fn pods_gain_and_lose_roles() {
     let released = change(
         "service-account/c/n/a",
         "update",
-        &["no longer declared: our fields are released"],
+        &["no longer declared: irsa removes its labels and annotations"],
         vec![field(role_arn, json!("arn:aws:iam::1:role/x"), Value::Null)],
     );
     insta::assert_snapshot!(lines(released), @r"
-        no longer declared: our fields are released
+        no longer declared: irsa removes its labels and annotations
       - its pods lose
         - role arn:aws:iam::1:role/x
       - annotations.eks.amazonaws.com/role-arn: arn:aws:iam::1:role/x

@@ -164,7 +164,7 @@ fn annotation_with_another_role_decides() {
         ["yes aws aws", "if reader reader", "yes sender most"]
     );
     assert!(annotate("sender"));
-    scene.bench.ends(0, &["access", "sqs:SendMessage"]).says("its annotation is `sender`, which is no role ARN");
+    scene.bench.ends(0, &["access", "sqs:SendMessage"]).says("its annotation is `sender`, which is not a role ARN");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn object_shows_all_that_it_may_do() {
         run.says(address).says("Allow sqs:Send* on arn:aws:sqs:*:*:orders");
     }
     scene.bench.ends(0, &["access", "role/aws"]).says("aws:AmazonS3ReadOnlyAccess").says("s3:Get*");
-    scene.bench.ends(64, &["access", "role/absent"]).says("is no object of this configuration");
+    scene.bench.ends(64, &["access", "role/absent"]).says("is not an object of this configuration");
     scene.bench.ends(64, &["access", "oidc-provider/default/main"]).says("has no permissions of its own");
 }
 

@@ -271,7 +271,7 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
     scene.annotate(ROLE_ARN, Some("arn:aws:iam::444455556666:role/irsa/me/app"));
     scene.says("annotation", &["a role of another account"]);
     scene.annotate(ROLE_ARN, Some("app"));
-    scene.says("annotation", &["is `app`, which is no role ARN"]);
+    scene.says("annotation", &["is `app`, which is not a role ARN"]);
     scene.annotate(ROLE_ARN, Some(&arn));
     scene.annotate(AUDIENCE, Some("vault"));
     scene.says("annotation", &["pods get tokens for the audience `vault`"]);

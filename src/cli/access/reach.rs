@@ -39,7 +39,7 @@ impl World {
             return Annotated::None("it has no annotation with a role".to_owned());
         };
         let Ok(arn) = RoleArn::parse(found) else {
-            return Annotated::None(format!("its annotation is `{found}`, which is no role ARN"));
+            return Annotated::None(format!("its annotation is `{found}`, which is not a role ARN"));
         };
         let is_named = |key: &&Key| self.arn_of(key).is_some_and(|one| one == arn);
         let Some(named) = [key].into_iter().chain(self.desired.roles.keys()).find(is_named) else {

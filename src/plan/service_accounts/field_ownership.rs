@@ -107,7 +107,7 @@ impl<'a> FieldOwnership<'a> {
         self.entries(true).any(|manager| field.is_owned_by(manager))
     }
 
-    /// Whether another manager owns the field too, so that it stays when irsa no longer applies it.
+    /// Whether another manager owns the field too, so that a server-side apply without the field keeps it.
     pub(crate) fn is_shared(&self, field: MetaField<'_>) -> bool {
         self.entries(false).any(|manager| field.is_owned_by(manager))
     }

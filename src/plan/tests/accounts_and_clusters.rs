@@ -145,7 +145,7 @@ fn role_waits_for_the_missing_audience_of_its_provider() {
     let provider = step(&plan, "oidc-provider/default/east");
     assert_eq!(step(&plan, "role/reports").needs, std::slice::from_ref(&provider.address));
     assert_eq!(step(&plan, "role/keep").needs, []);
-    let foreign = "it is not ours: irsa only adds to it, and never deletes it".to_owned();
+    let foreign = "irsa does not manage this provider: irsa only adds to it, and never deletes it".to_owned();
     assert!(provider.reasons.contains(&foreign));
     kit.desired.roles.get_mut(&key("keep")).unwrap().bindings[0].audience = Some("other".into());
     apply(&mut applied());
@@ -168,7 +168,7 @@ fn foreign_roles_that_trust_our_clusters_are_noted() {
     let plan = kit.plan();
     let noted: Vec<&str> =
         plan.notes.iter().filter(|note| note.rule == "foreign-trust").map(|note| note.text.as_str()).collect();
-    assert_eq!(noted, ["role `stranger` is not ours and can be assumed from `east`"]);
+    assert_eq!(noted, ["irsa does not manage role `stranger`, which can be assumed from `east`"]);
     assert_eq!(plan.steps, []);
 }
 

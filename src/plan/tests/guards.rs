@@ -29,7 +29,7 @@ pub(super) fn too_many_deletes_are_refused_until_forced() {
         kit.desired.roles.remove(&key(&format!("r{index}")));
     }
     // three roles and three ServiceAccounts
-    refused(&kit.plan(), "orphan/default/role/r0", "`guard.max-delete` = 5");
+    refused(&kit.plan(), "orphan/default/role/r0", "but `guard.max-delete` allows only 5");
     kit.desired.guard.max_delete = 6;
     assert_eq!(kit.plan().refused, []);
     kit.desired.guard.max_delete = 0;
@@ -45,7 +45,7 @@ pub(super) fn too_many_changes_are_refused_from_min_existing_on() {
     }
     assert_eq!(kit.plan().refused, [], "4 of 14 are 28 %");
     live_role(&mut kit, "keep").role.description = "edited".into();
-    refused(&kit.plan(), "role/keep", "`guard.max-change-percent` = 30");
+    refused(&kit.plan(), "role/keep", "but `guard.max-change-percent` allows only 30 percent");
     kit.desired.guard.min_existing = 100;
     assert_eq!(kit.plan().refused, []);
     kit.desired.guard.min_existing = 10;
@@ -79,7 +79,7 @@ fn owner_label_of_another_field_manager_does_not_count() {
         live_role(&mut kit, name).role.description = "edited".into();
     }
     labelled(&mut kit, "kubectl-label");
-    refused(&kit.plan(), "role/keep", "5 of our 14 live objects would change");
+    refused(&kit.plan(), "role/keep", "5 of the 14 objects that irsa manages would change");
     // nor does it hide an emptied cluster or a reused owner
     let mut kit = applied();
     labelled(&mut kit, "kubectl-label");
@@ -199,7 +199,7 @@ fn recreated_cluster_has_its_issuer_replaced_in_every_role() {
 #[test]
 fn role_with_the_address_of_an_undeclared_cluster_gets_the_hint_of_a_reused_owner() {
     for (address, hint) in [
-        ("service-account/lost/apps/worker", "check that no other configuration has this `owner`"),
+        ("service-account/lost/apps/worker", "check that no other configuration uses this `owner`"),
         ("oidc-provider/default/lost", "declare `[clusters.lost]` with `state = \"gone\"`"),
     ] {
         let mut kit = applied();
@@ -313,7 +313,7 @@ pub(super) fn service_account_needs_its_role_and_is_refused_with_it() {
     foreign.role.tags.clear();
     kit.account().roles.insert("taken".into(), Observed::Present(foreign));
     let plan = kit.plan();
-    refused(&plan, "role/taken", "carries no owner");
+    refused(&plan, "role/taken", "has no owner tag");
     refused(&plan, "service-account/east/apps/taken", "`role/taken`, which it depends on, is refused");
 }
 

@@ -111,7 +111,7 @@ fn creates_go_from_provider_to_service_account_and_deletes_in_reverse() {
 fn object_without_owner_is_refused_until_adopted() {
     let mut kit = applied();
     live_role(&mut kit, "reports").role.tags.clear();
-    refused(&kit.plan(), "role/reports", "carries no owner");
+    refused(&kit.plan(), "role/reports", "has no owner tag");
     kit.options.adopt = true;
     let plan = kit.plan();
     assert_eq!(step(&plan, "role/reports").change.action(), Action::Adopt);
@@ -341,7 +341,7 @@ fn missing_namespace_and_annotate_without_an_object_wait() {
     assert_eq!(waiting, ["service-account/east/apps/later", "service-account/west/apps/later"]);
     assert!(names(&plan).contains(&"create role/late".to_owned()));
     assert_eq!(plan.summary().waiting, 2);
-    assert!(!plan.leaves(), "no IAM object waits");
+    assert!(!plan.has_waiting_iam(), "no IAM object waits");
 }
 
 #[test]

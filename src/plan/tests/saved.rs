@@ -51,11 +51,11 @@ fn interrupted_create_continues_as_update() {
     assert_eq!(left(&file, &mut kit), ["update role/fresh"]);
     // somebody changed the description
     live_role(&mut kit, "fresh").role.description = "theirs".into();
-    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since the plan was saved");
     // the role lost its owner tag
     live_role(&mut kit, "fresh").role.tags.clear();
     let why = stale(&file, &mut kit);
-    assert!(why.contains("carries no owner"), "{why}");
+    assert!(why.contains("has no owner tag"), "{why}");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn interrupted_adoption_continues_as_update() {
     live_role(&mut kit, "fresh").role.tags = marks;
     assert_eq!(left(&file, &mut kit), ["update role/fresh"]);
     kit.desired.roles.get_mut(&key("fresh")).unwrap().description = "another".into();
-    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since the plan was saved");
 }
 
 #[test]
@@ -87,10 +87,10 @@ fn change_with_another_action_is_stale_and_names_both() {
     }
     kit.desired.roles.insert(key("fresh"), role);
     live_role(&mut kit, "fresh").role.description = "edited".into();
-    assert_eq!(stale(&file, &mut kit), "the saved plan says delete, now it would be update");
+    assert_eq!(stale(&file, &mut kit), "the saved plan has action `delete`, but a new plan has `update`");
     live_role(&mut kit, "fresh").role.tags.clear();
     kit.options.adopt = true;
-    assert_eq!(stale(&file, &mut kit), "the saved plan says delete, now it would be adopt");
+    assert_eq!(stale(&file, &mut kit), "the saved plan has action `delete`, but a new plan has `adopt`");
     // somebody created the role, and now it would be adopted
     kit.account().roles.insert("fresh".into(), Observed::Absent);
     let there = kit.live.clone();
@@ -99,7 +99,7 @@ fn change_with_another_action_is_stale_and_names_both() {
     kit.live = there;
     apply(&mut kit);
     live_role(&mut kit, "fresh").role.tags.clear();
-    assert_eq!(stale(&file, &mut kit), "the saved plan says create, now it would be adopt");
+    assert_eq!(stale(&file, &mut kit), "the saved plan has action `create`, but a new plan has `adopt`");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn empty_field_that_somebody_filled_is_stale() {
     let file = saved(&mut kit);
     assert_eq!(left(&file, &mut kit), ["update role/reports"]);
     live_role(&mut kit, "reports").role.description = "theirs".into();
-    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since the plan was saved");
 }
 
 #[test]

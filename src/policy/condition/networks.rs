@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether the blocks cover at least an eighth of all IPv4 or IPv6 addresses, so that they are no limit. Only an eighth
-/// of IPv6 is in use (<https://www.iana.org/assignments/ipv6-address-space>).
+/// Whether the blocks cover at least an eighth of all IPv4 or IPv6 addresses, so that they do not limit anything. Only
+/// an eighth of IPv6 is in use (<https://www.iana.org/assignments/ipv6-address-space>).
 pub(super) fn cover_most_addresses(blocks: &[String]) -> bool {
     let covered = |bits: u32| {
         let of_family = blocks.iter().filter_map(|block| range(block)).filter(|range| range.bits == bits);

@@ -85,7 +85,7 @@ fn why_not(condition: &DecidingCondition, host_path: &str) -> String {
     let claim = if is_of_token { key.rsplit_once(':').map_or(key.as_str(), |(_, claim)| claim) } else { key };
     let is_plain = ["stringequals", "stringnotequals"].iter().any(|plain| operator.contains(plain));
     let wild = if is_plain && wanted.iter().any(|value| is_wild(value)) {
-        "; `*` and `?` are plain characters there, only `StringLike` reads them as wildcards"
+        "; `*` and `?` are plain characters there; only `StringLike` reads them as wildcards"
     } else {
         ""
     };
