@@ -46,6 +46,11 @@ impl<'a> Chain<'a> {
         chains
     }
 
+    /// The first glob that selects no chain.
+    pub fn unmatched<'p>(desired: &Desired, only: &'p [Pattern]) -> Option<&'p Pattern> {
+        only.iter().find(|one| Chain::all(desired, std::slice::from_ref(one)).is_empty())
+    }
+
     /// `service-account/CLUSTER/NAMESPACE/NAME`
     pub fn address(&self) -> String {
         let (namespace, name) = self.names();
