@@ -232,6 +232,13 @@ pub enum Extent {
     Named,
 }
 
+impl Extent {
+    /// Whether a declared ServiceAccount that is missing among those that were read does not exist.
+    pub fn shows_missing(self) -> bool {
+        matches!(self, Self::Whole | Self::Understood)
+    }
+}
+
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCluster {

@@ -12,7 +12,7 @@ use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
-use crate::model::live::{Extent, LiveServiceAccount, NamespacePhase, Observed};
+use crate::model::live::{LiveServiceAccount, NamespacePhase, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
@@ -60,7 +60,7 @@ fn declared(draft: &mut Draft, item: &Declared<'_>) {
             wait(draft, item, "its namespace is being deleted (`Terminating`), and takes no new objects");
         }
         (Some(Observed::Absent), _) => missing(draft, item),
-        (None, _) if cluster.extent == Extent::Whole => missing(draft, item),
+        (None, _) if cluster.extent.shows_missing() => missing(draft, item),
         (None, Some(Observed::Unknown(why))) => draft.object_unknown(address, why.clone()),
         (None, Some(Observed::Present(NamespacePhase::Active)) | None) => {
             draft.object_unknown(address, format!("namespace `{namespace}` was not read"));

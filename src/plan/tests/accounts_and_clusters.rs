@@ -66,6 +66,11 @@ fn service_account_in_an_unread_namespace_is_unknown() {
     let mut kit = applied();
     kit.role("late", |role| role.bindings = vec![binding("east", "late")]);
     assert!(names(&kit.plan()).contains(&"create service-account/east/apps/late".to_owned()));
+    // a list without a ServiceAccount shows that it does not exist, also if irsa could not parse another entry
+    kit.cluster("east").extent = Extent::Understood;
+    let plan = kit.plan();
+    assert!(names(&plan).contains(&"create service-account/east/apps/late".to_owned()));
+    assert!(plan.complete(), "{:?}", plan.unknown);
     kit.cluster("east").extent = Extent::Named;
     let unknown = |kit: &mut Kit| {
         let plan = kit.plan();
