@@ -344,7 +344,8 @@ pub(crate) fn provider_address(account: &Key, cluster: &Key) -> Address {
     Address::OidcProvider { account: account.clone(), cluster: cluster.clone() }
 }
 
-fn policy_address(account: &Key, attachment: &Attachment) -> Option<Address> {
+/// The address of a declared policy. None for the ARN of an existing one.
+pub(crate) fn policy_address(account: &Key, attachment: &Attachment) -> Option<Address> {
     match attachment {
         Attachment::Declared(key) => Some(Address::Policy { account: account.clone(), key: key.clone() }),
         Attachment::Arn(_) => None,

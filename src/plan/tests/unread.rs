@@ -3,6 +3,7 @@
 use super::kit::{allow, binding, declared, key};
 use super::rules::{applied, apply, names, refused, step, undeclare};
 use crate::ids::IssuerUrl;
+use crate::model::address::Address;
 use crate::model::desired::ClusterState;
 use crate::model::live::{Access, Extent, Observed};
 
@@ -113,4 +114,16 @@ pub(super) fn trust_in_an_issuer_with_an_unreadable_provider_stays() {
         }
         refused(&kit.plan(), "role/reports", "the owner of its provider is unknown: timeout");
     }
+}
+
+#[test]
+fn role_that_keeps_its_trust_waits_for_no_provider() {
+    let mut kit = applied();
+    kit.role("keep", |role| {
+        role.description = "new".into();
+        role.bindings = vec![binding("east", "keep"), binding("west", "keep")];
+    });
+    assert_eq!(step(&kit.plan(), "role/keep").needs, ["oidc-provider/default/west".parse::<Address>().unwrap()]);
+    kit.cluster("east").issuer = Observed::Unknown("timeout".into());
+    assert_eq!(step(&kit.plan(), "role/keep").needs, []);
 }
