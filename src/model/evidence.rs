@@ -69,12 +69,14 @@ impl<'a> Chain<'a> {
             Subject::Wildcard { .. } => None,
         }
     }
+}
 
+impl Binding {
     /// The audience of the tokens in pods: the webhook's annotation, or its default. Where irsa does not manage the
     /// ServiceAccount, the declared one.
     pub fn audience<'l>(&'l self, live: Option<&'l LiveServiceAccount>) -> &'l str {
-        match (self.binding.manage, live) {
-            (Manage::None, _) | (_, None) => self.binding.effective_audience(),
+        match (self.manage, live) {
+            (Manage::None, _) | (_, None) => self.effective_audience(),
             (_, Some(live)) => live.annotations.get(AUDIENCE).map_or(DEFAULT_AUDIENCE, String::as_str),
         }
     }

@@ -88,7 +88,7 @@ async fn token(
     kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
 ) -> (TokenEvidence, Option<IdentityToken>) {
-    let audience = chain.audience(Some(service_account));
+    let audience = chain.binding.audience(Some(service_account));
     let (cluster, name) = (&chain.binding.cluster, &service_account.name);
     let answer = kubernetes.token(cluster, &service_account.namespace, name, audience).await;
     let audience = audience.to_owned();
