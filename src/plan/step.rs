@@ -6,7 +6,7 @@ use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::note::Note;
-use crate::model::refusal::RefusalKind;
+use crate::model::refusal::{RefusalKind, with_word};
 use crate::model::shard::Shard;
 use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ pub struct Refused {
 impl Refused {
     /// The reason, which ends with the word that `irsa explain` takes.
     pub fn reason(&self) -> String {
-        format!("{} ({})", self.why, self.kind.word())
+        with_word(&self.why, Some(self.kind.word()))
     }
 }
 
