@@ -162,7 +162,7 @@ impl Comparison<'_> {
         let own = self.ownership.is_own(field);
         if has(&self.wanted, field) {
             Fate::Declared
-        } else if own && self.ownership.known_owners(field).next().is_none() {
+        } else if own && self.ownership.other_owners(field).next().is_none() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
         } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
             self.undeclared(field)
@@ -182,7 +182,7 @@ impl Comparison<'_> {
     /// - Otherwise: it is a conflict.
     fn undeclared(&self, field: MetaField<'_>) -> Fate {
         let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
-        let by_hand = self.ownership.known_owners(field).all(is_interactive);
+        let by_hand = self.ownership.other_owners(field).all(is_interactive);
         // if other fields have recorded managers and this annotation has none, an admission policy sets it
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
@@ -230,13 +230,14 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
         let origin = Some(&item.binding.origin);
         match fate {
             Fate::Harmless => {
-                let by = set_by(&ownership.other_owners(*field));
+                let by = set_by(ownership.other_owners(*field));
                 let value = ownership.value(*field).unwrap_or_default();
                 let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
                 draft.note(address, Severity::Info, "annotation-undeclared", origin, text);
             }
             Fate::Shared => {
-                let owners = ownership.other_owners(*field).join("`, `");
+                let owners: Vec<&str> = ownership.other_owners(*field).collect();
+                let owners = owners.join("`, `");
                 let text = format!("{field} is no longer declared, and stays: `{owners}` holds it too");
                 draft.note(address, Severity::Info, "field-shared", origin, text);
             }
@@ -284,7 +285,7 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
         reasons.push(format!("{field} is taken back from `{manager}`"));
     }
     for (field, _) in fates.iter().filter(|(_, fate)| fate.is_removed()) {
-        let by = set_by(&ownership.other_owners(*field));
+        let by = set_by(ownership.other_owners(*field));
         reasons.push(format!("{field}{by} is not declared, and is removed"));
     }
     let force = options.force_conflicts || !conflicts.is_empty();
@@ -295,7 +296,8 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
 }
 
 /// `, set by …,`. Empty if no owner is known.
-fn set_by(owners: &[&str]) -> String {
+fn set_by<'a>(owners: impl Iterator<Item = &'a str>) -> String {
+    let owners: Vec<&str> = owners.collect();
     if owners.is_empty() { String::new() } else { format!(", set by `{}`,", owners.join("`, `")) }
 }
 
@@ -315,12 +317,12 @@ fn refusal(
     }
     let (field, _) = fates.iter().find(|(_, fate)| *fate == Fate::Conflict)?;
     let value = ownership.value(*field)?;
-    let (kind, why) = match ownership.other_owners(*field)[..] {
-        [manager, ..] => (
+    let (kind, why) = match ownership.other_owners(*field).next() {
+        Some(manager) => (
             RefusalKind::FieldConflict,
             format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
         ),
-        [] => (
+        None => (
             RefusalKind::UnrecordedManager,
             format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
         ),
