@@ -150,19 +150,18 @@ fn refusals() -> impl Iterator<Item = Page> {
 
 /// `Exit 4: refused` and `Exit 130 and 143: interrupted`.
 fn exit_codes() -> impl Iterator<Item = Page> {
-    sections(TROUBLESHOOTING).flat_map(|(heading, text)| {
-        let found = heading.strip_prefix("Exit ").and_then(|rest| rest.split_once(": "));
-        let slug: String = heading.to_lowercase().replace(' ', "-").replace(':', "");
-        found.into_iter().flat_map(move |(codes, title)| {
-            let slug = slug.clone();
-            codes.split(" and ").map(move |code| Page {
-                word: format!("exit-{code}"),
-                topic: Topic::ExitCode,
-                title: title.to_owned(),
-                severity: String::new(),
-                text: text.to_owned(),
-                url: format!("docs/troubleshooting.md#{slug}"),
-            })
+    let found = sections(TROUBLESHOOTING).filter_map(|(heading, text)| {
+        let (codes, title) = heading.strip_prefix("Exit ")?.split_once(": ")?;
+        Some((heading.to_lowercase().replace(' ', "-").replace(':', ""), codes, title, text))
+    });
+    found.flat_map(|(slug, codes, title, text)| {
+        codes.split(" and ").map(move |code| Page {
+            word: format!("exit-{code}"),
+            topic: Topic::ExitCode,
+            title: title.to_owned(),
+            severity: String::new(),
+            text: text.to_owned(),
+            url: format!("docs/troubleshooting.md#{slug}"),
         })
     })
 }
