@@ -127,7 +127,7 @@ fn notes() -> impl Iterator<Item = Page> {
     })
 }
 
-/// Up to the first full stop or colon that ends a part. Those inside names and links do not.
+/// The text without links, up to the first full stop or colon before a space.
 fn first_sentence(text: &str) -> String {
     let text = without_links(text);
     let end = [". ", ": "].into_iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());

@@ -103,7 +103,7 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
     }
 }
 
-/// The keys in the configuration, by issuer and by role ARN.
+/// Keys by issuer, role ARN and account id, and documents by policy ARN.
 fn config_keys(context: &PlanContext<'_>) -> ConfigKeys {
     let clusters = context.desired.clusters.keys();
     let clusters = clusters.filter_map(|key| Some((context.issuer(key).host_path()?.to_owned(), key.clone())));

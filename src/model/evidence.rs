@@ -21,7 +21,7 @@ pub struct Chain<'a> {
     pub role_key: &'a Key,
     pub role: &'a Role,
     pub binding: &'a Binding,
-    /// Whether this run wrote its role or provider, so that STS may not see them as they are yet.
+    /// Whether this run wrote the role or the provider. STS may not see the change yet.
     pub is_fresh: bool,
 }
 

@@ -24,8 +24,10 @@ pub struct Stale {
 /// Returns `fresh`, which was planned from `desired` and `live`, reduced to the steps that `saved` contains. Only values of
 /// `fresh` are written, so a forged file can ask for fewer changes and never for others.
 ///
-/// # Errors All stale changes, sorted by address. A change is stale if a field has neither its old nor its new value,
-/// or if the configuration no longer asks for the change. A change that is done already is not stale.
+/// # Errors
+///
+/// All stale changes, sorted by address. A change is stale if a field has neither its old nor its new value, or if the
+/// configuration no longer asks for the change. A change that is done already is not stale.
 pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
     let comparison = Comparison::new(saved, &fresh, desired, live);

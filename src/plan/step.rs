@@ -65,11 +65,12 @@ pub struct Plan {
     pub waiting: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
-    /// The keys in the configuration, by issuer and by role ARN.
+    /// Keys by issuer, role ARN and account id, and documents by policy ARN.
     pub names: ConfigKeys,
 }
 
-/// The keys of clusters and roles, to show instead of the URLs and ARNs that live objects have.
+/// What views need and a plan file lacks: the keys of clusters, roles and accounts, and the documents of managed policies
+/// that were read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigKeys {
     /// The declared clusters, by host and path of their issuer.

@@ -81,13 +81,13 @@ impl World {
 
 /// The role that an annotation names.
 pub(super) enum Annotated<'a> {
-    /// A declared one.
+    /// A declared role.
     Role(&'a Key),
-    /// Another one; the text names it.
+    /// A role that irsa did not read; the text names it.
     Other(String),
-    /// None, so that pods get no role; the text says why.
+    /// No role; the text says why.
     None(String),
-    /// It is not known; the text says why.
+    /// Unknown; the text says why.
     Unknown(String),
 }
 
