@@ -68,8 +68,7 @@ async fn judge_applied(session: &Session<'_>, connected: &Connected, plan: &Plan
 /// The chains that `--only` selects.
 fn selected<'a>(only: &[String], connected: &'a Connected) -> Result<Vec<Chain<'a>>, Error> {
     let patterns: Vec<Pattern> = only.iter().map(Pattern::new).collect();
-    let unmatched = patterns.iter().find(|one| Chain::all(&connected.desired, std::slice::from_ref(one)).is_empty());
-    if let Some(unmatched) = unmatched {
+    if let Some(unmatched) = Chain::unmatched(&connected.desired, &patterns) {
         let message = format!("`--only '{}'` matches no ServiceAccount", unmatched.as_str());
         return Err(Error::usage(message)
             .hint("`irsa verify` takes addresses like `service-account/CLUSTER/NAMESPACE/NAME` or `role/KEY`"));

@@ -66,7 +66,7 @@ impl Address {
         }
     }
 
-    /// Whether the object is one of a cluster. All others are objects of IAM.
+    /// Whether the object is in a cluster. All other objects are in IAM.
     pub fn is_in_cluster(&self) -> bool {
         matches!(self.place(), Some(Place::Cluster(_)))
     }
@@ -79,7 +79,7 @@ impl Address {
         }
     }
 
-    /// The fields of the object whose values the address has. It has a key for a declared object of IAM.
+    /// The fields that the address determines. Empty for a declared IAM object, whose address has only a key.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::ServiceAccount { namespace, name, .. } => {

@@ -21,7 +21,7 @@ pub struct Chain<'a> {
     pub role_key: &'a Key,
     pub role: &'a Role,
     pub binding: &'a Binding,
-    /// Whether this run wrote its role or provider, so that STS may not see them as they are yet.
+    /// Whether this run wrote the role or the provider. STS may not see the change yet.
     pub is_fresh: bool,
 }
 
@@ -46,6 +46,11 @@ impl<'a> Chain<'a> {
         chains
     }
 
+    /// The first glob that selects no chain.
+    pub fn unmatched<'p>(desired: &Desired, only: &'p [Pattern]) -> Option<&'p Pattern> {
+        only.iter().find(|one| Chain::all(desired, std::slice::from_ref(one)).is_empty())
+    }
+
     /// `service-account/CLUSTER/NAMESPACE/NAME`
     pub fn address(&self) -> String {
         let (namespace, name) = self.names();
@@ -64,12 +69,14 @@ impl<'a> Chain<'a> {
             Subject::Wildcard { .. } => None,
         }
     }
+}
 
+impl Binding {
     /// The audience of the tokens in pods: the webhook's annotation, or its default. Where irsa does not manage the
     /// ServiceAccount, the declared one.
     pub fn audience<'l>(&'l self, live: Option<&'l LiveServiceAccount>) -> &'l str {
-        match (self.binding.manage, live) {
-            (Manage::None, _) | (_, None) => self.binding.effective_audience(),
+        match (self.manage, live) {
+            (Manage::None, _) | (_, None) => self.effective_audience(),
             (_, Some(live)) => live.annotations.get(AUDIENCE).map_or(DEFAULT_AUDIENCE, String::as_str),
         }
     }

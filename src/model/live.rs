@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
 use super::address::OrphanKind;
+use super::desired::{self, Account};
 use super::refusal::Refusal;
 use super::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::ids::{
@@ -62,6 +63,16 @@ impl Live {
             Some(Observed::Absent) => Observed::Absent,
             Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
             None => Observed::Unknown(format!("role `{name}` was not read")),
+        }
+    }
+
+    /// The ARN of a declared role: the live one, or the one that it would get in its account.
+    pub fn role_arn(&self, account: &Account, role: &desired::Role) -> RoleArn {
+        match self.role(&role.account, &role.name) {
+            Observed::Present(live) => live.arn.clone(),
+            Observed::Absent | Observed::Unknown(_) => {
+                RoleArn::of(&account.partition, &account.id, &role.path, &role.name)
+            }
         }
     }
 }
@@ -126,6 +137,20 @@ impl LiveAccount {
             providers_listed: lists,
             malformed: Vec::new(),
         }
+    }
+
+    /// The provider of this ARN.
+    pub fn provider(&self, arn: &ProviderArn) -> Observed<&LiveProvider> {
+        listed(self.providers.get(arn), &self.providers_listed)
+    }
+}
+
+/// Looks up an entry of a list. A missing entry is unknown, not absent, if the list could not be read.
+pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
+    match (entry, list) {
+        (Some(Observed::Present(item)), _) => Observed::Present(item),
+        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => Observed::Absent,
     }
 }
 
@@ -233,6 +258,13 @@ pub enum Extent {
     Named,
 }
 
+impl Extent {
+    /// Whether a declared ServiceAccount that is missing among those that were read does not exist.
+    pub fn shows_missing(self) -> bool {
+        matches!(self, Self::Whole | Self::Understood)
+    }
+}
+
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCluster {
@@ -244,9 +276,25 @@ pub struct LiveCluster {
     pub extent: Extent,
     /// The namespaces that were read.
     pub namespaces: BTreeMap<Namespace, Observed<NamespacePhase>>,
-    /// The ServiceAccounts that were read. A missing one is absent if `extent` is `Whole` or its namespace is absent, and
-    /// otherwise unknown.
+    /// The ServiceAccounts that were read. A missing one is absent if `extent` is `Whole` or `Understood`, or if its
+    /// namespace is absent. Otherwise it is unknown.
     pub service_accounts: BTreeMap<(Namespace, ServiceAccountName), Observed<LiveServiceAccount>>,
+}
+
+impl LiveCluster {
+    /// A declared ServiceAccount. Unknown, with the reason, if the API of the cluster could not be used.
+    pub fn service_account(&self, namespace: &Namespace, name: &ServiceAccountName) -> Observed<&LiveServiceAccount> {
+        if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &self.api {
+            return Observed::Unknown(why.clone());
+        }
+        let is_absent = self.extent.shows_missing() || self.namespaces.get(namespace) == Some(&Observed::Absent);
+        match self.service_accounts.get(&(namespace.clone(), name.clone())) {
+            Some(Observed::Present(live)) => Observed::Present(live),
+            Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+            None if !is_absent => Observed::Unknown("the ServiceAccount was not read".to_owned()),
+            Some(Observed::Absent) | None => Observed::Absent,
+        }
+    }
 }
 
 /// Whether a namespace accepts new objects

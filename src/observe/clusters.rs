@@ -234,7 +234,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
                 && match live.service_accounts.get(*name) {
                     Some(Observed::Absent) => true,
                     Some(Observed::Present(_) | Observed::Unknown(_)) => false,
-                    None => matches!(live.extent, Extent::Whole | Extent::Understood),
+                    None => live.extent.shows_missing(),
                 }
         });
         let needed: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();

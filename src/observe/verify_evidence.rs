@@ -88,7 +88,7 @@ async fn token(
     kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
 ) -> (TokenEvidence, Option<IdentityToken>) {
-    let audience = chain.audience(Some(service_account));
+    let audience = chain.binding.audience(Some(service_account));
     let (cluster, name) = (&chain.binding.cluster, &service_account.name);
     let answer = kubernetes.token(cluster, &service_account.namespace, name, audience).await;
     let audience = audience.to_owned();
@@ -258,12 +258,12 @@ impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> Evidence
         let mut wanted = BTreeSet::new();
         for chain in self.managed() {
             let Some((_, namespace, name)) = chain.key() else { continue };
-            let role = self.live.role(&chain.role.account, &chain.role.name);
-            let Some(role) = role.present() else { continue };
+            let Some(account) = self.desired.accounts.get(&chain.role.account) else { continue };
+            let role = self.live.role_arn(account, chain.role);
             let pods = pods.get(&namespace).and_then(Observed::present).into_iter().flatten();
             for pod in pods.filter(|pod| pod.service_account == name.as_str()) {
                 if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind == "ReplicaSet")
-                    && pod.problem(role.arn.as_str(), chain.binding.effective_audience()).is_some()
+                    && pod.problem(role.as_str(), chain.binding.effective_audience()).is_some()
                 {
                     wanted.insert((namespace.clone(), owner.name.clone()));
                 }

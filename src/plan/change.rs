@@ -149,7 +149,7 @@ impl ResourceChange {
 }
 
 /// The sort key of a change. Creates and updates: provider, policy, role, ServiceAccount. Deletes: the reverse, after
-/// them.
+/// them (a ServiceAccount has one place for both).
 pub(crate) fn rank(address: &Address, action: Action) -> u8 {
     let rank = match address {
         Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => 0,

@@ -70,6 +70,8 @@ pub(crate) struct PlanContext<'a> {
     roles: HashMap<(&'a Key, String), (&'a Key, &'a Role)>,
     /// The keys of declared policies by account and lower-case name.
     policies: HashMap<(&'a Key, String), &'a Key>,
+    /// With `--shard`, the roles in the lists of the accounts, by account and lower-case name.
+    listed_roles: HashMap<(&'a Key, String), &'a RoleSummary>,
     /// Live policies by account and lower-case name.
     live_policies: HashMap<(&'a Key, String), (&'a PolicyArn, &'a Observed<LivePolicy>)>,
 }
@@ -87,6 +89,7 @@ impl<'a> PlanContext<'a> {
             clusters_by_issuer: HashMap::new(),
             roles: HashMap::new(),
             policies: HashMap::new(),
+            listed_roles: HashMap::new(),
             live_policies: HashMap::new(),
         };
         for (key, cluster) in &desired.clusters {
@@ -118,6 +121,10 @@ impl<'a> PlanContext<'a> {
         for (key, account) in &self.live.accounts {
             for (arn, policy) in &account.policies {
                 self.live_policies.entry((key, arn.name().to_lowercase())).or_insert((arn, policy));
+            }
+            let listed = account.role_list.present().filter(|_| self.scope.is_some());
+            for role in listed.into_iter().flatten() {
+                self.listed_roles.entry((key, role.name.lower_case())).or_insert(role);
             }
         }
         for (key, issuer) in &self.issuers {
@@ -220,15 +227,14 @@ impl<'a> PlanContext<'a> {
             return Some(RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name));
         }
         // only the role list has the roles of other shards
-        let listed = self.scope.as_ref().and_then(|_| self.listed_role(role));
-        let path = listed.and_then(|summary| IamPath::parse(&summary.path).ok());
+        let path = self.listed_role(role).and_then(|summary| IamPath::parse(&summary.path).ok());
         Some(RoleArn::of(&account.partition, &account.id, path.as_ref().unwrap_or(&role.path), &role.name))
     }
 
-    /// The declared role, as the role list of its account shows it.
+    /// The declared role, as the role list of its account shows it. None without `--shard`.
     pub(crate) fn listed_role(&self, role: &Role) -> Option<&'a RoleSummary> {
-        let name = role.name.lower_case();
-        self.account(&role.account)?.role_list.present()?.iter().find(|it| it.name.lower_case() == name)
+        self.account(&role.account)?;
+        self.listed_roles.get(&(&role.account, role.name.lower_case())).copied()
     }
 
     /// The live policy with this lower-case name, under any path, because names are unique in an account.
@@ -345,7 +351,8 @@ pub(crate) fn provider_address(account: &Key, cluster: &Key) -> Address {
     Address::OidcProvider { account: account.clone(), cluster: cluster.clone() }
 }
 
-fn policy_address(account: &Key, attachment: &Attachment) -> Option<Address> {
+/// The address of a declared policy. None for the ARN of an existing one.
+pub(crate) fn policy_address(account: &Key, attachment: &Attachment) -> Option<Address> {
     match attachment {
         Attachment::Declared(key) => Some(Address::Policy { account: account.clone(), key: key.clone() }),
         Attachment::Arn(_) => None,

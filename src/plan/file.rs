@@ -12,6 +12,7 @@ use super::change::{Action, ResourceChange};
 use super::types::{Options, Plan, Refused, Step, Summary, UnknownObject};
 use crate::model::address::Address;
 use crate::model::note::Note;
+use crate::model::refusal::with_word;
 use crate::model::sanitize::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -142,10 +143,7 @@ pub struct RefusedV2 {
 impl RefusedV2 {
     /// The reason, which ends with the word that `irsa explain` takes.
     pub fn reason(&self) -> String {
-        match &self.word {
-            Some(word) => format!("{} ({word})", self.why),
-            None => self.why.clone(),
-        }
+        with_word(&self.why, self.word.as_deref())
     }
 }
 

@@ -17,15 +17,6 @@ use crate::model::resource::StringMap;
 /// The reason of a change by `forget`.
 pub(crate) const FORGET: &str = "released by `forget`: irsa removes its own tags or labels and keeps the object";
 
-/// Looks up an entry of a list. A missing entry is unknown, not absent, if the list could not be read.
-pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
-    match (entry, list) {
-        (Some(Observed::Present(item)), _) => Observed::Present(item),
-        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
-        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => Observed::Absent,
-    }
-}
-
 /// An object to plan, and its account.
 pub(crate) struct IamObject<'a> {
     pub context: &'a PlanContext<'a>,

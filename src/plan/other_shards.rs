@@ -20,11 +20,14 @@ pub(crate) fn block(context: &PlanContext<'_>, draft: &mut Draft) {
         return;
     }
     let is_other = |address: &Address| !context.plans(address);
+    let of_account = |account| context.declared_policies(account).map(move |(address, arn)| ((account, arn), address));
+    let policies: BTreeMap<(&Key, PolicyArn), Address> = context.desired.accounts.keys().flat_map(of_account).collect();
     let mut needed: BTreeSet<Address> = BTreeSet::new();
     let mut changing: BTreeSet<Address> = BTreeSet::new();
     for (_, role) in context.desired.roles.iter().filter(|(key, _)| context.plans(&Address::role(key))) {
         needed.extend(context.dependencies(role).filter(is_other));
-        changing.extend(boundaries(context, role).into_iter().filter(is_other));
+        let declared = boundaries(context, role).filter_map(|arn| policies.get(&(&role.account, arn.clone())));
+        changing.extend(declared.filter(|address| is_other(address)).cloned());
     }
     for address in &needed {
         let blocked_by = match address {
@@ -47,18 +50,15 @@ pub(crate) fn block(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// The declared policies that are the role's live or declared permissions boundary.
-fn boundaries(context: &PlanContext<'_>, role: &Role) -> Vec<Address> {
+/// The role's live and declared permissions boundaries.
+fn boundaries<'a>(context: &PlanContext<'a>, role: &'a Role) -> impl Iterator<Item = &'a PolicyArn> {
     let account = context.account(&role.account);
     let live = account.and_then(|account| account.roles.get(&role.name.lower_case())?.present());
-    let live = live.and_then(|live| live.role.permissions_boundary.as_ref());
     let declared = match &role.permissions_boundary {
         Boundary::Policy(arn) => Some(arn),
         Boundary::Undeclared | Boundary::None => None,
     };
-    let is_boundary = |arn: &PolicyArn| live == Some(arn) || declared == Some(arn);
-    let policies = context.declared_policies(&role.account);
-    policies.filter(|(_, arn)| is_boundary(arn)).map(|(address, _)| address).collect()
+    live.and_then(|live| live.role.permissions_boundary.as_ref()).into_iter().chain(declared)
 }
 
 /// Whether a role of another shard already trusts the ServiceAccount of a binding.

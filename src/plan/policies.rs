@@ -6,14 +6,13 @@ use super::context::PlanContext;
 use super::draft::{BlockedBy, Draft};
 use super::field_diff::{FieldType, FieldTypes, FieldValue, PlanFields};
 use super::iam::{
-    FORGET, IamObject, Ownership, delete_forbidden_by_tags, listed, note_name_and_path_kept, tag_calls,
-    without_own_tags,
+    FORGET, IamObject, Ownership, delete_forbidden_by_tags, note_name_and_path_kept, tag_calls, without_own_tags,
 };
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::desired;
-use crate::model::live::{LivePolicy, Observed};
+use crate::model::live::{LivePolicy, Observed, listed};
 use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::{ManagedPolicy, Role, StringMap};
 

@@ -6,12 +6,12 @@ use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
 use super::draft::{BlockedBy, Draft};
 use super::field_diff::{FieldType, FieldTypes, FieldValue, PlanFields};
 use super::iam::{
-    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, listed, roles_unlisted, tag_calls, without_own_tags,
+    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, roles_unlisted, tag_calls, without_own_tags,
 };
 use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::call::IamCall;
-use crate::model::live::{LiveAccount, LiveProvider, Observed};
+use crate::model::live::{LiveAccount, LiveProvider, Observed, listed};
 use crate::model::note::Severity;
 use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::{Provider, StringMap};
@@ -47,7 +47,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
         };
         let Some(arn) = context.provider_arn(account_key, issuer) else { continue };
         let object = IamObject { context, address, account_key, account };
-        match listed(account.providers.get(&arn), &account.providers_listed) {
+        match account.provider(&arn) {
             Observed::Present(live) => existing(draft, &object, &arn, &audiences, &live.provider),
             Observed::Unknown(why) => draft.object_unknown(&object.address, why),
             Observed::Absent => {
@@ -156,7 +156,7 @@ pub(crate) fn not_ready_in_other_shard(
     let Issuer::Known(issuer) = context.issuer(cluster) else { return None };
     let arn = context.provider_arn(account, issuer)?;
     let live = context.account(account)?;
-    match listed(live.providers.get(&arn), &live.providers_listed) {
+    match live.provider(&arn) {
         Observed::Present(_) => None,
         Observed::Unknown(_) => Some(BlockedBy::Unknown),
         Observed::Absent => Some(BlockedBy::Waits(context.waits_for_shard(address))),

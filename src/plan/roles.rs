@@ -5,7 +5,7 @@ pub(crate) mod trusted_roles;
 pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
-use super::context::{Issuer, PlanContext, provider_address};
+use super::context::{Issuer, PlanContext, policy_address, provider_address};
 use super::draft::{BlockedBy, Draft};
 use super::field_diff::{FieldType, FieldTypes, FieldValue, PlanFields};
 use super::iam::{IamObject, Ownership, note_name_and_path_kept};
@@ -211,16 +211,13 @@ fn trust_size(after: &Role, quotas: &Quotas) -> String {
 /// The objects whose steps must come before an update: all providers of the role if its trust policy changes, and the
 /// policies that it newly attaches.
 fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
-    let trusted = before.trust.federated_issuers();
-    let providers = context.bindings(role).filter(|binding| match context.issuer(&binding.cluster) {
-        Issuer::Known(issuer) => !trusted.contains(issuer.host_path()) || before.trust != after.trust,
-        Issuer::Missing | Issuer::Unknown(_) | Issuer::Gone(_) => false,
-    });
+    let changes = before.trust != after.trust;
+    let providers = context.bindings(role);
+    let providers = providers.filter(|binding| changes && matches!(context.issuer(&binding.cluster), Issuer::Known(_)));
     let providers = providers.map(|binding| provider_address(&role.account, &binding.cluster));
     let policies = role.attach.iter().filter_map(|attachment| {
-        let Attachment::Declared(key) = attachment else { return None };
         let arn = context.attachment_arn(&role.account, attachment)?;
-        (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
+        policy_address(&role.account, attachment).filter(|_| !before.attached.contains(&arn))
     });
     providers.chain(policies).collect()
 }

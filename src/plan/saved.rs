@@ -25,8 +25,10 @@ pub struct Stale {
 /// `desired` and `live`. irsa writes only values of `fresh`, so a forged file can ask for fewer changes, but not for
 /// different ones.
 ///
-/// # Errors All stale changes, sorted by address. A change is stale if a field has neither its old nor its new value,
-/// or if the configuration no longer asks for the change. A change that is done already is not stale.
+/// # Errors
+///
+/// All stale changes, sorted by address. A change is stale if a field has neither its old nor its new value, or if the
+/// configuration no longer asks for the change. A change that is done already is not stale.
 pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
     let comparison = SavedPlanCheck::new(saved, &fresh, desired, live);

@@ -14,7 +14,7 @@ use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
-use crate::model::live::{Extent, LiveServiceAccount, NamespacePhase, Observed};
+use crate::model::live::{LiveServiceAccount, NamespacePhase, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
@@ -62,7 +62,7 @@ fn declared(draft: &mut Draft, item: &Declared<'_>) {
             wait(draft, item, "its namespace is being deleted (`Terminating`), and takes no new objects");
         }
         (Some(Observed::Absent), _) => missing(draft, item),
-        (None, _) if cluster.extent == Extent::Whole => missing(draft, item),
+        (None, _) if cluster.extent.shows_missing() => missing(draft, item),
         (None, Some(Observed::Unknown(why))) => draft.object_unknown(address, why.clone()),
         (None, Some(Observed::Present(NamespacePhase::Active)) | None) => {
             draft.object_unknown(address, format!("namespace `{namespace}` was not read"));
@@ -169,7 +169,7 @@ impl Comparison<'_> {
         let own = self.ownership.is_own(field);
         if has(&self.wanted, field) {
             Fate::Declared
-        } else if own && self.ownership.known_owners(field).next().is_none() {
+        } else if own && self.ownership.other_owners(field).next().is_none() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
         } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
             self.undeclared(field)
@@ -189,7 +189,7 @@ impl Comparison<'_> {
     /// - Otherwise: it is a conflict.
     fn undeclared(&self, field: MetaField<'_>) -> Fate {
         let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
-        let by_hand = self.ownership.known_owners(field).all(is_interactive);
+        let by_hand = self.ownership.other_owners(field).all(is_interactive);
         // if other fields have recorded managers and this annotation has none, an admission policy sets it
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
@@ -238,13 +238,14 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
         let origin = Some(&item.binding.origin);
         match fate {
             Fate::Harmless => {
-                let by = set_by(&ownership.other_owners(*field));
+                let by = set_by(ownership.other_owners(*field));
                 let value = ownership.value(*field).unwrap_or_default();
                 let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
                 draft.note(address, Severity::Info, "annotation-undeclared", origin, text);
             }
             Fate::Shared => {
-                let owners = ownership.other_owners(*field).join("`, `");
+                let owners: Vec<&str> = ownership.other_owners(*field).collect();
+                let owners = owners.join("`, `");
                 let text =
                     format!("{field} is no longer declared, but it stays, because it also belongs to `{owners}`");
                 draft.note(address, Severity::Info, "field-shared", origin, text);
@@ -294,7 +295,7 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
         reasons.push(format!("irsa takes {field} over from `{manager}`"));
     }
     for (field, _) in fates.iter().filter(|(_, fate)| fate.is_removed()) {
-        let by = set_by(&ownership.other_owners(*field));
+        let by = set_by(ownership.other_owners(*field));
         reasons.push(format!("{field}{by} is not declared, and is removed"));
     }
     let force = options.force_conflicts || !conflicts.is_empty();
@@ -305,7 +306,8 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
 }
 
 /// `, set by …,`. Empty if no owner is known.
-fn set_by(owners: &[&str]) -> String {
+fn set_by<'a>(owners: impl Iterator<Item = &'a str>) -> String {
+    let owners: Vec<&str> = owners.collect();
     if owners.is_empty() { String::new() } else { format!(", set by `{}`,", owners.join("`, `")) }
 }
 
@@ -325,12 +327,12 @@ fn refusal(
     }
     let (field, _) = fates.iter().find(|(_, fate)| *fate == Fate::Conflict)?;
     let value = ownership.value(*field)?;
-    let (kind, why) = match ownership.other_owners(*field)[..] {
-        [manager, ..] => (
+    let (kind, why) = match ownership.other_owners(*field).next() {
+        Some(manager) => (
             RefusalKind::FieldConflict,
             format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
         ),
-        [] => (
+        None => (
             RefusalKind::UnrecordedManager,
             format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
         ),

@@ -7,7 +7,7 @@ use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::note::Note;
-use crate::model::refusal::RefusalKind;
+use crate::model::refusal::{RefusalKind, with_word};
 use crate::model::shard::Shard;
 use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
@@ -66,11 +66,12 @@ pub struct Plan {
     pub waiting: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
-    /// The keys in the configuration, by issuer and by role ARN.
+    /// Keys by issuer, role ARN and account id, and documents by policy ARN.
     pub names: ConfigKeys,
 }
 
-/// The keys of clusters and roles, to show instead of the URLs and ARNs that live objects have.
+/// What views need and a plan file lacks: the keys of clusters, roles and accounts, and the documents of managed policies
+/// that were read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigKeys {
     /// The declared clusters, by host and path of their issuer.
@@ -147,7 +148,7 @@ pub struct Refused {
 impl Refused {
     /// The reason, which ends with the word that `irsa explain` takes.
     pub fn reason(&self) -> String {
-        format!("{} ({})", self.why, self.kind.word())
+        with_word(&self.why, Some(self.kind.word()))
     }
 }
 

@@ -47,8 +47,8 @@ const MOST_RESULTS: usize = 25_000;
 /// The most characters of a description that GitHub accepts.
 const DESCRIPTION_LENGTH: usize = 1024;
 
-/// The base of relative paths: the root of the repository. Every reader knows its own, so the file does not say where it
-/// is (SARIF, section 3.14.14).
+/// The base of relative paths: the root of the repository. The file leaves out its location, because each reader knows
+/// its own (SARIF, section 3.14.14).
 const ROOT: &str = "%SRCROOT%";
 
 /// The rule of an object that differs.

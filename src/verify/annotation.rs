@@ -27,10 +27,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         Ok(live) => live,
         Err(verdict) => return verdict,
     };
-    let expected = case.role_arn();
+    let expected = &case.role_arn;
     // the webhook looks for an association first
-    association(case, &expected)
-        .or_else(|| wrong_role(live, &expected))
+    association(case, expected)
+        .or_else(|| wrong_role(live, expected))
         .or_else(|| wrong_audience(case, live))
         .or_else(|| malformed_setting(live))
         .or_else(|| unread_associations(case))

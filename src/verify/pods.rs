@@ -23,7 +23,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if pods.is_empty() {
         return Verdict::not_applicable("no pod uses it");
     }
-    let role = case.role_arn();
+    let role = &case.role_arn;
     let audience = case.chain.binding.effective_audience();
     let mut groups: BTreeMap<(Owner, String), Vec<&Pod>> = BTreeMap::new();
     // an association with this role gives pods the role without the variables

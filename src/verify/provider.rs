@@ -13,10 +13,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
     let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };
     let arn = ProviderArn::of(&case.account.partition, &case.account.id, issuer);
-    let provider = match (case.live_account.providers.get(&arn), &case.live_account.providers_listed) {
-        (Some(Observed::Present(provider)), _) => provider,
-        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => return Verdict::unknown(why.clone()),
-        (Some(Observed::Absent) | None, _) => {
+    let provider = match case.live_account.provider(&arn) {
+        Observed::Present(provider) => provider,
+        Observed::Unknown(why) => return Verdict::unknown(why),
+        Observed::Absent => {
             return Verdict::failed(
                 format!("account `{account}` has no OIDC provider for `{issuer}`"),
                 "run `irsa apply`, which creates it",

@@ -7,7 +7,7 @@ use super::Verdict;
 use super::case::Case;
 use crate::ids::ProviderArn;
 use crate::model::evidence::TokenClaims;
-use crate::model::live::{Extent, Observed};
+use crate::model::live::Observed;
 use crate::policy::pattern::matches;
 use crate::policy::trust::SUBJECT_PREFIX;
 use evaluate_token::{Decision, Request};
@@ -76,7 +76,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
 /// Which live ServiceAccounts a pattern matches, as `StringLike` reads it.
 fn pattern(case: &Case<'_>) -> String {
     let unread = "a pattern has no token to evaluate it with; the ServiceAccounts that it matches were not all read";
-    if !matches!(case.live_cluster.extent, Extent::Whole | Extent::Understood) {
+    if !case.live_cluster.extent.shows_missing() {
         return unread.to_owned();
     }
     let pattern = case.chain.binding.subject.claim();

@@ -93,6 +93,14 @@ impl Scene {
         made.expect("a pod");
     }
 
+    /// Creates the ReplicaSet `web-abc` of the Deployment `web`.
+    fn replica_set(&self) {
+        let set = json!({"metadata": {"name": "web-abc", "ownerReferences": owner("Deployment", "web")}, "spec": {}});
+        let made =
+            self.world.cluster("main").with(|store| store.seed(Resource::ReplicaSets, "apps", set, "deployment"));
+        made.expect("a set");
+    }
+
     fn good_pod(&self, name: &str) {
         let role = role_arn();
         let environment = [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE)];
@@ -403,9 +411,8 @@ fn self_hosted_webhook_behind_a_service_may_have_its_own_authority() {
 #[test]
 fn pods_are_grouped_by_the_workload_to_restart() {
     let scene = Scene::new();
-    let (world, arn) = (&scene.world, role_arn());
-    let set = json!({"metadata": {"name": "web-abc", "ownerReferences": owner("Deployment", "web")}, "spec": {}});
-    world.cluster("main").with(|store| store.seed(Resource::ReplicaSets, "apps", set, "deployment")).expect("a set");
+    let arn = role_arn();
+    scene.replica_set();
     for name in ["web-abc-1", "web-abc-2"] {
         scene.pod(name, &owner("ReplicaSet", "web-abc"), &json!({}), &[], "sts.amazonaws.com");
     }
@@ -432,6 +439,16 @@ fn pods_are_grouped_by_the_workload_to_restart() {
             "pod/alone: 1 pod sets `AWS_ACCESS_KEY_ID`",
         ],
     );
+}
+
+#[test]
+fn pods_of_a_role_that_does_not_exist_are_grouped_by_the_workload_too() {
+    let scene = Scene::new();
+    scene.replica_set();
+    scene.pod("web-abc-1", &owner("ReplicaSet", "web-abc"), &json!({}), &[], "sts.amazonaws.com");
+    scene.declare(&role("app").replace("attach", "name = \"later\"\nattach"));
+    scene.says("trust", &["has no role `later`"]);
+    scene.says("pods", &["deployment/web: 1 pod has no `AWS_ROLE_ARN`", "rollout restart deployment/web"]);
 }
 
 #[test]

@@ -113,12 +113,7 @@ impl<'a> FieldOwnership<'a> {
     }
 
     /// The other managers that are known to own the field.
-    pub(crate) fn other_owners(&self, field: MetaField<'_>) -> Vec<&'a str> {
-        self.known_owners(field).collect()
-    }
-
-    /// The same as an iterator, because most fields have no other owner.
-    pub(crate) fn known_owners(&self, field: MetaField<'_>) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn other_owners(&self, field: MetaField<'_>) -> impl Iterator<Item = &'a str> {
         let known = move |manager: &&FieldManager| manager.name != UNTRACKED && field.is_owned_by(manager);
         self.entries(false).filter(known).map(|manager| manager.name.as_str())
     }

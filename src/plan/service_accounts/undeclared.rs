@@ -177,7 +177,7 @@ impl<'a> Removal<'a> {
         let may_be_foreign = object.annotation(ROLE_ARN).is_some_and(|arn| may_be_foreign_role(context, arn));
         let patchable = |field: MetaField<'_>| {
             let is_kept = may_be_foreign && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
-            let unowned = ownership.other_owners(field).is_empty();
+            let unowned = ownership.other_owners(field).next().is_none();
             !is_kept && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
         };
         let alone = |field: MetaField<'_>| ownership.is_own(field) && !ownership.is_shared(field);
@@ -256,7 +256,7 @@ fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
 
 /// Why irsa does not remove a field of its own.
 fn why_it_stays(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
-    match object.ownership.other_owners(field)[..] {
+    match object.ownership.other_owners(field).collect::<Vec<_>>()[..] {
         [] => format!("no owner of it is recorded, and annotation `{ADDRESS}` does not name this object"),
         ref names => format!("it also belongs to `{}`", names.join("`, `")),
     }
@@ -349,7 +349,8 @@ pub(crate) fn steps_that_remove(
         let change = draft.steps.get(&address).and_then(|step| step.change.as_service_account());
         let removes = change.is_some_and(|change| removes(change, role));
         if !removes {
-            let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
+            let ownership = FieldOwnership::of(context, live);
+            let hint = match ownership.other_owners(MetaField::Annotation(ROLE_ARN)).collect::<Vec<_>>()[..] {
                 [] => format!(
                     "no other owner of the annotation is recorded: remove it with `kubectl annotate serviceaccount -n \
                      {namespace} {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"

@@ -1,7 +1,7 @@
 //! Which objects irsa deletes, and which it only releases. Each rule has its counterexample.
 
 use super::kit::{Kit, NOW, allow, binding, declared, key};
-use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step};
+use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step, undeclare};
 use crate::ids::{IssuerUrl, ProviderArn};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{ClusterState, Manage};
@@ -21,8 +21,7 @@ const ITEM: &str = "service-account/east/apps/worker";
 /// `applied`, with `role/reports` and its ServiceAccount no longer declared.
 fn undeclared() -> Kit {
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit
 }
 
@@ -46,8 +45,7 @@ fn with_outside(subject: &str) -> Kit {
     kit.account().providers.insert(arn, Observed::Present(live));
     kit.desired.roles.get_mut(&key("reports")).unwrap().extra_trust = vec![outside(subject)];
     apply(&mut kit);
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit
 }
 
@@ -113,8 +111,7 @@ fn policy_attached_to_and_bounding_the_same_deleted_role_is_deleted() {
     live_role(&mut kit, "reports").role.permissions_boundary = Some(arn.clone());
     let Some(Observed::Present(live)) = kit.account().policies.get_mut(&arn) else { panic!("no {arn}") };
     live.boundaries = 1;
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     assert_eq!(step(&kit.plan(), "orphan/default/policy/bucket").change.action(), Action::Delete);
     let Some(Observed::Present(live)) = kit.account().policies.get_mut(&arn) else { panic!("no {arn}") };
     live.boundaries = 2;

@@ -1,7 +1,7 @@
 //! Which labels and annotations of a ServiceAccount are removed or stay, by their field managers.
 
 use super::kit::{Kit, binding, key};
-use super::rules::{applied, live_account, manager, names, refused, step};
+use super::rules::{applied, live_account, manager, names, refused, step, undeclare};
 use super::simulate;
 use crate::ids::Namespace;
 use crate::model::call::{Call, KubernetesCall};
@@ -18,8 +18,7 @@ const SKIP: &str = "eks.amazonaws.com/skip-containers";
 
 fn undeclared() -> Kit {
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit
 }
 
@@ -350,8 +349,7 @@ fn declared_mark_of_another_tool_does_not_prevent_a_delete() {
     let mut kit = applied();
     declare(&mut kit, Some(metadata(&[("argocd.argoproj.io/instance", "x")], &[])));
     super::rules::apply(&mut kit);
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     assert_eq!(step(&kit.plan(), ITEM).change.action(), Action::Delete);
 }
 

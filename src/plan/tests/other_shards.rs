@@ -278,14 +278,14 @@ fn policy_waits_for_the_deferred_role_that_loses_a_principal() {
         role.bindings = names.iter().map(|name| binding("east", name)).collect();
         role.attach = [declared("bucket"), declared("fresh")].into();
     };
-    let held = ["policy/default/bucket", "role/b", "service-account/east/apps/comes"];
+    let deferred = ["policy/default/bucket", "role/b", "service-account/east/apps/comes"];
     declare(&mut kit, &["comes"]);
     let plan = of(&kit, east);
-    assert_eq!(waiting(&plan), held, "who leaves would have what the policy gives from now on");
+    assert_eq!(waiting(&plan), deferred, "who leaves would have what the policy gives from now on");
     assert!(why(&plan, "policy/default/bucket").contains("`role/b` comes first"));
     declare(&mut kit, &["comes", "leaves"]);
     let plan = of(&kit, east);
-    assert_eq!(waiting(&plan), held[1..], "nobody leaves");
+    assert_eq!(waiting(&plan), deferred[1..], "nobody leaves");
     declare(&mut kit, &["comes"]);
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);

@@ -29,6 +29,12 @@ pub(super) fn applied() -> Kit {
     kit
 }
 
+/// Removes the declarations of `role/reports`, its ServiceAccount and its policy.
+pub(super) fn undeclare(kit: &mut Kit) {
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+}
+
 pub(super) fn apply(kit: &mut Kit) {
     let plan = kit.plan();
     assert_eq!(plan.refused, []);
@@ -248,8 +254,7 @@ fn foreign_service_account_is_released_and_not_deleted() {
     let item = live_account(&mut kit, "east", "worker");
     item.managers.push(manager("helm", "meta.helm.sh/release-name"));
     item.annotations.insert("meta.helm.sh/release-name".into(), "x".into());
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     let plan = kit.plan();
     let released = step(&plan, "service-account/east/apps/worker");
     assert_eq!(released.change.action(), Action::Update);
@@ -277,8 +282,7 @@ fn service_account_that_must_not_be_deleted_is_released() {
     ];
     for (name, spoil) in spoils {
         let mut kit = applied();
-        kit.desired.roles.remove(&key("reports"));
-        kit.desired.policies.clear();
+        undeclare(&mut kit);
         assert_eq!(step(&kit.plan(), "service-account/east/apps/worker").change.action(), Action::Delete);
         spoil(live_account(&mut kit, "east", "worker"));
         assert_eq!(step(&kit.plan(), "service-account/east/apps/worker").change.action(), Action::Update, "{name}");
@@ -361,8 +365,7 @@ pub(super) fn live_prevent_destroy_tag_prevents_a_delete() {
     kit.desired.roles.get_mut(&key("reports")).unwrap().prevent_destroy = true;
     apply(&mut kit);
     assert_eq!(live_role(&mut kit, "reports").role.tags.get(PREVENT_DESTROY).unwrap(), "true");
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit.options.force = true;
     refused(&kit.plan(), "orphan/default/role/reports", PREVENT_DESTROY);
 }

@@ -109,7 +109,7 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
                     graph.edge(*first, *second, reason);
                 }
             }
-            // a role that is about to be deleted goes first, because the provider would let somebody use it
+            // the role is deleted before its provider accepts more, so that nobody new can use the role
             if takes.gives_in(Factor::Provider)
                 && let Some(deletion) = deletion()
             {
@@ -311,7 +311,7 @@ fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<us
     }
 }
 
-/// Two calls that run in an order in which a role lacks access between them.
+/// Two calls of a role. If `second` runs before `first`, the role lacks access between them.
 pub(super) struct AccessGap {
     /// The position of the role among the affected ones.
     pub role: usize,
