@@ -5,6 +5,7 @@
 //! (`SSL_CERT_FILE` replaces them), and then with the authorities in `AWS_CA_BUNDLE`. The proxy is the one of the
 //! environment. irsa follows no redirect. Without a proxy, irsa contacts only public addresses.
 
+use super::client;
 use super::failure::{ApiFailure, clean, of_kube};
 use super::internal::is_internal_host;
 use super::proxy::host;
@@ -64,7 +65,7 @@ fn published_key(key: &Value) -> Option<PublishedKey> {
 
 async fn send(run: &RunState, config: Config, path: &str) -> Result<http::Response<Body>, ApiFailure> {
     let is_direct = config.proxy_url.is_none() && run.transports.kubernetes.is_none();
-    let client = if is_direct { public_client::client(&config) } else { run.transports.kubernetes(config) };
+    let client = if is_direct { public_client::client(&config) } else { client::of(&run.transports, config) };
     let client = client.map_err(|error| of_kube(&error))?;
     let request = http::Request::get(path).body(Body::empty()).map_err(|_| ApiFailure::invalid("it is not a URL"))?;
     run.requests.fetch_add(1, Ordering::Relaxed);

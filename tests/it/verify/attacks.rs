@@ -3,6 +3,7 @@
 use super::{Scene, owner};
 use crate::ownership::role;
 use crate::support::moments::{PATIENCE, pause};
+use crate::support::proxies::{self, Socks};
 use crate::support::world::FIRST;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -206,6 +207,24 @@ fn issuer_is_read_with_the_authorities_of_aws_ca_bundle_too() {
     assert_eq!(scene.link(4, "issuer", &[]).0, "unknown");
     scene.bench.set("AWS_CA_BUNDLE", &authority);
     assert_eq!(scene.link(0, "issuer", &[]).0, "ok");
+}
+
+#[test]
+fn issuer_is_read_through_a_socks_proxy_with_a_password() {
+    let mut scene = Scene::new();
+    let proxy = scene.world.environment_with_issuers()["HTTPS_PROXY"].clone();
+    let proxy = proxy.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let host = scene.host().split('/').next().expect("a host").to_owned();
+    let bridge = proxies::through(proxy, &format!("{host}:443"));
+    let socks = Socks::to(bridge, Some(("me".into(), "se@cret".into())));
+    scene.bench.set("HTTPS_PROXY", &format!("socks5://me:se%40cret@127.0.0.1:{}", socks.port));
+    let (status, text) = scene.link(0, "issuer", &[]);
+    assert_eq!(status, "ok", "{text}");
+    // the document and the keys
+    assert_eq!(socks.asked(), [host.as_str(), &host]);
+    scene.bench.set("HTTPS_PROXY", &format!("socks5://me:wrong@127.0.0.1:{}", socks.port));
+    let (status, text) = scene.link(4, "issuer", &[]);
+    assert!(status == "unknown" && text.contains("SOCKS"), "{status} {text}");
 }
 
 #[test]
