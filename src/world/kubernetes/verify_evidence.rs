@@ -101,9 +101,15 @@ impl ReadKubernetesEvidence for KubernetesReader {
             if parsed.as_ref().is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()) {
                 return Ok(None);
             }
-            let parsed = parsed.and_then(pod).or_else(|| malformed_pod(&any(object)));
+            if let Some(pod) = parsed.and_then(pod) {
+                return Ok(Some(pod));
+            }
+            let object = any(object);
+            if text(&object, "/metadata/deletionTimestamp").is_some() {
+                return Ok(None);
+            }
             // a pod without a readable namespace may use any ServiceAccount
-            parsed.map(Some).ok_or_else(ApiFailure::malformed)
+            malformed_pod(&object).map(Some).ok_or_else(ApiFailure::malformed)
         };
         let all = list_whole(&connection, &collection(within, "pods"), &params, parse).await;
         let all = all.and_then(|all| all.into_iter().collect::<Result<Vec<_>, _>>());

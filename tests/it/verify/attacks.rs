@@ -92,6 +92,13 @@ fn pod_that_cannot_be_parsed_is_named_and_not_dropped() {
     // it belongs to another one
     tamper(&|pod| pod["spec"] = json!({"serviceAccountName": "other", "containers": 7}));
     assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    // it is being deleted
+    tamper(&|pod| {
+        pod["spec"] = json!(7);
+        pod["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+    });
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    tamper(&|pod| pod["metadata"]["deletionTimestamp"] = Value::Null);
     // a variable without a value of its own is no role
     tamper(&|pod| {
         let reference = json!({"configMapKeyRef": {"name": "x", "key": "role"}});
