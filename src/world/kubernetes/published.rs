@@ -91,11 +91,17 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
         kubeconfig_context::base(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
     let answered = async {
         let mut sent = send(run, config.clone(), path).await;
-        if sent.as_ref().is_err_and(|failure| failure.message != INTERNAL)
-            && let Some(authorities) = ca_bundle::of_environment(&run.context).await
+        if let Err(failure) = &mut sent
+            && failure.is_untrusted()
         {
-            config.root_cert = Some(authorities.map_err(not_seen)?);
-            sent = send(run, config, path).await;
+            match ca_bundle::of_environment(&run.context).await {
+                Some(Ok(authorities)) => {
+                    config.root_cert = Some(authorities);
+                    sent = send(run, config, path).await;
+                }
+                Some(Err(why)) => failure.message = format!("{}; {why}", failure.message),
+                None => {}
+            }
         }
         let response = sent.map_err(|failure| not_seen(failure.message))?;
         let status = response.status().as_u16();
@@ -114,3 +120,6 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let body = timeout(patience, answered).await.map_err(|_| not_seen("no answer in time".to_owned()))??;
     serde_json::from_slice(&body).map_err(|_| broken("is not JSON"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,6 +214,9 @@ fn issuer_is_read_with_the_authorities_of_aws_ca_bundle_too() {
     assert_eq!(scene.link(4, "issuer", &[]).0, "unknown");
     scene.bench.set("AWS_CA_BUNDLE", &authority);
     assert_eq!(scene.link(0, "issuer", &[]).0, "ok");
+    // a system without authorities
+    scene.bench.set("SSL_CERT_FILE", "/does/not/exist");
+    assert_eq!(scene.link(0, "issuer", &[]).0, "ok");
 }
 
 #[test]
