@@ -80,18 +80,16 @@ fn rejected(error: &CallError, call: &Call) -> Option<String> {
 }
 
 fn limit(call: &Call) -> String {
-    if let Call::Kubernetes(..) = call {
-        return "a ResourceQuota of the namespace is used up".to_owned();
-    }
-    let quota = match call.iam().map(|(_, call)| call) {
-        Some(IamCall::CreateRole { .. }) => "the roles or the trust policy length of an account",
-        Some(IamCall::CreatePolicy { .. }) => "the customer managed policies of an account",
-        Some(IamCall::CreatePolicyVersion { .. }) => "the versions of a policy: delete one by hand",
-        Some(IamCall::CreateProvider { .. }) => "the OIDC providers of an account",
-        Some(IamCall::AddAudience { .. }) => "the audiences of an OIDC provider",
-        Some(IamCall::Attach { .. }) => "the managed policies of a role",
-        Some(IamCall::UpdateTrust { .. }) => "the length of a trust policy",
-        Some(IamCall::PutInline { .. }) => "the length of a role's inline policies",
+    let Call::Iam(_, call) = call else { return "a ResourceQuota of the namespace is used up".to_owned() };
+    let quota = match call {
+        IamCall::CreateRole { .. } => "the roles or the trust policy length of an account",
+        IamCall::CreatePolicy { .. } => "the customer managed policies of an account",
+        IamCall::CreatePolicyVersion { .. } => "the versions of a policy: delete one by hand",
+        IamCall::CreateProvider { .. } => "the OIDC providers of an account",
+        IamCall::AddAudience { .. } => "the audiences of an OIDC provider",
+        IamCall::Attach { .. } => "the managed policies of a role",
+        IamCall::UpdateTrust { .. } => "the length of a trust policy",
+        IamCall::PutInline { .. } => "the length of a role's inline policies",
         _ => "the tags of an object, or another one",
     };
     format!("a quota is used up ({quota}): see Service Quotas, then apply again")
