@@ -55,6 +55,10 @@ impl ApiFailure {
         Self::new(CallErrorKind::Invalid, message)
     }
 
+    pub(crate) fn unbuilt() -> Self {
+        Self::invalid("the request could not be built")
+    }
+
     pub(crate) fn credentials(message: impl Into<String>) -> Self {
         Self::new(CallErrorKind::Credentials, message)
     }

@@ -2,13 +2,12 @@
 //! (<https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig>).
 //!
 //! The host is the issuer's, not the API's. It gets no credentials. TLS is checked with the system's authorities
-//! (`SSL_CERT_FILE` replaces them), and then with the authorities in `AWS_CA_BUNDLE`. The proxy is the one of the
-//! environment. irsa follows no redirect. Without a proxy, irsa contacts only public addresses.
+//! (`SSL_CERT_FILE` replaces them). If the certificate is not trusted, irsa tries the authorities in `AWS_CA_BUNDLE`. The
+//! proxy is the one of the environment. irsa follows no redirect. Without a proxy, irsa contacts only public addresses.
 
 use super::client;
 use super::failure::{ApiFailure, clean, of_kube};
 use super::internal::is_internal_host;
-use super::proxy::host;
 use super::public_client::{self, INTERNAL};
 use super::{RunState, kubeconfig_context};
 use crate::ids::IssuerUrl;
@@ -82,7 +81,7 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let Some(uri) = uri.filter(|uri| uri.scheme_str() == Some("https") && uri.authority().is_some()) else {
         return Err(broken("is not an `https` URL"));
     };
-    if is_internal_host(&host(&uri)) {
+    if is_internal_host(&uri) {
         return Err(not_seen(INTERNAL.to_owned()));
     }
     let origin = format!("https://{}", uri.authority().map_or("", http::uri::Authority::as_str));
