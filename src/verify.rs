@@ -1,7 +1,7 @@
 //! Judges the chain of each declared ServiceAccount, as a pod uses it, from what was read: evidence in, links out.
 //!
-//! Pure: it reads nothing and knows no clock. One file for each link. What was not seen is unknown with a reason, never
-//! broken; what is broken has words for what to do.
+//! Pure: it reads nothing and knows no clock. One file for each link. A link that was not read is `Unknown` with a reason,
+//! never `Failed`. A failed link has a hint.
 
 mod annotation;
 mod assume;
@@ -133,7 +133,12 @@ impl Verdict {
     }
 
     fn failed(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { hints: vec![hint.into()], ..Self::new(Status::Failed, text) }
+        Self::new(Status::Failed, text).hint(hint)
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
     }
 }
 
@@ -174,7 +179,7 @@ pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Cha
             cluster: chain.binding.cluster.to_string(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            role: format!("role/{}", chain.role_key),
+            role: chain.role_address(),
             links: links.into(),
         }
     });
@@ -199,7 +204,7 @@ fn named(kind: LinkKind, Verdict { status, text, hints }: Verdict) -> Link {
     Link { kind, status, text, hints }
 }
 
-/// A word of a command line to copy, quoted where a shell needs it: the names of owners are whatever a cluster's users write.
+/// Quotes a word of a shell command if needed, because the users of a cluster choose the names in it.
 fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {

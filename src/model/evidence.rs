@@ -4,6 +4,7 @@
 
 #![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
+use super::address::Address;
 use super::desired::{Binding, ClusterState, Desired, Manage, Role, Subject};
 use super::live::{LiveServiceAccount, Observed};
 use super::marks::{AUDIENCE, DEFAULT_AUDIENCE};
@@ -37,9 +38,7 @@ impl<'a> Chain<'a> {
             desired.clusters.get(&chain.binding.cluster).is_some_and(|cluster| cluster.state == ClusterState::Active)
         };
         let is_selected = |chain: &Self| {
-            only.is_empty()
-                || any_matches(only, &chain.address())
-                || any_matches(only, &format!("role/{}", chain.role_key))
+            only.is_empty() || any_matches(only, &chain.address()) || any_matches(only, &chain.role_address())
         };
         let mut chains: Vec<Self> = chains.filter(|chain| exists(chain) && is_selected(chain)).collect();
         chains.sort_by_key(Self::address);
@@ -50,6 +49,11 @@ impl<'a> Chain<'a> {
     pub fn address(&self) -> String {
         let (namespace, name) = self.names();
         format!("service-account/{}/{namespace}/{name}", self.binding.cluster)
+    }
+
+    /// `role/KEY`
+    pub fn role_address(&self) -> String {
+        Address::role(self.role_key).to_string()
     }
 
     /// Namespace and name, which may be patterns.
@@ -124,8 +128,6 @@ pub enum KeyNumbers {
 /// What is the same for all ServiceAccounts of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterEvidence {
-    /// The issuer that EKS shows, if it is another than the declared one.
-    pub other_issuer: Option<IssuerUrl>,
     /// The certificates of the authority that the API's certificate is checked with, in DER.
     pub authority: Observed<Vec<Vec<u8>>>,
     /// All webhooks of all MutatingWebhookConfigurations.
@@ -202,8 +204,6 @@ pub struct Webhook {
     pub name: String,
     /// Its position in the configuration, from 0.
     pub index: usize,
-    /// The URL, or `service NAMESPACE/NAME`.
-    pub target: String,
     /// Whether it runs behind a Service in the cluster, whose certificate another authority may have signed.
     pub in_cluster: bool,
     /// The certificates of `caBundle` in DER. None if it cannot be read.

@@ -77,12 +77,12 @@ fn malformed_setting(live: &LiveServiceAccount) -> Option<Verdict> {
         .or_else(|| wrong(STS_REGIONAL_ENDPOINTS, is_boolean, "`true` or `false`"))
 }
 
-/// What Go's `strconv.ParseBool` takes, with which the webhook reads it (<https://pkg.go.dev/strconv#ParseBool>).
+/// Whether Go's `strconv.ParseBool`, which the webhook uses, accepts the text (<https://pkg.go.dev/strconv#ParseBool>).
 fn is_boolean(text: &str) -> bool {
     matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False")
 }
 
-/// Without an association it would be as declared.
+/// For annotations that are as declared: unknown if the associations were not read.
 fn unread_associations(case: &Case<'_>) -> Option<Verdict> {
     let Observed::Unknown(why) = &case.evidence?.associations else { return None };
     Some(Verdict::unknown(format!("whether an EKS Pod Identity association takes its place: {why}")))
@@ -134,5 +134,5 @@ fn trusts_pods(case: &Case<'_>) -> Truth {
         };
         evaluate(&role.role.trust, &request).verdict()
     };
-    verdict("sts:AssumeRole").min(verdict("sts:TagSession"))
+    verdict("sts:AssumeRole").and(verdict("sts:TagSession"))
 }

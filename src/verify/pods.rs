@@ -6,6 +6,7 @@ use super::{Status, Verdict, shell_word};
 use crate::ids::Namespace;
 use crate::model::evidence::{Association, ClusterEvidence, Owner, Pod};
 use crate::model::live::Observed;
+use crate::model::quoted::quoted;
 use std::collections::BTreeMap;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -35,10 +36,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
             groups.entry((workload(evidence, &namespace, pod), problem)).or_default().push(pod);
         }
     }
-    let malformed: Vec<String> =
-        pods.iter().filter(|pod| pod.is_malformed).map(|pod| format!("`{}`", pod.name)).collect();
+    let malformed = quoted(pods.iter().filter(|pod| pod.is_malformed).map(|pod| &pod.name));
     if groups.is_empty() && !malformed.is_empty() {
-        return Verdict::unknown(format!("irsa does not understand pod {}", malformed.join(", ")));
+        let noun = if malformed.len() == 1 { "pod" } else { "pods" };
+        return Verdict::unknown(format!("irsa does not understand {noun} {}", malformed.join(", ")));
     }
     if groups.is_empty() {
         return Verdict::ok(format!("{} as declared", count(pods.len())));
