@@ -6,6 +6,7 @@ mod fresh;
 use crate::ownership::role;
 use crate::support::program::{Bench, Run};
 use crate::support::someone::Someone;
+use crate::support::verification::{link, links, text};
 use crate::support::world::{self, FIRST, World};
 use irsa_sandbox::aws;
 use irsa_sandbox::gate::Stage;
@@ -110,18 +111,16 @@ impl Scene {
         self.bench.ends(code, &line)
     }
 
-    /// The status of each link that is neither ok nor `-`, and the text of one.
+    /// The text and the hint of a failed link.
     #[track_caller]
-    fn broken(&self, link: &str) -> String {
+    fn broken(&self, name: &str) -> String {
         let run = self.verify(7, &["--format", "json"]);
         let document = run.json();
-        let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
-        let found = links.iter().find(|one| one["link"] == link).expect("the link");
+        let found = link(&document, name);
         assert_eq!(found["status"], "failed", "{run}");
-        assert!(!found["hint"].as_str().unwrap_or_default().is_empty(), "no hint: {run}");
-        let text = self.verify(7, &[]);
-        text.says(&format!("FAIL {link}: "));
-        format!("{} -> {}", found["text"].as_str().expect("a text"), found["hint"].as_str().expect("a hint"))
+        assert!(!text(found, "hint").is_empty(), "no hint: {run}");
+        self.verify(7, &[]).says(&format!("FAIL {name}: "));
+        format!("{} -> {}", text(found, "text"), text(found, "hint"))
     }
 
     #[track_caller]
@@ -132,21 +131,29 @@ impl Scene {
         }
     }
 
-    /// The status of one link.
+    /// The status and the text of one link.
     #[track_caller]
-    fn link(&self, code: i32, link: &str, arguments: &[&str]) -> (String, String) {
-        let mut all = vec!["--format", "json"];
-        all.extend(arguments);
-        let run = self.verify(code, &all);
-        let document = run.json();
-        let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
-        let found = links.iter().find(|one| one["link"] == link).expect("the link");
-        (found["status"].as_str().expect("a status").to_owned(), found["text"].as_str().expect("a text").to_owned())
+    fn link(&self, code: i32, name: &str, arguments: &[&str]) -> (String, String) {
+        let document = self.verify(code, &[&["--format", "json"][..], arguments].concat()).json();
+        let found = link(&document, name);
+        (text(found, "status"), text(found, "text"))
     }
 }
 
 fn role_arn() -> String {
     format!("arn:aws:iam::{FIRST}:role/irsa/me/app")
+}
+
+/// The answer to a TokenRequest.
+fn token_answer(token: &str) -> Fault {
+    let page = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"audiences": []},
+        "status": {"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"}});
+    Fault::Page { status: 200, body: page.to_string() }
+}
+
+/// The statement that lets EKS Pod Identity in.
+fn pod_identity() -> Value {
+    json!({"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]})
 }
 
 fn owner(kind: &str, name: &str) -> Value {
@@ -161,7 +168,7 @@ fn fresh_chain_is_proved_from_the_issuer_to_the_pods() {
     run.says("Verified 1 ServiceAccount: 1 ok, 0 broken, 0 not fully seen.").says("main apps/app");
     let document = scene.verify(0, &["--format", "json"]).json();
     assert_eq!(document["format-version"], "1.0");
-    let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
+    let links = links(&document);
     assert_eq!(links.len(), 8);
     assert!(links.iter().all(|link| link["status"] == "ok"), "{links:#?}");
     assert_eq!(document["service-accounts"][0]["role"], "role/app");
@@ -213,9 +220,11 @@ fn issuer_must_be_what_eks_says_and_publish_the_keys() {
 
     let declared = "name = \"main\"\nissuer = \"https://oidc.eks.eu-west-1.amazonaws.com/id/AAAA\"\n";
     scene.declare(&(declared.to_owned() + &role("app")));
+    scene.world.clear_log();
     let run = scene.bench.irsa(&["verify", "--allow-incomplete"]);
     assert_eq!(run.code, 7, "{run}");
     run.says("EKS says that the issuer of cluster `main`").says("remove `issuer`");
+    assert_eq!(scene.world.actions().iter().filter(|action| *action == "DescribeCluster").count(), 1);
 }
 
 #[test]
@@ -288,7 +297,7 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
     scene.annotate("eks.amazonaws.com/sts-regional-endpoints", None);
     assert_eq!(scene.link(0, "annotation", &[]).0, "ok");
 
-    let other = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}]});
+    let other = json!({"Version": "2012-10-17", "Statement": [pod_identity()]});
     scene.someone.create_role("pods", &other, &[]);
     scene.someone.associate("main", "apps", "app", &format!("arn:aws:iam::{FIRST}:role/pods"));
     scene.says(
@@ -304,8 +313,7 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
 fn association_with_this_role_is_as_good_as_the_annotation() {
     let scene = Scene::new();
     let mut trust = scene.someone.trust("app");
-    let pods = json!({"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"]});
-    trust["Statement"].as_array_mut().expect("a list").push(pods);
+    trust["Statement"].as_array_mut().expect("a list").push(pod_identity());
     scene.someone.set_trust("app", &trust);
     scene.someone.associate("main", "apps", "app", &role_arn());
     let by_association = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")];
@@ -511,10 +519,8 @@ fn token_with_other_claims_and_a_refused_token_request_are_told_apart() {
     let cluster = scene.world.cluster("main");
     let token =
         scene.world.with(|sandbox| sandbox.token("main", "apps", "other", "sts.amazonaws.com")).expect("a token");
-    let page = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"audiences": []}, "status": {"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"}});
     let create = || Match::on("create", "serviceaccounts/token");
-    let other = Fault::Page { status: 200, body: page.to_string() };
-    cluster.gate().fault(Stage::Before, create(), other, None);
+    cluster.gate().fault(Stage::Before, create(), token_answer(&token), None);
     scene.says("token", &["other claims: `sub` is `system:serviceaccount:apps:other`"]);
     cluster.gate().heal();
     cluster.gate().fault(Stage::Before, create(), Fault::Deny, None);
@@ -537,7 +543,7 @@ fn every_missing_permission_is_unseen_and_never_broken() {
     let grants = [Grant::everywhere(&["serviceaccounts", "namespaces"], &["get", "list"])];
     scene.world.cluster("main").set_token("limited-token", User::limited("limited", grants));
     let document = scene.verify(4, &["--format", "json"]).json();
-    let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
+    let links = links(&document);
     let statuses: Vec<&str> = links.iter().map(|link| link["status"].as_str().expect("a status")).collect();
     assert_eq!(statuses, ["ok", "ok", "ok", "ok", "unknown", "unknown", "unknown", "unknown"], "{links:#?}");
     scene.world.with(|sandbox| {
@@ -557,7 +563,7 @@ fn every_missing_permission_is_unseen_and_never_broken() {
 fn calls_grow_with_the_service_accounts_only_where_they_must() {
     let scene = Scene::bare();
     let names: Vec<String> = (0..500).map(|number| format!("\"app-{number:03}\"")).collect();
-    // five roles, so that their trust policies fit
+    // twenty roles, so that each trust policy fits
     let mut text = String::new();
     for (number, names) in names.chunks(25).enumerate() {
         let _ = write!(

@@ -1,9 +1,10 @@
 //! Answers that no sane service gives: `irsa verify` neither hangs, nor prints junk, nor calls a chain broken for them.
 
-use super::{Scene, owner};
+use super::{Scene, owner, token_answer};
 use crate::ownership::role;
 use crate::support::moments::{PATIENCE, pause};
 use crate::support::proxies::{self, Socks};
+use crate::support::verification::{link, text};
 use crate::support::world::FIRST;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,12 +13,6 @@ use irsa_sandbox::gate::Stage;
 use irsa_sandbox::kubernetes::{Fault, Match, Resource};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-
-fn token_answer(token: &str) -> Fault {
-    let page = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"audiences": []},
-        "status": {"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"}});
-    Fault::Page { status: 200, body: page.to_string() }
-}
 
 #[test]
 fn answers_of_sts_that_are_not_its_own_prove_nothing() {
@@ -163,11 +158,11 @@ fn issuer_that_hangs_is_not_waited_for() {
     let address = silent.local_addr().expect("an address");
     scene.bench.set("HTTPS_PROXY", &format!("http://{address}"));
     scene.bench.set("IRSA_TEST_SPEED", "10");
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let (status, text) = scene.link(4, "issuer", &[]);
     assert_eq!(status, "unknown", "{text}");
     assert!(text.contains("no answer in time"), "{text}");
-    assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 /// The key id of the tokens of a cluster.
@@ -290,13 +285,8 @@ fn services_that_hang_or_never_end_are_not_waited_for() {
         cluster.gate().fault(Stage::Before, Match::on(verb, resource), Fault::Hang, None);
     }
     let links = |scene: &Scene| {
-        let run = scene.verify(4, &["--format", "json", "--timeout", "8s"]);
-        let links = run.json()["service-accounts"][0]["links"].as_array().expect("links").clone();
-        let status = |name: &str| {
-            let link = links.iter().find(|link| link["link"] == name).expect("the link");
-            link["status"].as_str().expect("a status").to_owned()
-        };
-        ["token", "webhook", "assume", "pods"].map(status)
+        let document = scene.verify(4, &["--format", "json", "--timeout", "8s"]).json();
+        ["token", "webhook", "assume", "pods"].map(|name| text(link(&document, name), "status"))
     };
     assert_eq!(links(&scene), ["ok", "unknown", "unknown", "unknown"]);
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
