@@ -27,6 +27,7 @@ use crate::plan::file::as_created;
 use crate::plan::{ConfigKeys, ResourceChange};
 use crate::policy::Statement;
 use permissions::ManagedDocuments;
+use std::collections::HashSet;
 
 pub(crate) use change::{ChangeView, declared_at, sign};
 pub(crate) use diff_node::{DiffNode, NodeText, Sign};
@@ -43,7 +44,8 @@ pub(crate) fn live_lines(
     keys: &ConfigKeys,
     account: Option<&str>,
 ) -> Vec<String> {
-    let change = ChangeView::of(&as_created(address, live), &[], false, keys, account, &ManagedDocuments::default());
+    let managed = ManagedDocuments::of(&[], &HashSet::new(), keys);
+    let change = ChangeView::of(&as_created(address, live), &[], false, keys, account, &managed);
     // nothing is created, so no line has a sign
     let plain = |line: SummaryLine| SummaryLine { sign: Sign::Same, ..line };
     change.summary.into_iter().map(plain).map(|line| format!("{}{}", "  ".repeat(line.depth), line.text())).collect()

@@ -35,8 +35,8 @@ const MAX_PAIRS: usize = 300;
 /// What `after` allows and `before` does not: all of it, in the order of the documents. What a change takes is what it
 /// would give the other way round. `None` if it is too much to compare.
 pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<Vec<Difference<'a>>> {
-    let all = allowed(&after.policies);
-    let within = |limits: &[Pair<'a>]| meets(&all, limits);
+    let allowed_after = allowed(&after.policies);
+    let within = |limits: &[Pair<'a>]| meets(&allowed_after, limits);
     let mut pairs = allows_lacking(&after.policies, &before.policies);
     let denies = denies_lacking(&before.policies, &after.policies);
     pairs.extend(within(&denies)?);
@@ -47,7 +47,7 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
     }
     if let Some(old) = before.boundary {
         match after.boundary {
-            None => pairs.extend(all.iter().cloned()),
+            None => pairs.extend(allowed_after.iter().cloned()),
             Some(new) => pairs.extend(within(&allows_lacking(&[new], &[old]))?),
         }
         pairs.extend(within(&denies_lacking(&[old], after.boundary.as_slice()))?);
@@ -64,22 +64,22 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
             before.verdict(&request) != Truth::True && after.verdict(&request) != Truth::False
         })
     };
-    let kept = pairs.into_iter().filter(changes).map(|pair| Difference {
+    let differences = pairs.into_iter().filter(changes).map(|pair| Difference {
         otherwise: before.under_conditions(&pair),
         by_unread: pair.statements.iter().all(|statement| statement.denies()),
         denied_in_part: after.denies(&request(&pair, KnownKeys::none())) == Truth::Unknown,
         pair,
     });
-    let all: Vec<Difference<'a>> = kept.collect();
+    let differences: Vec<Difference<'a>> = differences.collect();
     let said_before = |at: usize, one: &Difference<'_>| {
-        let mut others = all.iter().enumerate().filter(|(other, _)| *other != at);
+        let mut others = differences.iter().enumerate().filter(|(other, _)| *other != at);
         others.any(|(other_at, other)| {
             other.by_unread == one.by_unread
                 && other.pair.covers(&one.pair)
                 && (other_at < at || !one.pair.covers(&other.pair))
         })
     };
-    let kept = all.iter().enumerate().filter(|(at, one)| !said_before(*at, one));
+    let kept = differences.iter().enumerate().filter(|(at, one)| !said_before(*at, one));
     Some(kept.map(|(_, one)| one.clone()).collect())
 }
 

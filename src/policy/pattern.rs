@@ -159,6 +159,17 @@ pub(crate) fn variables(text: &str) -> Vec<&str> {
     pieces(text, Syntax::Variables).into_iter().filter_map(name).collect()
 }
 
+/// A pattern without variables that matches every text that `text` may stand for: `?` for an escaped character, `*` for
+/// a variable.
+pub(crate) fn without_variables(text: &str, syntax: Syntax) -> String {
+    let plain = |piece| match piece {
+        Piece::Is('*' | '?') | Piece::One => '?',
+        Piece::Is(c) => c,
+        Piece::Any | Piece::Variable(_) => '*',
+    };
+    pieces(text, syntax).into_iter().map(plain).collect()
+}
+
 /// A piece of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Piece<'a> {

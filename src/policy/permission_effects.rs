@@ -158,23 +158,30 @@ fn items(choice: &Choice<String>) -> Vec<Item<'_>> {
 /// Compares two patterns, each with the syntax of its document.
 type ComparePatterns = fn(&str, Syntax, &str, Syntax) -> bool;
 
-/// Whether `choice` certainly covers `item`, given how single patterns compare.
-fn is_within(
-    (item, item_syntax): (Item<'_>, Syntax),
-    (choice, syntax): (&Choice<String>, Syntax),
+/// Whether `wide` certainly includes `narrow`, each with the syntax of its document, given how single patterns compare.
+fn includes(
+    (wide, syntax): (Item<'_>, Syntax),
+    (narrow, narrow_syntax): (Item<'_>, Syntax),
     covers: ComparePatterns,
-    overlaps: ComparePatterns,
 ) -> bool {
-    match (item, choice) {
-        (Item::One(item), Choice::Only(list)) => list.iter().any(|pattern| covers(pattern, syntax, item, item_syntax)),
-        (Item::One(item), Choice::AllBut(list)) => {
-            !list.iter().any(|pattern| overlaps(pattern, syntax, item, item_syntax))
+    match (wide, narrow) {
+        (Item::One(pattern), Item::One(item)) => covers(pattern, syntax, item, narrow_syntax),
+        (Item::One(pattern), Item::AllBut(_)) => pattern == "*",
+        (Item::AllBut(excepted), Item::One(item)) => {
+            !excepted.iter().any(|pattern| overlap_as(pattern, syntax, item, narrow_syntax))
         }
-        (Item::AllBut(_), Choice::Only(list)) => list.iter().any(|pattern| pattern == "*"),
-        // whatever `choice` excepts, `item` must except too
-        (Item::AllBut(narrow), Choice::AllBut(wide)) => {
-            wide.iter().all(|excepted| narrow.iter().any(|pattern| covers(pattern, item_syntax, excepted, syntax)))
+        // whatever `wide` excepts, `narrow` must except too
+        (Item::AllBut(wide), Item::AllBut(narrow)) => {
+            wide.iter().all(|excepted| narrow.iter().any(|pattern| covers(pattern, narrow_syntax, excepted, syntax)))
         }
+    }
+}
+
+/// Whether one item of `choice` certainly includes `item`.
+fn is_within(item: (Item<'_>, Syntax), (choice, syntax): (&Choice<String>, Syntax), covers: ComparePatterns) -> bool {
+    match choice {
+        Choice::Only(list) => list.iter().any(|pattern| includes((Item::One(pattern), syntax), item, covers)),
+        Choice::AllBut(list) => includes((Item::AllBut(list), syntax), item, covers),
     }
 }
 
@@ -212,11 +219,11 @@ impl<'a> ComparedStatement<'a> {
         let resources = self.resources();
         let covers_resource = |other: &Self, item: Item<'_>| {
             let choice = other.canonical.resources.as_ref();
-            choice.is_none_or(|choice| is_within((item, self.syntax), (choice, other.syntax), arn_covers, overlap_as))
+            choice.is_none_or(|choice| is_within((item, self.syntax), (choice, other.syntax), arn_covers))
         };
         let covers_action = |other: &Self, item: Item<'_>| {
             let actions = (&other.canonical.actions, Syntax::Literal);
-            is_within((item, Syntax::Literal), actions, covers_as, overlap_as)
+            is_within((item, Syntax::Literal), actions, covers_as)
         };
         let by_resource: Vec<(&Self, Vec<bool>)> = others
             .into_iter()

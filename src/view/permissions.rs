@@ -13,10 +13,10 @@ use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
 use crate::plan::ConfigKeys;
 use crate::plan::change::Action;
-use crate::plan::file::{ChangeV2, PlanV2};
+use crate::plan::file::ChangeV2;
 use crate::policy::{PolicyDocument, Statement};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 
 /// More lines than this for each sign, or more actions than this in a line, are counted.
@@ -27,7 +27,7 @@ const MAX_ACTIONS: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PermissionChange {
     sign: Sign,
-    /// `gains`, `its roles lose`, …
+    /// `gains`, `no longer allows`, … Empty for a remark.
     words: &'static str,
     actions: Vec<String>,
     /// ` on RESOURCE`, and the conditions.
@@ -51,48 +51,52 @@ impl PermissionChange {
 }
 
 /// The documents of managed policies: of those that the plan changes, and of those that irsa read for it.
-#[derive(Default)]
 pub(crate) struct ManagedDocuments<'a> {
-    /// By account, and path with name.
-    changed: BTreeMap<(Key, String), Versions>,
-    keys: Option<&'a ConfigKeys>,
+    /// The changes by account, and path with name; and whether each is refused.
+    changes: BTreeMap<(Key, String), (&'a ChangeV2, bool)>,
+    keys: &'a ConfigKeys,
 }
 
 /// Before and after. `None` if the policy does not exist then.
 type Versions = (Option<PolicyDocument>, Option<PolicyDocument>);
 
 impl<'a> ManagedDocuments<'a> {
-    pub(crate) fn of(plan: &PlanV2, keys: &'a ConfigKeys) -> Self {
-        let refused = plan.refused_addresses();
-        let mut changed = BTreeMap::new();
-        for change in &plan.changes {
-            let Some(account) = account_of_policy(&change.address) else { continue };
+    /// `changes` are those of the plan.
+    pub(crate) fn of(changes: &'a [ChangeV2], refused: &HashSet<&str>, keys: &'a ConfigKeys) -> Self {
+        let of_policy = |change: &'a ChangeV2| {
+            let account = account_of_policy(&change.address)?;
             let object = if change.after.is_null() { &change.before } else { &change.after };
             let text = |key: &str| object[key].as_str().unwrap_or_default();
-            let document = |side: &Value| (!side.is_null()).then(|| read(&side["document"]));
-            let before = document(&change.before);
             let refused = refused.contains(change.address.as_str());
-            let after = if refused { before.clone() } else { document(&change.after) };
-            changed.insert((account, format!("{}{}", text("path"), text("name"))), (before, after));
-        }
-        Self { changed, keys: Some(keys) }
+            Some(((account, format!("{}{}", text("path"), text("name"))), (change, refused)))
+        };
+        Self { changes: changes.iter().filter_map(of_policy).collect(), keys }
     }
 
     /// `None` if its document is not known.
     fn get(&self, arn: &str) -> Option<Versions> {
         let (head, name) = arn.split_once(":policy")?;
         let id = head.rsplit(':').next()?;
-        let keys = self.keys?;
-        let mut of_name = self.changed.iter().filter(|((_, other), _)| other == name).map(|(_, versions)| versions);
-        let changed = match keys.accounts.get(id) {
-            Some(account) => self.changed.get(&(account.clone(), name.to_owned())),
+        let changed = match self.keys.accounts.get(id) {
+            Some(account) => self.changes.get(&(account.clone(), name.to_owned())).map(versions),
             // a plan file does not say which account has which id
-            None if id == "aws" || !keys.accounts.is_empty() => None,
-            None => of_name.next().filter(|first| of_name.all(|other| other == *first)),
+            None if id == "aws" || !self.keys.accounts.is_empty() => None,
+            None => {
+                let mut of_name = self.changes.iter().filter(|((_, other), _)| other == name);
+                let first = of_name.next().map(|(_, change)| versions(change))?;
+                of_name.all(|(_, other)| versions(other) == first).then_some(first)
+            }
         };
-        let unchanged = || keys.documents.get(arn).map(|document| (Some(document.clone()), Some(document.clone())));
-        changed.cloned().or_else(unchanged)
+        let unchanged =
+            || self.keys.documents.get(arn).map(|document| (Some(document.clone()), Some(document.clone())));
+        changed.or_else(unchanged)
     }
+}
+
+/// A refused change leaves the document as it is.
+fn versions((change, refused): &(&ChangeV2, bool)) -> Versions {
+    let document = |side: &Value| (!side.is_null()).then(|| read(&side["document"]));
+    (document(&change.before), document(if *refused { &change.before } else { &change.after }))
 }
 
 fn account_of_policy(address: &str) -> Option<Key> {
@@ -137,29 +141,27 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
     }
     let boundaries = [&change.before, &change.after].map(|side| side["permissions-boundary"].as_str());
     let known = boundaries.map(|arn| arn.map(|arn| managed.get(arn)));
-    let mut list = Vec::new();
-    if !known.contains(&Some(None)) {
-        let same = boundaries[0] == boundaries[1];
+    let same = boundaries[0] == boundaries[1];
+    let remark = if !known.contains(&Some(None)) {
         let [old, new] = known.map(Option::flatten);
         before.boundary = old.and_then(|(earlier, later)| if same { later } else { earlier });
         after.boundary = new.and_then(|(_, later)| later);
-    } else if boundaries[0] != boundaries[1] {
-        list.push(PermissionChange::remark("what its boundary changes is not known: irsa has not read its document"));
+        None
+    } else if same {
+        Some("its boundary, of which irsa has not read the document, may allow less")
     } else {
-        list.push(PermissionChange::remark("its boundary, of which irsa has not read the document, may allow less"));
-    }
+        Some("what its boundary changes is not known: irsa has not read its document")
+    };
     let changes = both(&before, &after, OF_ROLE);
-    if boundaries[0] == boundaries[1] && changes.is_empty() {
-        list.clear();
-    }
-    changes.into_iter().chain(list).collect()
+    let remark = remark.filter(|_| !same || !changes.is_empty()).map(PermissionChange::remark);
+    changes.into_iter().chain(remark).collect()
 }
 
-/// What a change gives, takes by a deny, takes, and no longer denies.
-type Words = [&'static str; 4];
+/// The words for what a change gives and what it takes, each by an allow and by a deny.
+type Words = [[&'static str; 2]; 2];
 
-const OF_ROLE: Words = ["gains", "gains", "loses", "loses"];
-const OF_POLICY: Words = ["allows", "no longer denies", "no longer allows", "denies"];
+const OF_ROLE: Words = [["gains", "gains"], ["loses", "loses"]];
+const OF_POLICY: Words = [["allows", "no longer denies"], ["no longer allows", "denies"]];
 
 fn texts(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
@@ -193,19 +195,9 @@ fn both(before: &Side, after: &Side, words: Words) -> Vec<PermissionChange> {
     let (Some(before), Some(after)) = (before.permissions(), after.permissions()) else {
         return vec![PermissionChange::remark("its actions are not compared: a document cannot be parsed")];
     };
-    let [allows, no_deny, no_allow, denies] = words;
-    let side = |sign, [words, of_deny]: [&'static str; 2], otherwise, differences: Option<Vec<Difference<'_>>>| {
-        let too_many = || PermissionChange {
-            sign,
-            words,
-            actions: vec!["more than can be compared".to_owned()],
-            rest: "; see its statements".to_owned(),
-        };
-        differences
-            .map_or_else(|| vec![too_many()], |differences| grouped(sign, [words, of_deny], otherwise, differences))
-    };
-    let mut list = side(Sign::Added, [allows, no_deny], "until now only if", gained(&before, &after));
-    list.extend(side(Sign::Removed, [no_allow, denies], "from now on only if", gained(&after, &before)));
+    let [gives, takes] = words;
+    let mut list = grouped(Sign::Added, gives, "until now only if", gained(&before, &after));
+    list.extend(grouped(Sign::Removed, takes, "from now on only if", gained(&after, &before)));
     list
 }
 
@@ -214,8 +206,12 @@ fn grouped(
     sign: Sign,
     [of_allow, of_deny]: [&'static str; 2],
     otherwise: &str,
-    differences: Vec<Difference<'_>>,
+    differences: Option<Vec<Difference<'_>>>,
 ) -> Vec<PermissionChange> {
+    let Some(differences) = differences else {
+        let (actions, rest) = (vec!["more than can be compared".to_owned()], "; see its statements".to_owned());
+        return vec![PermissionChange { sign, words: of_allow, actions, rest }];
+    };
     let mut list: Vec<PermissionChange> = Vec::new();
     for Difference { pair, otherwise: others, by_unread, denied_in_part } in differences {
         let words = if by_unread { of_deny } else { of_allow };

@@ -109,7 +109,7 @@ impl PlanView {
                 accounts.entry(key.as_str()).or_insert(account);
             }
         }
-        let managed = ManagedDocuments::of(plan, keys);
+        let managed = ManagedDocuments::of(&plan.changes, &refused, keys);
         let view = |change: &ChangeV2| {
             let account = change.address.strip_prefix("role/").and_then(|key| accounts.get(key).copied());
             let refused = refused.contains(change.address.as_str());

@@ -1,17 +1,17 @@
 //! The pairs of an action and a resource in which two sets of documents differ.
 
-use super::{ComparedStatement, Item, compared_statements};
+use super::{ComparedStatement, Item, compared_statements, includes};
 use crate::policy::canonical::{Choice, Effect, Quantifier};
 use crate::policy::condition::conditions;
 use crate::policy::document::{PolicyDocument, Statement};
 use crate::policy::evaluate::KnownKeys;
-use crate::policy::pattern::{Syntax, arn_covers, covers_as, overlap_as};
+use crate::policy::pattern::{Syntax, arn_covers, covers_as, overlap_as, without_variables};
 use serde_json::Value;
 
 /// The most combinations of condition values that are looked at one by one.
 const MAX_COMBINATIONS: usize = 8;
 
-/// An action on a resource, under the conditions of one or two statements.
+/// An action on a resource, under the conditions of one or more statements.
 #[derive(Debug, Clone)]
 pub struct Pair<'a> {
     action: Item<'a>,
@@ -51,7 +51,7 @@ fn lacking<'a>(effect: Effect, from: &[&'a PolicyDocument], to: &[&'a PolicyDocu
                 syntax: statement.syntax,
                 statements: vec![written],
             };
-            pairs.extend(lacking.map(pair).flat_map(|pair| pair.without_all_but(effect, &to)));
+            pairs.extend(lacking.map(pair).flat_map(|pair| pair.without_all_but(&to)));
         }
     }
     pairs
@@ -70,22 +70,23 @@ impl<'a> Pair<'a> {
 
     /// Only what is excepted in `to` and not here, if a statement of `to` covers the rest: `everything but A` lacks `B`
     /// in `everything but A and B`.
-    fn without_all_but(self, effect: Effect, to: &[ComparedStatement<'a>]) -> Vec<Self> {
+    fn without_all_but(self, to: &[ComparedStatement<'a>]) -> Vec<Self> {
         let own = self.statements[0].canonical();
         let same = to.iter().filter(|other| {
             let other = other.canonical;
-            other.effect == effect && other.conditions == own.conditions && other.principals == own.principals
+            other.effect == own.effect && other.conditions == own.conditions && other.principals == own.principals
         });
+        let more = |own: &[String], wide: &'a [String]| -> Vec<Item<'a>> {
+            wide.iter().filter(|name| !own.contains(name)).map(|name| Item::One(name)).collect()
+        };
         for other in same.filter(|other| other.syntax == self.syntax) {
             let resources = other.canonical.resources.as_ref();
             match (self.action, &other.canonical.actions, self.resource, resources) {
-                (Item::AllBut(own), Choice::AllBut(wide), _, _) if other.resources().contains(&self.resource) => {
-                    let more = wide.iter().filter(|name| !own.contains(name));
-                    return more.map(|name| Self { action: Item::One(name), ..self.clone() }).collect();
+                (Item::AllBut(own), Choice::AllBut(wide), ..) if other.resources().contains(&self.resource) => {
+                    return more(own, wide).into_iter().map(|action| Self { action, ..self.clone() }).collect();
                 }
                 (_, _, Item::AllBut(own), Some(Choice::AllBut(wide))) if other.actions().contains(&self.action) => {
-                    let more = wide.iter().filter(|name| !own.contains(name));
-                    return more.map(|name| Self { resource: Item::One(name), ..self.clone() }).collect();
+                    return more(own, wide).into_iter().map(|resource| Self { resource, ..self.clone() }).collect();
                 }
                 _ => {}
             }
@@ -122,8 +123,8 @@ impl<'a> Pair<'a> {
         };
         let (own, others) = (conditions(self), conditions(other));
         own.iter().all(|block| block.is_empty() || others.contains(block))
-            && contains((self.action, Syntax::Literal), (other.action, Syntax::Literal), covers_as)
-            && contains((self.resource, self.syntax), (other.resource, other.syntax), arn_covers)
+            && includes((self.action, Syntax::Literal), (other.action, Syntax::Literal), covers_as)
+            && includes((self.resource, self.syntax), (other.resource, other.syntax), arn_covers)
     }
 
     /// A pattern without variables that matches every action of the pair.
@@ -133,21 +134,7 @@ impl<'a> Pair<'a> {
 
     /// A pattern without variables that matches every resource of the pair.
     pub fn resource_pattern(&self) -> String {
-        let pattern = self.resource.pattern();
-        if self.syntax == Syntax::Literal {
-            return pattern.to_owned();
-        }
-        let (mut text, mut rest) = (String::with_capacity(pattern.len()), pattern);
-        while let Some((before, name, behind)) = rest
-            .split_once("${")
-            .and_then(|(before, rest)| rest.split_once('}').map(|(name, behind)| (before, name, behind)))
-        {
-            text.push_str(before);
-            // `${*}` is one character
-            text.push(if matches!(name, "*" | "?" | "$") { '?' } else { '*' });
-            rest = behind;
-        }
-        text + rest
+        without_variables(self.resource.pattern(), self.syntax)
     }
 
     /// The action as it is written, or `everything but ACTIONS`.
@@ -191,22 +178,6 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Whether the first item certainly includes the second.
-fn contains(
-    (wide, wide_syntax): (Item<'_>, Syntax),
-    (narrow, narrow_syntax): (Item<'_>, Syntax),
-    covers: super::ComparePatterns,
-) -> bool {
-    match (wide, narrow) {
-        (Item::One(wide), Item::One(narrow)) => covers(wide, wide_syntax, narrow, narrow_syntax),
-        (Item::One(wide), Item::AllBut(_)) => wide == "*",
-        (Item::AllBut(excepted), Item::One(narrow)) => {
-            !excepted.iter().any(|pattern| overlap_as(pattern, wide_syntax, narrow, narrow_syntax))
-        }
-        (Item::AllBut(wide), Item::AllBut(narrow)) => wide == narrow && wide_syntax == narrow_syntax,
-    }
-}
-
 /// The narrower of two items, or the first if they overlap only in part. `None` if they have nothing in common.
 fn narrower<'a>(one: (Item<'a>, Syntax), other: (Item<'a>, Syntax)) -> Option<(Item<'a>, Syntax)> {
     let disjoint = match (one.0, other.0) {
@@ -222,5 +193,5 @@ fn narrower<'a>(one: (Item<'a>, Syntax), other: (Item<'a>, Syntax)) -> Option<(I
     if disjoint {
         return None;
     }
-    Some(if contains(one, other, covers_as) { other } else { one })
+    Some(if includes(one, other, covers_as) { other } else { one })
 }
