@@ -30,13 +30,22 @@ pub(super) struct Described {
     other_issuer: Option<IssuerUrl>,
 }
 
-/// Describes a cluster, and compares its issuer with the declared one.
+/// The issuer and endpoint of a cluster, from DescribeCluster (`describe_call`). Its issuer is compared with the declared
+/// one.
 pub(super) async fn describe(
     cluster: &Cluster,
     identity: Option<&Access<Identity>>,
     describe_call: impl Future<Output = Answer<Option<ClusterFacts>>>,
 ) -> Described {
-    let facts = facts(cluster, identity, describe_call).await;
+    let facts = match without_call(cluster, identity) {
+        Some(facts) => facts,
+        None => match observed(describe_call.await) {
+            Observed::Present(ClusterFacts { issuer: None, status, .. }) => {
+                Observed::Unknown(format!("EKS shows no issuer for it, its status is `{status}`"))
+            }
+            other => other,
+        },
+    };
     let live = facts.present().and_then(|facts| facts.issuer.clone());
     match live.zip(cluster.issuer.as_ref()) {
         Some((live, declared)) if live != *declared => {
@@ -47,15 +56,10 @@ pub(super) async fn describe(
     }
 }
 
-/// The issuer and endpoint of a cluster, from DescribeCluster (`describe_call`). A cluster without an EKS name has only
-/// its declared issuer.
-async fn facts(
-    cluster: &Cluster,
-    identity: Option<&Access<Identity>>,
-    describe_call: impl Future<Output = Answer<Option<ClusterFacts>>>,
-) -> Observed<ClusterFacts> {
+/// The facts of a cluster for which DescribeCluster is not called: without an EKS name it has only its declared issuer.
+fn without_call(cluster: &Cluster, identity: Option<&Access<Identity>>) -> Option<Observed<ClusterFacts>> {
     if cluster.name.is_none() {
-        return match &cluster.issuer {
+        return Some(match &cluster.issuer {
             Some(issuer) => Observed::Present(ClusterFacts {
                 issuer: Some(issuer.clone()),
                 endpoint: None,
@@ -63,20 +67,14 @@ async fn facts(
                 status: String::new(),
             }),
             None => Observed::Unknown("it has neither a name nor an issuer".to_owned()),
-        };
+        });
     }
     match identity {
-        Some(Access::Granted(_)) => {}
+        Some(Access::Granted(_)) => None,
         // the account itself reports the reason
         Some(Access::Wrong(_) | Access::Unknown(_)) | None => {
-            return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
+            Some(Observed::Unknown(format!("its account `{}` was not read", cluster.account)))
         }
-    }
-    match observed(describe_call.await) {
-        Observed::Present(ClusterFacts { issuer: None, status, .. }) => {
-            Observed::Unknown(format!("EKS shows no issuer for it, its status is `{status}`"))
-        }
-        other => other,
     }
 }
 
