@@ -16,7 +16,7 @@ mod webhook;
 use crate::model::desired::Desired;
 use crate::model::evidence::{Chain, Evidence};
 use crate::model::live::Live;
-use case::Case;
+use case::{Case, Subject};
 
 /// The links of a chain, in the order in which a pod uses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +155,8 @@ pub struct ChainLinks {
     pub name: String,
     /// `role/KEY`
     pub role: String,
+    /// Whether the cluster has no such ServiceAccount.
+    pub is_missing: bool,
     /// One of each kind, in order.
     pub links: Vec<Link>,
 }
@@ -170,8 +172,9 @@ impl ChainLinks {
 pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Chain<'_>]) -> Vec<ChainLinks> {
     let judged = chains.iter().map(|chain| {
         let (namespace, name) = chain.names();
-        let links = match Case::of(desired, live, evidence, chain) {
-            Ok(case) => LinkKind::ALL.map(|kind| link(kind, &case)),
+        let case = Case::of(desired, live, evidence, chain);
+        let links = match &case {
+            Ok(case) => LinkKind::ALL.map(|kind| link(kind, case)),
             Err(why) => LinkKind::ALL.map(|kind| named(kind, Verdict::unknown(why.clone()))),
         };
         ChainLinks {
@@ -180,6 +183,7 @@ pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Cha
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             role: chain.role_address(),
+            is_missing: case.is_ok_and(|case| matches!(case.subject(), Subject::Waiting(_) | Subject::Missing)),
             links: links.into(),
         }
     });

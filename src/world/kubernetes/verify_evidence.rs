@@ -260,11 +260,14 @@ fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
 
 fn container(container: core::Container, volumes: &[core::Volume]) -> Container {
     let environment = container.env.unwrap_or_default();
-    let has = |name: &str| environment.iter().any(|variable| variable.name == name);
     // of several with one name, the last one counts
-    let value = |name: &str| {
-        let last = environment.iter().rfind(|variable| variable.name == name)?;
-        Some(clean(last.value.as_deref().unwrap_or_default()))
+    let last = |name: &str| environment.iter().rfind(|variable| variable.name == name);
+    let value = |name: &str| Some(clean(last(name)?.value.as_deref().unwrap_or_default()));
+    // SDKs ignore an empty variable
+    let is_set = |name: &str| {
+        let is_empty =
+            |one: &core::EnvVar| one.value_from.is_none() && one.value.as_deref().unwrap_or_default().is_empty();
+        last(name).is_some_and(|one| !is_empty(one))
     };
     let mounts = container.volume_mounts.iter().flatten();
     Container {
@@ -274,8 +277,8 @@ fn container(container: core::Container, volumes: &[core::Volume]) -> Container 
         token_file: value("AWS_WEB_IDENTITY_TOKEN_FILE")
             .map(|file| file.strip_prefix("C:").unwrap_or(&file).replace('\\', "/")),
         tokens: mounts.flat_map(|mount| tokens_at(mount, volumes)).collect(),
-        static_keys: has("AWS_ACCESS_KEY_ID"),
-        pod_identity: has("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        static_keys: is_set("AWS_ACCESS_KEY_ID"),
+        pod_identity: is_set("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
     }
 }
 
