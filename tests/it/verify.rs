@@ -172,7 +172,7 @@ fn fresh_chain_is_proved_from_the_issuer_to_the_pods() {
     assert_eq!(links.len(), 8);
     assert!(links.iter().all(|link| link["status"] == "ok"), "{links:#?}");
     assert_eq!(document["service-accounts"][0]["role"], "role/app");
-    assert_eq!(document["summary"], json!({"service-accounts": 1, "ok": 1, "failed": 0, "unknown": 0}));
+    assert_eq!(document["summary"], json!({"service-accounts": 1, "ok": 1, "failed": 0, "unknown": 0, "missing": 0}));
     scene.bench.ends(0, &["verify", "--json-into", "v.json"]);
     assert_eq!(serde_json::from_str::<Value>(&scene.bench.read("v.json")).expect("JSON"), document);
     let xml = scene.verify(0, &["--format", "junit"]).stdout;
