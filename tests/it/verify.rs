@@ -100,6 +100,28 @@ impl Scene {
         self.pod(name, &owner("StatefulSet", "db"), &json!({}), &environment, "sts.amazonaws.com");
     }
 
+    /// Creates the good pod `db-0`. Returns its spec.
+    fn seeded_pod(&self) -> Value {
+        self.good_pod("db-0");
+        let mut good = Value::Null;
+        self.change_pod_with(&mut |pod| good = pod["spec"].clone());
+        good
+    }
+
+    /// Gives the pod `db-0` this spec, and changes it.
+    fn change_pod(&self, spec: &Value, change: &dyn Fn(&mut Value)) {
+        self.change_pod_with(&mut |pod| {
+            pod["spec"] = spec.clone();
+            change(pod);
+        });
+    }
+
+    fn change_pod_with(&self, change: &mut dyn FnMut(&mut Value)) {
+        let changed =
+            self.world.cluster("main").with(|store| store.tamper(Resource::Pods, "apps", "db-0", |pod| change(pod)));
+        assert!(changed, "there is no pod");
+    }
+
     /// A pod without any variable of the role.
     fn bare_pod(&self, name: &str) {
         self.pod(name, &owner("StatefulSet", "db"), &json!({}), &[], "sts.amazonaws.com");
@@ -138,6 +160,11 @@ impl Scene {
         let found = link(&document, name);
         (text(found, "status"), text(found, "text"))
     }
+}
+
+/// Environment variables in a pod.
+fn environment(variables: &[(&str, &str)]) -> Value {
+    variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
 }
 
 fn role_arn() -> String {
@@ -458,23 +485,8 @@ fn pods_are_grouped_by_the_workload_to_restart() {
 #[test]
 fn pod_needs_its_token_where_the_variable_says() {
     let scene = Scene::new();
-    scene.good_pod("db-0");
-    let mut good = Value::Null;
-    scene.world.cluster("main").with(|store| {
-        store.tamper(Resource::Pods, "apps", "db-0", |pod| good = pod["spec"].clone());
-    });
-    let spec = |change: &dyn Fn(&mut Value)| {
-        let changed = scene.world.cluster("main").with(|store| {
-            store.tamper(Resource::Pods, "apps", "db-0", |pod| {
-                pod["spec"] = good.clone();
-                change(pod);
-            })
-        });
-        assert!(changed, "there is no pod");
-    };
-    let environment = |variables: &[(&str, &str)]| -> Value {
-        variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect()
-    };
+    let good = scene.seeded_pod();
+    let spec = |change: &dyn Fn(&mut Value)| scene.change_pod(&good, change);
     let (role, other) = (role_arn(), "arn:aws:iam::111122223333:role/old");
     let (arn, file) = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE");
     let (restart, edit) = ("rollout restart statefulset/db", "edit statefulset/db");
@@ -503,25 +515,6 @@ fn pod_needs_its_token_where_the_variable_says() {
         pod["spec"]["containers"][0]["env"] = environment(&[(arn, other), (file, TOKEN_FILE), (arn, &role)]);
     });
     assert_eq!(scene.link(0, "pods", &[]).0, "ok", "the last variable counts");
-    // SDKs ignore an empty key
-    let good_role = [(arn, role.as_str()), (file, TOKEN_FILE)];
-    spec(&|pod| {
-        let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, ""));
-        pod["spec"]["containers"][0]["env"] = environment(&[&good_role[..], &keys].concat());
-    });
-    assert_eq!(scene.link(0, "pods", &[]).0, "ok", "empty keys");
-    let remove = "remove `AWS_ACCESS_KEY_ID` of container `main` from the pod template of statefulset/db: kubectl";
-    for key in [
-        json!({"name": "AWS_ACCESS_KEY_ID", "value": "x"}),
-        json!({"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "id"}}}),
-    ] {
-        spec(&|pod| {
-            let mut all = environment(&good_role);
-            all.as_array_mut().expect("variables").push(key.clone());
-            pod["spec"]["containers"][0]["env"] = all;
-        });
-        scene.says("pods", &["1 pod sets `AWS_ACCESS_KEY_ID` in container `main`", remove, edit]);
-    }
     spec(&|pod| pod["spec"]["containers"][0]["volumeMounts"] = json!([]));
     scene.says("pods", &[&format!("no ServiceAccount token at `{TOKEN_FILE}`")]);
     spec(&|pod| pod["spec"]["volumes"] = json!([{"name": "aws-iam-token", "emptyDir": {}}]));
@@ -555,10 +548,37 @@ fn pod_needs_its_token_where_the_variable_says() {
         pod["metadata"]["annotations"] = json!({"eks.amazonaws.com/skip-containers": "second"});
     });
     assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+}
+
+#[test]
+fn hint_names_what_to_remove_from_the_spec_of_a_pod() {
+    let scene = Scene::new();
+    let good = scene.seeded_pod();
+    let spec = |change: &dyn Fn(&mut Value)| scene.change_pod(&good, change);
+    let role = role_arn();
+    // SDKs ignore an empty key
+    let good_role = [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", TOKEN_FILE)];
+    spec(&|pod| {
+        let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (name, ""));
+        pod["spec"]["containers"][0]["env"] = environment(&[&good_role[..], &keys].concat());
+    });
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok", "empty keys");
+    let remove = "remove `AWS_ACCESS_KEY_ID` of container `main` from the pod template of statefulset/db: kubectl";
+    for key in [
+        json!({"name": "AWS_ACCESS_KEY_ID", "value": "x"}),
+        json!({"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "id"}}}),
+    ] {
+        spec(&|pod| {
+            let mut all = environment(&good_role);
+            all.as_array_mut().expect("variables").push(key.clone());
+            pod["spec"]["containers"][0]["env"] = all;
+        });
+        scene.says("pods", &["1 pod sets `AWS_ACCESS_KEY_ID` in container `main`", remove, "edit statefulset/db"]);
+    }
     // the webhook leaves out all, or the pod is older than the annotation of the ServiceAccount
     let remove =
         "remove annotation `eks.amazonaws.com/skip-containers` from the pod template of statefulset/db: kubectl";
-    for (skipped, hint) in [("main", remove), ("second", restart)] {
+    for (skipped, hint) in [("main", remove), ("other", "rollout restart statefulset/db")] {
         spec(&|pod| {
             pod["spec"]["containers"][0]["env"] = json!([]);
             pod["metadata"]["annotations"] = json!({"eks.amazonaws.com/skip-containers": skipped});
