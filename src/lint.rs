@@ -30,6 +30,7 @@ pub use rules::{RULES, Rule};
 use crate::model::desired::Desired;
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
+use crate::model::quoted::quoted;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -83,11 +84,6 @@ impl Location {
     fn part(&self, part: &str) -> Self {
         Self { part: format!("{}{part}: ", self.part), ..self.clone() }
     }
-}
-
-/// Each name in backticks.
-fn quoted(names: impl IntoIterator<Item = impl std::fmt::Display>) -> Vec<String> {
-    names.into_iter().map(|name| format!("`{name}`")).collect()
 }
 
 /// Joins a list and cuts it short, with the number of items left out.

@@ -361,6 +361,7 @@ fn live(seen: &Seen) -> Live {
     };
     let cluster = |cluster: &SeenCluster| LiveCluster {
         issuer: Observed::Present(cluster.issuer.clone()),
+        other_issuer: None,
         api: Access::Granted(()),
         extent: Extent::Named,
         namespaces: BTreeMap::new(),

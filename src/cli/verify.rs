@@ -5,6 +5,7 @@ use super::arguments::Verify;
 use super::output::Output;
 use super::session::{Connected, Session};
 use crate::error::{Error, ExitStatus};
+use crate::model::address::Address;
 use crate::model::evidence::Chain;
 use crate::model::live::Live;
 use crate::model::pattern::Pattern;
@@ -57,9 +58,9 @@ async fn judge_applied(session: &Session<'_>, connected: &Connected, plan: &Plan
     let touched: BTreeSet<String> = plan.steps.iter().map(|step| step.address.to_string()).collect();
     let mut chains = Chain::all(&connected.desired, &[]);
     for chain in &mut chains {
-        let (account, cluster) = (&chain.role.account, &chain.binding.cluster);
-        let decides = [format!("role/{}", chain.role_key), format!("oidc-provider/{account}/{cluster}")];
-        chain.is_fresh = decides.iter().any(|address| touched.contains(address));
+        let (account, cluster) = (chain.role.account.clone(), chain.binding.cluster.clone());
+        let provider = Address::OidcProvider { account, cluster }.to_string();
+        chain.is_fresh = touched.contains(&chain.role_address()) || touched.contains(&provider);
     }
     chains.retain(|chain| chain.is_fresh || touched.contains(&chain.address()));
     judge(session, connected, &live, &chains, true).await

@@ -270,6 +270,8 @@ impl Extent {
 pub struct LiveCluster {
     /// The issuer: from DescribeCluster, or from the configuration. `Absent` if EKS has no such cluster.
     pub issuer: Observed<IssuerUrl>,
+    /// The issuer that EKS shows, if it is not the declared one. `issuer` is then unknown.
+    pub other_issuer: Option<IssuerUrl>,
     /// Whether its Kubernetes API can be used and belongs to the declared cluster.
     pub api: Access<()>,
     /// Which of its ServiceAccounts were read.

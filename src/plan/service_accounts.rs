@@ -19,6 +19,7 @@ use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::note::Severity;
+use crate::model::quoted::quoted;
 use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::ServiceAccount;
 use field_ownership::{Conflict, FieldOwnership, MetaField, UNTRACKED};
@@ -72,7 +73,7 @@ fn declared(draft: &mut Draft, item: &Declared<'_>) {
 
 /// Why irsa does not change an object that is being deleted. None if it is not.
 fn being_deleted(live: &LiveServiceAccount) -> Option<String> {
-    let finalizers: Vec<String> = live.deleting.as_ref()?.iter().map(|name| format!("`{name}`")).collect();
+    let finalizers = quoted(live.deleting.as_ref()?);
     Some(match finalizers.len() {
         0 => "it is being deleted".to_owned(),
         1 => format!("it is being deleted, and waits for finalizer {} to be removed", finalizers[0]),

@@ -29,6 +29,7 @@ use super::context::PlanContext;
 use super::draft::Draft;
 use super::types::{Part, PartId, Step};
 use crate::model::address::Address;
+use crate::model::quoted::quoted;
 use crate::model::refusal::{Refusal, RefusalKind};
 use calls::Calls;
 use edges::AccessGap;
@@ -158,8 +159,7 @@ fn break_cycle(
         return Ok(());
     }
     let objects: BTreeSet<Address> = cycle.iter().map(|node| calls.address_of(*node).clone()).collect();
-    let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
-    let all = all.join(", ");
+    let all = quoted(&objects).join(", ");
     let refusal = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Required) {
         let why = format!("{all} need each other, so none of them can come first");
         RefusalKind::Circle.because(why, "create one of them first, without its reference to another")

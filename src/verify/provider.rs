@@ -4,6 +4,7 @@ use super::Verdict;
 use super::case::Case;
 use crate::ids::ProviderArn;
 use crate::model::live::{Access, Observed};
+use crate::model::quoted::quoted;
 use crate::model::refusal::Refusal;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -27,7 +28,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if provider.provider.audiences.contains(audience) {
         return Verdict::ok(format!("`{arn}` accepts `{audience}`"));
     }
-    let known: Vec<String> = provider.provider.audiences.iter().map(|one| format!("`{one}`")).collect();
+    let known = quoted(&provider.provider.audiences);
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Verdict::failed(
         format!("the OIDC provider of `{issuer}` does not accept the audience `{audience}` (it accepts {known})"),

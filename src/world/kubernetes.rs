@@ -5,6 +5,7 @@
 //! it three times, and wait for it without limit. Nothing here decides what to write.
 
 mod api_target;
+mod client;
 mod client_certificate;
 mod connection;
 mod exec_plugin;
@@ -20,7 +21,6 @@ mod published;
 mod read;
 mod send;
 mod server_identity;
-mod socks_client;
 #[cfg(test)]
 mod tests;
 mod untrusted_kubeconfig;

@@ -183,7 +183,7 @@ impl<'a> Resolver<'a> {
             (None, _) => {
                 // if the role has ServiceAccounts, the error that left it without bindings is reported already
                 if raw.service_accounts.is_empty() && !raw.flawed && !raw.trust.is_empty() {
-                    let hint = format!("add `account`: one of {}", quoted(accounts.keys()));
+                    let hint = format!("add `account`: one of {}", quoted(accounts.keys()).join(", "));
                     self.refuse(&raw.origin, format!("the account of role `{key}` is missing")).hint = Some(hint);
                 }
                 None

@@ -190,6 +190,7 @@ fn live_account() -> LiveAccount {
 fn live_cluster(name: &str) -> LiveCluster {
     LiveCluster {
         issuer: Observed::Present(IssuerUrl::parse(format!("https://oidc.example.com/id/{name}")).unwrap()),
+        other_issuer: None,
         api: Access::Granted(()),
         extent: Extent::Whole,
         namespaces: BTreeMap::from([(Namespace::parse("apps").unwrap(), Observed::Present(NamespacePhase::Active))]),

@@ -7,6 +7,7 @@ mod signers;
 
 use super::profile::{NamedBy, Profile, is_address};
 use crate::context::Context;
+use crate::model::quoted::quoted;
 use crate::world::bounds::read_file;
 use crate::world::clean;
 use std::fmt;
@@ -145,7 +146,7 @@ fn missing_profile(profile: &Profile) -> String {
     }
     let setting = if is_declared { "the configuration" } else { "`AWS_PROFILE`" };
     let all = all.iter().flat_map(aws_config::profile::ProfileSet::profiles);
-    let mut known: Vec<String> = all.map(|name| format!("`{}`", clean(name))).collect();
+    let mut known = quoted(all.map(clean));
     known.sort();
     known.truncate(MOST);
     let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
