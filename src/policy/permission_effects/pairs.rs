@@ -68,7 +68,7 @@ fn lacking<'a>(effect: Effect, from: &[&'a PolicyDocument], to: &[&'a PolicyDocu
     pairs
 }
 
-impl<'a> ComparedStatement<'a> {
+impl ComparedStatement<'_> {
     /// `*`, limited by a deny without conditions: `Allow *` and `Deny iam:*` allow `everything but iam:*`.
     fn without_denied(&self, all: &[Self]) -> Self {
         let Self { written, canonical, syntax, .. } = *self;
