@@ -41,6 +41,7 @@ pub(crate) fn empty(desired: &Desired) -> Live {
         let issuer = IssuerUrl::parse(format!("https://oidc.eks.eu-west-1.amazonaws.com/id/{key}")).expect("an issuer");
         let cluster = LiveCluster {
             issuer: Observed::Present(issuer),
+            other_issuer: None,
             api: Access::Granted(()),
             extent: Extent::Whole,
             namespaces: BTreeMap::new(),

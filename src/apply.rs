@@ -1,8 +1,8 @@
 //! Carries out a plan: runs its calls in order, and re-reads each object right before writing to it.
 //!
-//! The plan decides what to write and in which order. Nothing here adds a choice or knows how results are displayed.
-//! IAM has no compare-and-swap, so irsa overwrites what somebody else writes between the last read of a field and the
-//! write.
+//! The plan decides what to write and in which order. This room only leaves out a call that is already done or stale,
+//! or that can no longer succeed. It does not know how results are displayed. IAM has no compare-and-swap, so irsa
+//! overwrites what somebody else writes between the last read of a field and the write.
 
 mod hint;
 pub mod lock;
@@ -57,7 +57,7 @@ pub async fn recheck(plan: &Plan, aws: &impl ReadAws, kubernetes: &impl ReadKube
     for step in plan.steps.iter().filter(|step| step.change.action() != Action::Create) {
         by_place.entry(step.place()).or_default().push(step);
     }
-    let stale = join_all(by_place.values().map(|steps| recheck.steps(steps))).await;
+    let stale = join_all(by_place.values().map(|steps| recheck.check_steps(steps))).await;
     stale.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -79,8 +79,9 @@ pub async fn apply(
     scheduler::run(plan, &runner, pace).await
 }
 
-/// Unless the run was stopped, reads again what it wrote to IAM, and waits up to `time` until IAM shows it. Adds a note
-/// to the report for each step whose writes IAM does not show by then. A signal ends the wait.
+/// Reads again what the run wrote to IAM, unless the run was stopped. The first read may take three times `time`. Then
+/// irsa waits up to `time` until IAM shows the rest. Adds a note to the report for each step whose writes IAM does not
+/// show by then. A signal ends the wait.
 pub async fn verify_writes(
     plan: &Plan,
     mut report: Report,

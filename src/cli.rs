@@ -1,7 +1,7 @@
 //! The program: parses arguments, runs one command, and turns errors into exit codes. One file for each command.
 //!
-//! The only module that knows all others. It decides nothing about AWS or Kubernetes: it loads, reads, plans, shows, asks
-//! and applies, in this order.
+//! The only module that uses every other module. It decides nothing about AWS or Kubernetes: it loads, reads, plans,
+//! shows, asks and applies, in this order.
 
 mod access;
 mod annotations;
@@ -35,6 +35,7 @@ pub use arguments::Cli;
 use crate::config;
 use crate::context::Context;
 use crate::error::{Error, ExitStatus};
+use crate::model::refusal::{RefusalKind, with_word};
 use crate::model::sanitize::{inert, scrub};
 use crate::render::{self, Format, github};
 use crate::ui::{ColorChoice, Ui};
@@ -194,17 +195,10 @@ fn print_error(ui: &Ui, error: &Error) -> ExitStatus {
         let _ = diagnostics.render(&mut ui.stderr(), ui.stderr_style().has_color());
     }
     if !error.message.is_empty() {
-        ui.error(&with_word(error), &error.details, &error.hints);
+        let word = error.refusal.map(RefusalKind::word);
+        ui.error(&with_word(&error.message, word), &error.details, &error.hints);
     }
     error.status
-}
-
-/// The message. That of a refusal ends with the word that `irsa explain` takes.
-fn with_word(error: &Error) -> String {
-    match error.refusal {
-        Some(kind) => format!("{} ({})", error.message, kind.word()),
-        None => error.message.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ impl Loader {
     }
 }
 
-/// One file, parsed on its own, so that a broken file does not hide the errors in the others.
+/// One file, parsed on its own, so that a broken file does not hide the errors in the other files.
 struct ParsedFile {
     raw: Raw,
     errors: Vec<Diagnostic>,

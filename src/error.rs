@@ -87,9 +87,9 @@ pub struct Error {
 /// The lint findings of a run that `--deny` ended.
 #[derive(Debug, Clone, Default)]
 pub struct LintFindings {
-    /// Those that ended the run; the details of the error have them as text.
+    /// The findings that ended the run. The error's details list them as text.
     pub denied: Vec<Note>,
-    /// The others, also those that the configuration ignores.
+    /// All other findings, including ignored ones.
     pub allowed: Vec<Note>,
 }
 

@@ -127,7 +127,7 @@ fn notes() -> impl Iterator<Item = Page> {
     })
 }
 
-/// Up to the first full stop or colon that ends a part. Those inside names and links do not.
+/// The text without links, up to the first full stop or colon before a space.
 fn first_sentence(text: &str) -> String {
     let text = without_links(text);
     let end = [". ", ": "].into_iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
@@ -150,19 +150,18 @@ fn refusals() -> impl Iterator<Item = Page> {
 
 /// `Exit 4: refused` and `Exit 130 and 143: interrupted`.
 fn exit_codes() -> impl Iterator<Item = Page> {
-    sections(TROUBLESHOOTING).flat_map(|(heading, text)| {
-        let found = heading.strip_prefix("Exit ").and_then(|rest| rest.split_once(": "));
-        let slug: String = heading.to_lowercase().replace(' ', "-").replace(':', "");
-        found.into_iter().flat_map(move |(codes, title)| {
-            let slug = slug.clone();
-            codes.split(" and ").map(move |code| Page {
-                word: format!("exit-{code}"),
-                topic: Topic::ExitCode,
-                title: title.to_owned(),
-                severity: String::new(),
-                text: text.to_owned(),
-                url: format!("docs/troubleshooting.md#{slug}"),
-            })
+    let found = sections(TROUBLESHOOTING).filter_map(|(heading, text)| {
+        let (codes, title) = heading.strip_prefix("Exit ")?.split_once(": ")?;
+        Some((heading.to_lowercase().replace(' ', "-").replace(':', ""), codes, title, text))
+    });
+    found.flat_map(|(slug, codes, title, text)| {
+        codes.split(" and ").map(move |code| Page {
+            word: format!("exit-{code}"),
+            topic: Topic::ExitCode,
+            title: title.to_owned(),
+            severity: String::new(),
+            text: text.to_owned(),
+            url: format!("docs/troubleshooting.md#{slug}"),
         })
     })
 }

@@ -153,7 +153,7 @@ pub(crate) fn fits(path: &Path, limit: u64) -> Result<(), FolderError> {
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FolderError> {
     fits(path, limit)?;
     let failed = |error: std::io::Error| FolderError::of(&error);
-    #[expect(clippy::disallowed_methods, reason = "files that others name are read here")]
+    #[expect(clippy::disallowed_methods, reason = "files that other rooms name are read here")]
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     // files in /proc report a size of 0

@@ -169,10 +169,12 @@ fn is_printable_ascii(text: &str) -> bool {
 
 fn iam_name(text: &str, limit: usize) -> Result<(), IdError> {
     if text.is_empty() || text.len() > limit {
-        return fail(format!("must be 1-{limit} characters long, this has {}", text.chars().count()));
+        return fail(format!("must be 1-{limit} characters long, but this one has {}", text.chars().count()));
     }
     match text.chars().find(|c| !(c.is_ascii_alphanumeric() || "+=,.@_-".contains(*c))) {
-        Some(bad) => fail(format!("must be made of `A-Z a-z 0-9 + = , . @ _ -`, this has `{}`", bad.escape_default())),
+        Some(bad) => {
+            fail(format!("must be made of `A-Z a-z 0-9 + = , . @ _ -`, but this has `{}`", bad.escape_default()))
+        }
         None => Ok(()),
     }
 }
@@ -241,7 +243,7 @@ fn check_issuer(text: &str) -> Result<(), IdError> {
         return fail("must not end with `/`");
     }
     if text.len() > 255 {
-        return fail(format!("must be at most 255 characters long, this has {}", text.len()));
+        return fail(format!("must be at most 255 characters long, but this one has {}", text.len()));
     }
     if rest.bytes().any(|b| !(0x21..=0x7e).contains(&b) || b"?#*:\"".contains(&b)) {
         return fail("must have no port, query or fragment");

@@ -30,6 +30,7 @@ pub use rules::{RULES, Rule};
 use crate::model::desired::Desired;
 use crate::model::note::{Note, Severity};
 use crate::model::origin::Origin;
+use crate::model::quoted::quoted;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -39,11 +40,11 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Finding {
     text: String,
-    /// If it differs from the severity of the rule.
+    /// None for the severity of the rule.
     severity: Option<Severity>,
-    /// If it differs from that of the checked object.
+    /// None for the address of the checked object.
     address: Option<String>,
-    /// If it differs from that of the checked object.
+    /// None for the position of the checked object.
     origin: Option<Origin>,
 }
 
@@ -83,11 +84,6 @@ impl Location {
     fn part(&self, part: &str) -> Self {
         Self { part: format!("{}{part}: ", self.part), ..self.clone() }
     }
-}
-
-/// Each name in backticks.
-fn quoted(names: impl IntoIterator<Item = impl std::fmt::Display>) -> Vec<String> {
-    names.into_iter().map(|name| format!("`{name}`")).collect()
 }
 
 /// Joins a list and cuts it short, with the number of items left out.

@@ -14,6 +14,7 @@ pub mod marks;
 pub mod note;
 pub mod origin;
 pub mod pattern;
+pub(crate) mod quoted;
 pub mod refusal;
 pub mod resource;
 pub mod sanitize;

@@ -60,10 +60,7 @@ pub async fn identify(accounts: &BTreeMap<Key, Account>, aws: &impl ReadAws) -> 
     let identities = accounts.iter().map(|(key, account)| async move {
         let access = match aws.identity(key).await {
             Ok(identity) => checked(account, identity),
-            Err(error) => {
-                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-                Access::Unknown(format!("{error}{hint}"))
-            }
+            Err(error) => Access::Unknown(error.with_hint()),
         };
         (key.clone(), access)
     });
@@ -104,17 +101,17 @@ pub async fn observe(
     let EarlyCalls { account: mut early_account, clusters: mut describe_calls, .. } = early;
     // describes each cluster once, because two reads need the answer: the read of the cluster, and the reads of the
     // accounts whose roles may trust it
-    let facts: BTreeMap<&Key, _> = active()
+    let described: BTreeMap<&Key, _> = active()
         .map(|(key, cluster)| {
             let describe_call = describe_calls.remove(key).unwrap_or_else(|| Pending::new(aws.cluster(key)));
-            (key, clusters::facts(cluster, identities.get(&cluster.account), describe_call.answer()).shared())
+            (key, clusters::describe(cluster, identities.get(&cluster.account), describe_call.answer()).shared())
         })
         .collect();
     // a started call that nobody polls any more would keep one of the few slots for calls of its account
     drop(describe_calls);
     let issuers = async {
-        let known = facts.iter().map(|(key, facts)| async move {
-            let issuer = facts.clone().await.present().and_then(|facts| facts.issuer.clone())?;
+        let known = described.iter().map(|(key, described)| async move {
+            let issuer = described.clone().await.facts.present().and_then(|facts| facts.issuer.clone())?;
             Some(((*key).clone(), issuer))
         });
         let known: BTreeMap<Key, IssuerUrl> = join_all(known).await.into_iter().flatten().collect();
@@ -136,12 +133,12 @@ pub async fn observe(
     });
     let accounts: Vec<_> = accounts.collect();
     drop(early_account);
-    let clusters = facts.iter().map(|(key, facts)| async move {
-        let facts = facts.clone().await;
+    let clusters = described.iter().map(|(key, described)| async move {
+        let described = described.clone().await;
         let live = if scope.is_none_or(|scope| scope.has_cluster(key)) {
-            clusters::read(key, desired, facts, kubernetes, options).await
+            clusters::read(key, desired, described, kubernetes, options).await
         } else {
-            other_shards::of_other_shard(&facts)
+            other_shards::of_other_shard(&described)
         };
         listen.on(&Event::PlaceRead { place: format!("cluster/{key}"), objects: clusters::count_ours(desired, &live) });
         ((*key).clone(), live)

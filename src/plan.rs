@@ -5,36 +5,37 @@
 //! already has its API calls.
 //!
 //! `context` has the lookups, and `draft` collects the decisions. Each kind of object has a module: `providers`,
-//! `policies`, `roles` (these three share `iam`) and `service_accounts`. `other_shards`, `select`, `guard` and
-//! `write_order` then work on the whole draft.
+//! `policies`, `roles` (these three share `iam`) and `service_accounts`. `plan` below calls them in the order in which
+//! they need each other, after `places`, which reports what could not be read. `select`, `guard`,
+//! `roles::trusted_roles` and `write_order` then work on the whole draft.
 
 pub mod change;
-mod confirm;
 mod context;
-mod coverage;
 mod draft;
-mod fields;
+mod field_diff;
 pub mod file;
 mod guard;
 mod iam;
 mod live_object;
 mod other_shards;
+mod places;
 mod policies;
 mod providers;
 mod roles;
 pub mod safeguards;
 pub mod saved;
+mod seen_twice;
 mod select;
 mod service_accounts;
-pub mod step;
+pub mod types;
 mod write_order;
 
 pub use change::{Change, ResourceChange};
-pub use confirm::confirm;
-pub use fields::FieldChange;
+pub use field_diff::FieldChange;
 pub use file::PlanV2;
 pub use live_object::{LiveObject, object as live_object};
-pub use step::{ConfigKeys, Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};
+pub use seen_twice::confirm;
+pub use types::{ConfigKeys, Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};
 
 use crate::model::desired::Desired;
 use crate::model::live::Live;
@@ -46,11 +47,11 @@ use draft::Draft;
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
     let context = PlanContext::new(desired, live, options);
     let mut draft = Draft::default();
-    coverage::plan(&context, &mut draft);
+    places::report(&context, &mut draft);
     if !options.destroy {
         providers::plan(&context, &mut draft);
         policies::plan(&context, &mut draft);
-        other_shards::plan(&context, &mut draft);
+        other_shards::block(&context, &mut draft);
     }
     let mut undeclared = Draft::default();
     let plan_declared = || {
@@ -73,7 +74,7 @@ pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Not
     let unmatched = select::select(&context, &mut draft);
     guard::guard(&context, &mut draft);
     draft.notes.extend(safeguards::notes(desired));
-    roles::principals::wait_for_new_roles(&context, &mut draft);
+    roles::trusted_roles::wait_for_new_roles(&context, &mut draft);
     let steps = write_order::arrange(&context, &mut draft);
     finish(&context, draft, steps, unmatched)
 }
@@ -103,7 +104,7 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
     }
 }
 
-/// The keys in the configuration, by issuer and by role ARN.
+/// Keys by issuer, role ARN and account id, and documents by policy ARN.
 fn config_keys(context: &PlanContext<'_>) -> ConfigKeys {
     let clusters = context.desired.clusters.keys();
     let clusters = clusters.filter_map(|key| Some((context.issuer(key).host_path()?.to_owned(), key.clone())));

@@ -8,6 +8,7 @@ pub mod html;
 pub mod json;
 pub mod jsonl;
 pub mod markdown;
+pub(crate) mod page;
 mod prose;
 pub mod sarif;
 pub mod schema;

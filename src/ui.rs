@@ -104,7 +104,7 @@ impl Ui {
         self.stdout
     }
 
-    /// Stdout, for results. A broken pipe is no error: further output is dropped, and the run goes on.
+    /// Stdout, for results. A broken pipe is not an error: further output is dropped, and the run goes on.
     pub fn stdout(&self) -> Box<dyn Write + '_> {
         if let Some(captured) = &self.captured {
             return Box::new(captured.stdout.clone());

@@ -1,7 +1,7 @@
 //! Judges the chain of each declared ServiceAccount, as a pod uses it, from what was read: evidence in, links out.
 //!
-//! Pure: it reads nothing and knows no clock. One file for each link. What was not seen is unknown with a reason, never
-//! broken; what is broken has words for what to do.
+//! Pure: it reads nothing and knows no clock. One file for each link. A link that was not read is `Unknown` with a reason,
+//! never `Failed`. A failed link has a hint.
 
 mod annotation;
 mod assume;
@@ -16,7 +16,7 @@ mod webhook;
 use crate::model::desired::Desired;
 use crate::model::evidence::{Chain, Evidence};
 use crate::model::live::Live;
-use case::Case;
+use case::{Case, Subject};
 
 /// The links of a chain, in the order in which a pod uses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,7 +133,12 @@ impl Verdict {
     }
 
     fn failed(text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { hints: vec![hint.into()], ..Self::new(Status::Failed, text) }
+        Self::new(Status::Failed, text).hint(hint)
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
     }
 }
 
@@ -150,6 +155,8 @@ pub struct ChainLinks {
     pub name: String,
     /// `role/KEY`
     pub role: String,
+    /// Whether the cluster has no such ServiceAccount.
+    pub is_missing: bool,
     /// One of each kind, in order.
     pub links: Vec<Link>,
 }
@@ -165,8 +172,9 @@ impl ChainLinks {
 pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Chain<'_>]) -> Vec<ChainLinks> {
     let judged = chains.iter().map(|chain| {
         let (namespace, name) = chain.names();
-        let links = match Case::of(desired, live, evidence, chain) {
-            Ok(case) => LinkKind::ALL.map(|kind| link(kind, &case)),
+        let case = Case::of(desired, live, evidence, chain);
+        let links = match &case {
+            Ok(case) => LinkKind::ALL.map(|kind| link(kind, case)),
             Err(why) => LinkKind::ALL.map(|kind| named(kind, Verdict::unknown(why.clone()))),
         };
         ChainLinks {
@@ -174,7 +182,8 @@ pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Cha
             cluster: chain.binding.cluster.to_string(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            role: format!("role/{}", chain.role_key),
+            role: chain.role_address(),
+            is_missing: case.is_ok_and(|case| matches!(case.subject(), Subject::Waiting(_) | Subject::Missing)),
             links: links.into(),
         }
     });
@@ -199,7 +208,7 @@ fn named(kind: LinkKind, Verdict { status, text, hints }: Verdict) -> Link {
     Link { kind, status, text, hints }
 }
 
-/// A word of a command line to copy, quoted where a shell needs it: the names of owners are whatever a cluster's users write.
+/// Quotes a word of a shell command if needed, because the users of a cluster choose the names in it.
 fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {

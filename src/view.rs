@@ -23,7 +23,7 @@ mod words;
 pub use config_keys::config_keys;
 
 use crate::model::address::Address;
-use crate::plan::file::as_created;
+use crate::plan::file::change_v2;
 use crate::plan::{ConfigKeys, ResourceChange};
 use crate::policy::Statement;
 use permissions::ManagedDocuments;
@@ -45,7 +45,7 @@ pub(crate) fn live_lines(
     account: Option<&str>,
 ) -> Vec<String> {
     let managed = ManagedDocuments::of(&[], &HashSet::new(), keys);
-    let change = ChangeView::of(&as_created(address, live), &[], false, keys, account, &managed);
+    let change = ChangeView::of(&change_v2(address, live), &[], false, keys, account, &managed);
     // nothing is created, so no line has a sign
     let plain = |line: SummaryLine| SummaryLine { sign: Sign::Same, ..line };
     change.summary.into_iter().map(plain).map(|line| format!("{}{}", "  ".repeat(line.depth), line.text())).collect()

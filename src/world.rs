@@ -369,7 +369,8 @@ impl IdentityToken {
         if verdicts.contains(&Some(true)) {
             return Some(true);
         }
-        verdicts.into_iter().collect::<Option<Vec<bool>>>().filter(|all| !all.is_empty()).map(|_| false)
+        let is_refuted = !verdicts.is_empty() && !verdicts.contains(&None);
+        is_refuted.then_some(false)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a role may do after a change of its policies that it may not do before.
 
 use crate::policy::evaluate::{Applied, Caller, Covered, Evaluation, KnownKeys, Request, Truth, evaluate};
-use crate::policy::permission_effects::pairs::{Pair, allowed, allows_lacking, denies_lacking};
+use crate::policy::permission_effects::pairs::{Pair, allowed, allows_lacking, denied, denies_lacking};
 use crate::policy::{PolicyDocument, Statement};
 
 /// The documents that decide what a role may do. All of them are parsed.
@@ -23,6 +23,8 @@ pub struct Difference<'a> {
     pub pair: Pair<'a>,
     /// The statements of the other side that allow all of it under conditions.
     pub otherwise: Vec<&'a Statement>,
+    /// The parts of it that the other side allows without conditions.
+    pub parts: Vec<Pair<'a>>,
     /// Whether it is a deny that goes, of what only a policy whose document is not known may allow.
     pub by_unread: bool,
     /// Whether a deny takes a part of it, or takes it under conditions.
@@ -64,10 +66,13 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
             before.verdict(&request) != Truth::True && after.verdict(&request) != Truth::False
         })
     };
+    let (allowed_before, denied_after) = (allowed(&before.policies), denied(&after.policies));
     let differences = pairs.into_iter().filter(changes).map(|pair| Difference {
         otherwise: before.under_conditions(&pair),
+        parts: before.parts(&pair, &allowed_before),
         by_unread: pair.statements.iter().all(|statement| statement.denies()),
-        denied_in_part: after.denies(&request(&pair, KnownKeys::none())) == Truth::Unknown,
+        denied_in_part: after.denies(&request(&pair, KnownKeys::none())) == Truth::Unknown
+            && denied_after.iter().any(|deny| pair.meet(deny).is_some()),
         pair,
     });
     let differences: Vec<Difference<'a>> = differences.collect();
@@ -121,6 +126,19 @@ impl<'a> Permissions<'a> {
         let allowed = if self.unread { allowed.or(Truth::Unknown) } else { allowed };
         let bounded = self.boundary.map_or(Truth::True, |boundary| evaluate(boundary, request).verdict());
         allowed.and(self.denies(request).not()).and(bounded)
+    }
+
+    /// What of a pair is allowed without conditions, of the pairs of allows.
+    fn parts(&self, pair: &Pair<'a>, allowed: &[Pair<'a>]) -> Vec<Pair<'a>> {
+        let Some(common) = meets(std::slice::from_ref(pair), allowed) else { return Vec::new() };
+        let is_part =
+            |part: &Pair<'_>| !part.includes(pair) && self.verdict(&request(part, KnownKeys::none())) == Truth::True;
+        let parts: Vec<Pair<'a>> = common.into_iter().filter(is_part).collect();
+        let said_before = |at: usize| {
+            let mut others = parts.iter().enumerate().filter(|(other, _)| *other != at);
+            others.any(|(other_at, other)| other.includes(&parts[at]) && (other_at < at || !parts[at].includes(other)))
+        };
+        (0..parts.len()).filter(|at| !said_before(*at)).map(|at| parts[at].clone()).collect()
     }
 
     /// The statements that allow the whole pair if their conditions hold. Empty if it is denied.

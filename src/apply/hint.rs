@@ -48,7 +48,7 @@ fn conflict(error: &CallError, call: &Call) -> &'static str {
 
 fn denied(error: &CallError, call: &Call) -> String {
     let Call::Kubernetes(cluster, call) = call else {
-        return format!("allow these credentials `{}`", error.operation);
+        return format!("give these credentials the permission `{}`", error.operation);
     };
     if error.code.is_none() {
         return format!("something in front of the API of cluster `{cluster}` refused it: check the proxies");
@@ -60,15 +60,16 @@ fn denied(error: &CallError, call: &Call) -> String {
         }
         KubernetesCall::Delete { .. } => "`get` and `delete` (and `list` on `pods`)",
     };
-    format!("allow these credentials {verbs} on `serviceaccounts` in cluster `{cluster}`")
+    format!("give these credentials the verbs {verbs} on `serviceaccounts` in cluster `{cluster}`")
 }
 
-/// For an admission error. The message of the error says what the policy of the cluster wants.
+/// The hint for a call that an admission plugin or policy rejected. None for IAM. The error message already says what
+/// the policy wants.
 fn rejected(error: &CallError, call: &Call) -> Option<String> {
     let Call::Kubernetes(cluster, call) = call else { return None };
     let namespace = &call.object().namespace;
     Some(if error.code.as_deref() == Some("NamespaceTerminating") {
-        format!("apply again once namespace `{namespace}` is gone and was created again")
+        format!("wait until namespace `{namespace}` is deleted, create it again, then apply again")
     } else if matches!(call, KubernetesCall::Create { .. }) && !error.names_a_policy() {
         format!(
             "either these credentials lack a right (`kubectl auth can-i create serviceaccounts -n {namespace}`), or a policy \
@@ -79,22 +80,25 @@ fn rejected(error: &CallError, call: &Call) -> Option<String> {
     })
 }
 
+/// The hint for a quota that AWS or the cluster enforces.
 fn limit(call: &Call) -> String {
-    if let Call::Kubernetes(..) = call {
-        return "a ResourceQuota of the namespace is used up".to_owned();
-    }
-    let quota = match call.iam().map(|(_, call)| call) {
-        Some(IamCall::CreateRole { .. }) => "the roles or the trust policy length of an account",
-        Some(IamCall::CreatePolicy { .. }) => "the customer managed policies of an account",
-        Some(IamCall::CreatePolicyVersion { .. }) => "the versions of a policy: delete one by hand",
-        Some(IamCall::CreateProvider { .. }) => "the OIDC providers of an account",
-        Some(IamCall::AddAudience { .. }) => "the audiences of an OIDC provider",
-        Some(IamCall::Attach { .. }) => "the managed policies of a role",
-        Some(IamCall::UpdateTrust { .. }) => "the length of a trust policy",
-        Some(IamCall::PutInline { .. }) => "the length of a role's inline policies",
-        _ => "the tags of an object, or another one",
+    let Call::Iam(_, call) = call else {
+        return "free or raise the ResourceQuota of the namespace, then apply again".to_owned();
     };
-    format!("a quota is used up ({quota}): see Service Quotas, then apply again")
+    let what = match call {
+        IamCall::CreateRole { .. } => "the account has reached its quota of roles, or of the length of a trust policy",
+        IamCall::CreatePolicy { .. } => "the account has reached its quota of customer managed policies",
+        IamCall::CreatePolicyVersion { .. } => {
+            return "the policy has reached its quota of versions: delete an old version, then apply again".to_owned();
+        }
+        IamCall::CreateProvider { .. } => "the account has reached its quota of OIDC providers",
+        IamCall::AddAudience { .. } => "the OIDC provider has reached its quota of audiences",
+        IamCall::Attach { .. } => "the role has reached its quota of attached managed policies",
+        IamCall::UpdateTrust { .. } => "the trust policy is longer than its quota",
+        IamCall::PutInline { .. } => "the inline policies of the role are longer than their quota",
+        _ => "the object has reached its quota of tags, or another quota",
+    };
+    format!("{what}: free space, or raise the quota in Service Quotas, then apply again")
 }
 
 #[cfg(test)]

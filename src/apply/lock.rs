@@ -27,7 +27,7 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 /// Time limit of a release after a signal: the writes in flight and the release must end before a CI runner kills the
 /// run.
 pub const RELEASE_LIMIT_AFTER_SIGNAL: Duration = Duration::from_secs(2);
-/// After this many lost races in a row, irsa fails, if it has seen no other holder.
+/// irsa gives up after this many failed writes in a row. If it sees another holder, the count starts again.
 const MAX_RACES: u32 = 10;
 
 /// Which Lease to take, and how.
@@ -47,7 +47,8 @@ pub struct LockOptions {
     pub context: Context,
 }
 
-/// The time of day in microseconds since 1970, counted from the start of the run.
+/// A clock that gives microseconds since 1970. It adds the time since the run started to the time of day at the start,
+/// so it never goes back.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     at_start: i64,
@@ -83,7 +84,7 @@ impl Clock {
     }
 
     /// Whether a record was written after the start, allowing for the skew between two clocks.
-    fn saw(self, record: &LeaseRecord) -> bool {
+    fn is_after_start(self, record: &LeaseRecord) -> bool {
         record.renewed.is_some_and(|renewed| renewed.saturating_add(rules::micros(rules::MAX_SKEW)) >= self.at_start)
     }
 
@@ -123,8 +124,8 @@ where
     let observed = Observation::default();
     let mut taker = Taker { read: &read, write: &write, options: &options, stop, observed, races: 0 };
     let (lease, renewed, overtaken) = taker.take(on_wait).await?;
-    let ((release, released), (loser, lost)) = (oneshot::channel(), watch::channel(None));
-    let keeper = Keeper { read, write, options, lease, renewed, lose: loser };
+    let ((release, released), (lost_sender, lost)) = (oneshot::channel(), watch::channel(None));
+    let keeper = Keeper { read, write, options, lease, renewed, lost_sender };
     Ok(HeldLock { lost, overtaken, release, keeper: tokio::spawn(keeper.keep(released)) })
 }
 
@@ -148,7 +149,7 @@ struct Taker<'a, R, W> {
     options: &'a LockOptions,
     stop: watch::Receiver<Option<Interrupt>>,
     observed: Observation,
-    /// How many writes in a row lost a race.
+    /// How many writes in a row failed: another run was faster, or no answer came.
     races: u32,
 }
 
@@ -187,7 +188,7 @@ impl<R: ReadLease, W: WriteLease> Taker<'_, R, W> {
                 }
                 (_, found) => {
                     let sent = *sent.get_or_insert(now);
-                    overtaken |= found.as_ref().is_some_and(|found| clock.saw(&found.hold));
+                    overtaken |= found.as_ref().is_some_and(|found| clock.is_after_start(&found.hold));
                     if let Some(written) = self.write(found.as_ref()).await? {
                         return Ok((written, sent, overtaken));
                     }

@@ -1,5 +1,5 @@
-//! Re-reads an object before a write, and decides whether to write it, or whether it is already done or stale. One file
-//! for each kind of object.
+//! Re-reads an object before a call, and finds that the call must be made, is already done, or is stale. One file for
+//! each kind of object.
 //!
 //! Each re-read of a field also reads the owner tag, because a step can take minutes while IAM is slow.
 
@@ -40,7 +40,8 @@ pub(super) enum Finding {
 /// When a re-read happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// Before the first write. A difference that the plan itself will still remove does not count as stale.
+    /// Before the first write. irsa has written nothing yet, so a difference that a later call of the plan removes does
+    /// not count as stale.
     BeforeFirstWrite,
     /// Right before the write, after everything that it depends on.
     BeforeEachWrite,
@@ -130,9 +131,9 @@ impl Finding {
 }
 
 impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
-    /// Checks the whole object before the first call of a step. Only the delete of a role needs this, because its first
-    /// calls already remove permissions.
-    pub(super) async fn before_step(&self, step: &Step) -> Answer<Finding> {
+    /// Checks the whole object before the first call of a step. Only the deletion of a role needs this, because its
+    /// first calls already remove permissions.
+    pub(super) async fn check_before_step(&self, step: &Step) -> Answer<Finding> {
         let ResourceChange::Role(change) = &step.change else { return Ok(Finding::Write) };
         let Change::Delete { before } = &**change else { return Ok(Finding::Write) };
         let deletion = step.parts.iter().filter_map(|part| part.call.iam()).find(|(_, call)| call.deletes());
@@ -141,7 +142,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     }
 
     /// Reads the field that a call writes.
-    pub(super) async fn call(&self, step: &Step, call: &Call) -> Answer<Finding> {
+    pub(super) async fn check_call(&self, step: &Step, call: &Call) -> Answer<Finding> {
         let (account, call) = match call {
             Call::Iam(account, call) => (account, call),
             Call::Kubernetes(cluster, call) => return self.service_account(cluster, call).await,
@@ -178,8 +179,8 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     }
 
     /// Reads everything that the steps of one account or cluster write to, and stops after a few outages in a row.
-    pub(super) async fn steps(&self, steps: &[&Step]) -> Vec<Stale> {
-        let mut checks = stream::iter(0..steps.len()).map(|at| self.step(steps[at])).buffered(CONCURRENT_STEPS);
+    pub(super) async fn check_steps(&self, steps: &[&Step]) -> Vec<Stale> {
+        let mut checks = stream::iter(0..steps.len()).map(|at| self.check_step(steps[at])).buffered(CONCURRENT_STEPS);
         let (mut stale, mut checked, mut outages) = (Vec::new(), 0, 0);
         while let Some((reasons, outage)) = checks.next().await {
             let address = &steps[checked].address;
@@ -197,10 +198,10 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     }
 
     /// Reads everything that a step writes to, up to an outage. Returns why the step is stale, and the outage.
-    async fn step(&self, step: &Step) -> (BTreeSet<String>, Option<String>) {
+    async fn check_step(&self, step: &Step) -> (BTreeSet<String>, Option<String>) {
         let mut reasons = BTreeSet::new();
         let mut parts = step.parts.iter();
-        let mut finding = self.before_step(step).await;
+        let mut finding = self.check_before_step(step).await;
         loop {
             match finding {
                 Ok(Finding::Stale(why)) => reasons.extend(why),
@@ -214,7 +215,7 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
                 }
             }
             let Some(part) = parts.next() else { return (reasons, None) };
-            finding = self.call(step, &part.call).await;
+            finding = self.check_call(step, &part.call).await;
         }
     }
 }

@@ -71,7 +71,7 @@ pub enum Stop {
     /// The first signal. The writes in flight may end.
     Signal(Interrupt),
     /// A second signal after this first one. The run ends at once.
-    Hurried(Interrupt),
+    SecondSignal(Interrupt),
     /// The lock was lost, for this reason.
     LockLost(String),
 }
@@ -80,7 +80,7 @@ impl Stop {
     /// The reason in the outcome of each step that did not start.
     pub(crate) fn why(&self) -> &'static str {
         match self {
-            Self::Signal(_) | Self::Hurried(_) => "interrupted",
+            Self::Signal(_) | Self::SecondSignal(_) => "interrupted",
             Self::LockLost(_) => "the lock was lost",
         }
     }
@@ -99,7 +99,7 @@ impl Report {
     /// Records why the run stopped.
     pub(crate) fn stopped_by(&mut self, stop: Stop) {
         match stop {
-            Stop::Signal(signal) | Stop::Hurried(signal) => self.interrupted = Some(signal),
+            Stop::Signal(signal) | Stop::SecondSignal(signal) => self.interrupted = Some(signal),
             Stop::LockLost(why) => self.lock_lost = Some(why),
         }
     }

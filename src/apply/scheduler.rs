@@ -18,11 +18,11 @@ use std::ops::Range;
 /// A call: the index of its step, and its index in that step.
 type CallRef = (usize, usize);
 
-/// All steps of a plan. Reverse edges make finishing a step cost O(dependents), not O(steps).
+/// All steps of a plan. Reverse edges find the dependents of a finished step without a search.
 struct Scheduler<'p> {
     steps: Vec<ScheduledStep<'p>>,
     slots: Vec<Slots>,
-    /// Maximum number of running steps in each endpoint.
+    /// Maximum number of running steps in each place.
     limit: usize,
     /// Waiting steps whose next call will never run.
     to_end: BTreeSet<usize>,
@@ -44,8 +44,8 @@ struct ScheduledStep<'p> {
     blocked: Option<(usize, String)>,
     /// The objects that the calls write to.
     objects: BTreeSet<String>,
-    /// The index of its endpoint in `slots`.
-    endpoint: usize,
+    /// The index of its place in `slots`.
+    place: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ enum StepState {
     Over(Outcome),
 }
 
-/// The steps of one endpoint.
+/// The steps of one place.
 #[derive(Debug, Default)]
 struct Slots {
     running: usize,
@@ -96,11 +96,11 @@ pub(super) async fn run(
             () = &mut abandoned => break,
         };
         let Some((index, outcome)) = ended else { break };
-        scheduler.paused(index, progress[index].done());
+        scheduler.free_slot(index, progress[index].done());
         match outcome {
             Some(outcome) => {
                 finished(index, &outcome);
-                scheduler.over(index, outcome);
+                scheduler.end(index, outcome);
             }
             None => scheduler.update(index),
         }
@@ -110,17 +110,17 @@ pub(super) async fn run(
     }
     scheduler.end_blocked(runner.stopped().as_ref(), &progress, &finished);
     for index in scheduler.in_state(&StepState::Running) {
-        scheduler.paused(index, progress[index].done());
-        scheduler.over(index, progress[index].unanswered());
+        scheduler.free_slot(index, progress[index].done());
+        scheduler.end(index, progress[index].unanswered());
     }
     scheduler.report(runner.stopped())
 }
 
 impl<'p> Scheduler<'p> {
     fn new(plan: &'p Plan, pace: Pace) -> Self {
-        let mut endpoints: HashMap<Option<Place<&Key>>, usize> = HashMap::new();
+        let mut places: HashMap<Option<Place<&Key>>, usize> = HashMap::new();
         let steps = plan.steps.iter().map(|step| {
-            let next = endpoints.len();
+            let next = places.len();
             ScheduledStep {
                 step,
                 state: StepState::Waiting,
@@ -129,7 +129,7 @@ impl<'p> Scheduler<'p> {
                 dependents: vec![Vec::new(); step.parts.len()],
                 blocked: None,
                 objects: step.parts.iter().map(|part| part.call.object()).collect(),
-                endpoint: *endpoints.entry(step.place()).or_insert(next),
+                place: *places.entry(step.place()).or_insert(next),
             }
         });
         let mut steps: Vec<ScheduledStep<'p>> = steps.collect();
@@ -149,7 +149,7 @@ impl<'p> Scheduler<'p> {
         }
         let mut scheduler = Self {
             steps,
-            slots: endpoints.iter().map(|_| Slots::default()).collect(),
+            slots: places.iter().map(|_| Slots::default()).collect(),
             limit: pace.parallelism.max(1),
             to_end: BTreeSet::new(),
             busy: BTreeSet::new(),
@@ -164,10 +164,10 @@ impl<'p> Scheduler<'p> {
     }
 
     fn slots_of(&mut self, index: usize) -> &mut Slots {
-        &mut self.slots[self.steps[index].endpoint]
+        &mut self.slots[self.steps[index].place]
     }
 
-    /// Notes whether a waiting step may run its next call, or never will.
+    /// Puts a waiting step into `ready` if its next call may run, or into `to_end` if it never will.
     fn update(&mut self, index: usize) {
         let step = &self.steps[index];
         if step.state != StepState::Waiting {
@@ -204,31 +204,31 @@ impl<'p> Scheduler<'p> {
             };
             self.slots_of(index).ready.remove(&index);
             finished(index, &outcome);
-            self.over(index, outcome);
+            self.end(index, outcome);
         }
     }
 
     /// Starts steps, in plan order. Returns each step with the range of calls that it may make now.
     fn start(&mut self) -> Vec<(usize, Range<usize>)> {
         let mut started = Vec::new();
-        for endpoint in 0..self.slots.len() {
-            let ready: Vec<usize> = self.slots[endpoint].ready.iter().copied().collect();
+        for place in 0..self.slots.len() {
+            let ready: Vec<usize> = self.slots[place].ready.iter().copied().collect();
             for index in ready {
-                if self.slots[endpoint].running == self.limit {
+                if self.slots[place].running == self.limit {
                     break;
                 }
                 let step = &self.steps[index];
                 let suspect =
-                    step.step.parts.get(step.done).is_some_and(|part| self.outages.is_suspect(endpoint, &part.call));
+                    step.step.parts.get(step.done).is_some_and(|part| self.outages.is_suspect(place, &part.call));
                 // after a failure, wait for the running calls, because they show whether the others will fail too
-                if (suspect && self.slots[endpoint].running > 0) || !step.objects.is_disjoint(&self.busy) {
+                if (suspect && self.slots[place].running > 0) || !step.objects.is_disjoint(&self.busy) {
                     continue;
                 }
                 self.busy.extend(step.objects.iter().cloned());
                 started.push((index, self.next_calls(index)));
                 self.steps[index].state = StepState::Running;
-                self.slots[endpoint].running += 1;
-                self.slots[endpoint].ready.remove(&index);
+                self.slots[place].running += 1;
+                self.slots[place].ready.remove(&index);
             }
         }
         started.sort_unstable_by_key(|(index, _)| *index);
@@ -238,18 +238,18 @@ impl<'p> Scheduler<'p> {
     /// The last failure of this kind of call, if the call is not worth sending.
     fn outage(&self, index: usize, call: usize) -> Option<&Failure> {
         let step = &self.steps[index];
-        self.outages.failure(step.endpoint, &step.step.parts.get(call)?.call)
+        self.outages.failure(step.place, &step.step.parts.get(call)?.call)
     }
 
-    /// Counts a failure that is not about one object. At the limit, every step of the endpoint whose next call is of
+    /// Counts a failure that is not about one object. At the limit, every step of the place whose next call is of
     /// this kind ends.
     fn count_outage(&mut self, index: usize, failure: Failure) {
         let step = &self.steps[index];
-        let endpoint = step.endpoint;
+        let place = step.place;
         let Some(part) = step.step.parts.get(failure.done.len()) else { return };
-        if self.outages.failed(endpoint, &part.call, failure) {
+        if self.outages.failed(place, &part.call, failure) {
             for other in self.in_state(&StepState::Waiting) {
-                if self.steps[other].endpoint == endpoint {
+                if self.steps[other].place == place {
                     self.update(other);
                 }
             }
@@ -269,17 +269,17 @@ impl<'p> Scheduler<'p> {
     }
 
     /// Frees the slot and the objects of a step that no longer runs, and the dependents of the calls that are done.
-    fn paused(&mut self, index: usize, done: usize) {
+    fn free_slot(&mut self, index: usize, done: usize) {
         let step = &mut self.steps[index];
-        let endpoint = step.endpoint;
+        let place = step.place;
         let first = std::mem::replace(&mut step.done, done);
         step.state = StepState::Waiting;
         for object in &step.objects {
             self.busy.remove(object);
         }
-        self.slots[endpoint].running -= 1;
+        self.slots[place].running -= 1;
         for call in first..done {
-            self.outages.succeeded(endpoint, &self.steps[index].step.parts[call].call);
+            self.outages.succeeded(place, &self.steps[index].step.parts[call].call);
             for (dependent, later) in std::mem::take(&mut self.steps[index].dependents[call]) {
                 self.steps[dependent].pending[later] -= 1;
                 self.update(dependent);
@@ -288,7 +288,7 @@ impl<'p> Scheduler<'p> {
     }
 
     /// Ends a step, and blocks the calls that depend on calls that it did not make.
-    fn over(&mut self, index: usize, outcome: Outcome) {
+    fn end(&mut self, index: usize, outcome: Outcome) {
         let step = &mut self.steps[index];
         let why = match &outcome {
             // names the step that failed, not the steps between

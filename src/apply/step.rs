@@ -15,7 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often irsa reads a ServiceAccount before a delete, if it changes between the read and the delete.
+/// How often irsa reads a ServiceAccount before it deletes it, if the ServiceAccount changes between the read and the
+/// deletion.
 const MAX_READS: usize = 3;
 
 /// Runs steps with these clients.
@@ -53,10 +54,10 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
 
     /// Waits until a signal has come and the grace time is over, or until a second signal comes.
     pub(super) async fn until_abandoned(&self, grace: Duration) {
-        wait::until(&self.stop, |stop| matches!(stop, Some(Stop::Signal(_) | Stop::Hurried(_)))).await;
+        wait::until(&self.stop, |stop| matches!(stop, Some(Stop::Signal(_) | Stop::SecondSignal(_)))).await;
         tokio::select! {
             () = tokio::time::sleep(grace) => {}
-            () = wait::until(&self.stop, |stop| matches!(stop, Some(Stop::Hurried(_)))) => {}
+            () = wait::until(&self.stop, |stop| matches!(stop, Some(Stop::SecondSignal(_)))) => {}
         }
     }
 
@@ -66,7 +67,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         let step = progress.step;
         if calls.start == 0 {
             let first = step.parts.first().map(|part| &part.call);
-            if let Err(outcome) = self.read(progress, first, self.recheck.before_step(step)).await {
+            if let Err(outcome) = self.read(progress, first, self.recheck.check_before_step(step)).await {
                 return Some(outcome);
             }
         }
@@ -89,7 +90,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
             let mut version = None;
             if !progress.knows_live_value(index) {
                 reads += 1;
-                match self.read(progress, Some(call), self.recheck.call(step, call)).await? {
+                match self.read(progress, Some(call), self.recheck.check_call(step, call)).await? {
                     Finding::Done => break Written { already_done: true, ..Written::default() },
                     Finding::Delete(seen) => version = Some(seen),
                     Finding::Stale(why) => return Err(progress.stale(why)),
@@ -115,7 +116,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         Ok(())
     }
 
-    /// Awaits a re-read. Drops it when the run is stopped, because only writes must end.
+    /// Awaits a re-read. If the run is stopped, drops the re-read: only a write must be allowed to finish.
     async fn read(
         &self,
         progress: &Progress<'_>,

@@ -26,7 +26,7 @@ const FIRST_READ_LIMITS: u32 = 3;
 /// If this many calls or fewer are needed, irsa always reads the roles one by one.
 const ALWAYS_ONE_BY_ONE: usize = 15;
 
-/// The objects that do not show what was written, with the note for the report.
+/// The objects that do not show yet what was written to them, with the note for the report.
 type Missing<'p> = BTreeMap<Object<'p>, String>;
 
 /// Reads what the run wrote, and again for up to `time` while something is missing. Adds notes to the report.
@@ -37,7 +37,10 @@ pub(super) async fn verify_writes<A: ReadAws>(plan: &Plan, report: &mut Report, 
     }
     let first = timeout_at(Instant::now() + time * FIRST_READ_LIMITS, read_all(&expected, aws)).await;
     let mut missing = first.unwrap_or_else(|_| {
-        expected.keys().map(|object| (*object, "no answer came in time when it was read once more".into())).collect()
+        expected
+            .keys()
+            .map(|object| (*object, "it was written, but irsa could not read it again: no answer came in time".into()))
+            .collect()
     });
     let start = Instant::now();
     for fraction in READ_AGAIN_AT {
@@ -46,7 +49,7 @@ pub(super) async fn verify_writes<A: ReadAws>(plan: &Plan, report: &mut Report, 
         }
         sleep_until(start + time.mul_f64(fraction)).await;
         let again = expected.iter().filter(|(object, _)| missing.contains_key(object));
-        match timeout_at(start + time, one_by_one(again, aws)).await {
+        match timeout_at(start + time, each_on_its_own(again, aws)).await {
             Ok(now) => missing = now,
             Err(_) => break,
         }
@@ -68,9 +71,9 @@ async fn read_all<'p, A: ReadAws>(expected: &BTreeMap<Object<'p>, Expected<'p>>,
         let (roles, others): (Vec<_>, Vec<_>) =
             of_account.partition(|((_, target), _)| matches!(target, Target::Role(_)));
         let Some(mut missing) = in_bulk(account, &roles, aws).await else {
-            return one_by_one(roles.into_iter().chain(others), aws).await;
+            return each_on_its_own(roles.into_iter().chain(others), aws).await;
         };
-        missing.extend(one_by_one(others, aws).await);
+        missing.extend(each_on_its_own(others, aws).await);
         missing
     });
     join_all(reads).await.into_iter().flatten().collect()
@@ -118,7 +121,7 @@ async fn all_details<A: ReadAws>(account: &Key, aws: &A) -> Answer<BTreeMap<Stri
     }
 }
 
-async fn one_by_one<'e, 'p: 'e, A: ReadAws>(
+async fn each_on_its_own<'e, 'p: 'e, A: ReadAws>(
     objects: impl IntoIterator<Item = (&'e Object<'p>, &'e Expected<'p>)>,
     aws: &A,
 ) -> Missing<'p> {

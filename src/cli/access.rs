@@ -11,7 +11,8 @@ use crate::access::{Deciding, Decision, NamedPolicy, Permitted, RolePermissions}
 use crate::error::{Error, ExitStatus};
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
-use crate::model::desired::{Attachment, Binding, Boundary, Desired, Role, Subject};
+use crate::model::desired::{Attachment, Binding, Boundary, Desired, Role};
+use crate::model::evidence::Chain;
 use crate::model::live::{Live, LiveRole, Observed};
 use crate::model::pattern::Pattern;
 use crate::model::sanitize::scrub;
@@ -187,12 +188,10 @@ impl World {
     fn role_of(&self, address: &Address) -> Result<(&Key, Option<&Binding>), Error> {
         let found = match address {
             Address::Role { key } => self.roles.get_key_value(key).map(|(key, _)| (key, None)),
-            Address::ServiceAccount { cluster, namespace, name } => {
-                let subject = Subject::Exact(namespace.clone(), name.clone());
-                let bound = |binding: &Binding| binding.cluster == *cluster && binding.subject == subject;
-                let of_role = |role: &'_ Role| role.bindings.iter().position(bound);
-                let found = self.desired.roles.iter().find_map(|(key, role)| Some((key, role, of_role(role)?)));
-                found.map(|(key, role, at)| (key, Some(&role.bindings[at])))
+            Address::ServiceAccount { .. } => {
+                let chains = Chain::all(&self.desired, &[]);
+                let found = chains.into_iter().find(|chain| chain.binding.address().as_ref() == Some(address));
+                found.map(|chain| (chain.role_key, Some(chain.binding)))
             }
             Address::OidcProvider { .. } | Address::Policy { .. } | Address::Orphan { .. } => {
                 return Err(Error::usage(format!("`{address}` has no permissions of its own"))
@@ -200,7 +199,7 @@ impl World {
             }
         };
         found.ok_or_else(|| {
-            Error::usage(format!("`{address}` is no object of this configuration"))
+            Error::usage(format!("`{address}` is not an object of this configuration"))
                 .hint("`irsa plan` shows the addresses")
         })
     }
@@ -280,55 +279,45 @@ impl World {
     /// Wrong usage, if a glob of `only` matches nothing.
     fn who_may(&self, action: &str, resource: &str, only: &[String]) -> Result<(String, Value, bool), Error> {
         let only: Vec<Pattern> = only.iter().map(Pattern::new).collect();
-        let mut unmatched: BTreeSet<&str> = only.iter().map(Pattern::as_str).collect();
-        let (mut rows, mut others, mut apart) = (Vec::new(), 0, Vec::new());
-        for (key, role) in &self.desired.roles {
-            let decision = self.roles[key].decide(action, resource);
-            for binding in &role.bindings {
-                let name = name_of(binding);
-                let addresses = [format!("role/{key}"), format!("service-account/{name}")];
-                let selects = |one: &&Pattern| addresses.iter().any(|address| one.matches(address));
-                let selecting: Vec<&Pattern> = only.iter().filter(selects).collect();
-                if !only.is_empty() && selecting.is_empty() {
-                    continue;
-                }
-                unmatched.retain(|glob| selecting.iter().all(|one| one.as_str() != *glob));
-                let annotated = self.annotated(key, binding);
-                let (key, mut decision) = match &annotated {
-                    Annotated::Role(other) if *other != key => (*other, self.roles[*other].decide(action, resource)),
-                    Annotated::Other(why) => (key, Decision::unknown(why.clone())),
-                    _ => (key, decision.clone()),
-                };
-                if decision.answer == Permitted::No {
-                    others += 1;
-                    continue;
-                }
-                let reach = match annotated {
-                    Annotated::None(why) => Reach::No(why),
-                    Annotated::Other(_) => Reach::Yes,
-                    Annotated::Role(_) => self.trusts(key, binding),
-                    Annotated::Unknown(why) => match self.trusts(key, binding) {
-                        Reach::Yes => Reach::Unknown(why),
-                        other => other,
-                    },
-                };
-                match reach {
-                    Reach::Yes => {}
-                    Reach::Unknown(why) => decision.unread.push(why),
-                    Reach::No(why) => {
-                        apart.push(format!("{name}: {why}"));
-                        continue;
-                    }
-                }
-                if !decision.unread.is_empty() {
-                    decision.answer = Permitted::May;
-                }
-                rows.push(Row { binding, role: key, decision });
-            }
-        }
-        if let Some(glob) = unmatched.first() {
-            return Err(Error::usage(format!("`--only '{glob}'` matches no ServiceAccount"))
+        if let Some(glob) = Chain::unmatched(&self.desired, &only) {
+            return Err(Error::usage(format!("`--only '{}'` matches no ServiceAccount", glob.as_str()))
                 .hint("addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`"));
+        }
+        let mut decisions: BTreeMap<&Key, Decision> = BTreeMap::new();
+        let mut decide = |key| decisions.entry(key).or_insert_with(|| self.roles[key].decide(action, resource)).clone();
+        let (mut rows, mut others, mut apart) = (Vec::new(), 0, Vec::new());
+        for Chain { role_key, binding, .. } in Chain::all(&self.desired, &only) {
+            let annotated = self.annotated(role_key, binding);
+            let (key, mut decision) = match &annotated {
+                Annotated::Role(other) => (*other, decide(other)),
+                Annotated::Other(why) => (role_key, Decision::unknown(why.clone())),
+                Annotated::None(_) | Annotated::Unknown(_) => (role_key, decide(role_key)),
+            };
+            if decision.answer == Permitted::No {
+                others += 1;
+                continue;
+            }
+            let reach = match annotated {
+                Annotated::None(why) => Reach::No(why),
+                Annotated::Other(_) => Reach::Yes,
+                Annotated::Role(_) => self.trusts(key, binding),
+                Annotated::Unknown(why) => match self.trusts(key, binding) {
+                    Reach::Yes => Reach::Unknown(why),
+                    other => other,
+                },
+            };
+            match reach {
+                Reach::Yes => {}
+                Reach::Unknown(why) => decision.unread.push(why),
+                Reach::No(why) => {
+                    apart.push(format!("{}: {why}", name_of(binding)));
+                    continue;
+                }
+            }
+            if !decision.unread.is_empty() {
+                decision.answer = Permitted::May;
+            }
+            rows.push(Row { binding, role: key, decision });
         }
         let incomplete = rows.iter().any(|row| row.decision.answer == Permitted::May);
         let mut lines = Vec::new();

@@ -82,7 +82,7 @@ async fn make_plan(
     }
     if status != ExitStatus::Success {
         session.unless_interrupted(output.write_plan_json(&frozen)).await??;
-        return Err(refusal(plan.is_refused()));
+        return Err(refusal(plan.is_stopped_by_refusals()));
     }
     if plan.is_empty() {
         return Ok(None);
@@ -237,7 +237,7 @@ async fn write(
             interrupt = wait::until_set(&session.signals.first) => break interrupt,
             why = &mut lock_lost, if has_lock => {
                 has_lock = false;
-                ui.warning(&format!("the lock was lost: {why}; the writes in flight end, no other starts"));
+                ui.warning(&format!("the lock was lost: {why}; the writes in flight end, and no other write starts"));
                 stop_sending.cancel();
                 send_stop.send_replace(Some(Stop::LockLost(why)));
             }
@@ -246,13 +246,13 @@ async fn write(
     };
     stop_sending.cancel();
     send_stop.send_replace(Some(Stop::Signal(interrupt)));
-    ui.warning("interrupted: the writes in flight end, no other starts; a second signal ends at once");
+    ui.warning("interrupted: the writes in flight end, and no other write starts; a second signal ends at once");
     tokio::select! {
         biased;
         report = &mut applying => return Ok(report),
         _ = wait::until_set(&session.signals.second) => {}
     }
-    send_stop.send_replace(Some(Stop::Hurried(interrupt)));
+    send_stop.send_replace(Some(Stop::SecondSignal(interrupt)));
     Ok(applying.await)
 }
 

@@ -9,7 +9,7 @@ use crate::config::suggest;
 use crate::error::{Error, ExitStatus};
 use crate::explain::{self, Page, Topic};
 use crate::model::address::Address;
-use crate::render::Format;
+use crate::render::{self, Format};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -25,7 +25,10 @@ pub(super) async fn run(run: Run<'_>, arguments: &Explain) -> Result<ExitStatus,
             json!({ "format-version": FORMAT_VERSION, "words": explain::pages().iter().map(entry).collect::<Vec<_>>() }),
         ),
         Some(word) => match (explain::page(word), word.parse::<Address>()) {
-            (Some(page), _) => (page_text(page), json!({ "format-version": FORMAT_VERSION, "page": with_text(page) })),
+            (Some(page), _) => (
+                page_text(page, run.ui.style().width()),
+                json!({ "format-version": FORMAT_VERSION, "page": with_text(page) }),
+            ),
             (None, Ok(address)) => return address::run(run, &output, &address).await,
             (None, Err(_)) => return Err(unknown(word)),
         },
@@ -40,7 +43,7 @@ fn unknown(word: &str) -> Error {
     let near = suggest::nearest(word, words.clone()).or_else(|| suggest::nearest(&lower, words));
     let is_place = ["account/", "cluster/"].iter().any(|kind| word.starts_with(kind));
     let others = if is_place {
-        "accounts and clusters are no objects: `irsa plan` ends what it refuses or notes there with a word"
+        "accounts and clusters are not objects: `irsa plan` ends what it refuses or notes there with a word"
     } else {
         "`irsa explain` lists the words; addresses look like `role/KEY`"
     };
@@ -68,10 +71,10 @@ fn index() -> String {
     text
 }
 
-fn page_text(page: &Page) -> String {
+fn page_text(page: &Page, width: Option<usize>) -> String {
     let severity = if page.severity.is_empty() { String::new() } else { format!(" ({})", page.severity) };
-    let body = explain::without_links(page.body());
-    format!("{}{severity}: {}\n\n{body}\n\n{}\n", page.word, explain::without_links(&page.title), page.url)
+    let body = render::page::page(page.body(), width);
+    format!("{}{severity}: {}\n\n{body}\n{}\n", page.word, explain::without_links(&page.title), page.url)
 }
 
 fn entry(page: &Page) -> Value {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The mode of plan files, which contain policies.
 pub(super) const PRIVATE: u32 = 0o600;
-/// The mode of files that others may read.
+/// The mode of files that other users may read.
 pub(super) const SHARED: u32 = 0o644;
 
 /// The largest plan file that is read: about ten times the objects that an account can have.
@@ -66,7 +66,7 @@ impl Destination {
                 let folder = folder_of(&end);
                 if !folder.is_dir() {
                     let why = format!("there is no folder `{}`", folder.display());
-                    return Err(refused(&why).hint("create the folder first, or name a file in another one"));
+                    return Err(refused(&why).hint("create the folder first, or name a file in another folder"));
                 }
                 if end.as_os_str().as_encoded_bytes().ends_with(b"/") {
                     return Err(refused("that is the name of a folder").hint("name a file"));
@@ -81,7 +81,7 @@ impl Destination {
     }
 
     /// Writes `text`. A new or replaced file gets `mode`. A file that is written in place keeps its mode, except that
-    /// [`PRIVATE`] takes all permissions from others.
+    /// [`PRIVATE`] leaves no permissions to other users.
     pub(super) async fn write(&self, ui: &Ui, text: &str, mode: u32) -> Result<(), Error> {
         let Self::Stream(path) = self else { return self.write_now(ui, text, mode) };
         // in a thread, so that a signal is handled while nobody reads the pipe
@@ -196,7 +196,7 @@ fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 fn write_in_place(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     if mode == PRIVATE && file.metadata()?.permissions().mode() & 0o077 != 0 {
-        let open = |error| io::Error::other(format!("others may read it, and that cannot be changed: {error}"));
+        let open = |error| io::Error::other(format!("other users may read it, and that cannot be changed: {error}"));
         file.set_permissions(Permissions::from_mode(PRIVATE)).map_err(open)?;
     }
     file.set_len(0)?;

@@ -263,7 +263,8 @@ impl Importer<'_> {
         Err(if names.is_empty() { error } else { error.hint(format!("or leave it out: {}", names.join(" "))) })
     }
 
-    /// Clusters that tell the reader a region of each account before the real ones are known.
+    /// Declared or invented clusters with a region for each account, to make requests before the real clusters are
+    /// known.
     fn region_hints(&self, accounts: &BTreeMap<Key, Account>, declared: Option<&Desired>) -> BTreeMap<Key, Cluster> {
         let mut hints = declared.map(|declared| declared.clusters.clone()).unwrap_or_default();
         if let (Some(region), None) = (self.arguments.region.first(), declared) {
@@ -330,7 +331,7 @@ impl Importer<'_> {
         clusters
     }
 
-    /// Fails if a cluster of `--cluster` is in none of the regions. In the others it need not exist.
+    /// Fails if a cluster of `--cluster` exists in none of the regions. It need not exist in all of them.
     fn check_named(&self, seen: &Seen, clusters: &BTreeMap<Key, Cluster>, missing: &[Key]) -> Result<(), Error> {
         let is_named =
             |key: &Key, name: &ClusterName| clusters.get(key).is_some_and(|one| one.name.as_ref() == Some(name));
@@ -360,6 +361,7 @@ fn live(seen: &Seen) -> Live {
     };
     let cluster = |cluster: &SeenCluster| LiveCluster {
         issuer: Observed::Present(cluster.issuer.clone()),
+        other_issuer: None,
         api: Access::Granted(()),
         extent: Extent::Named,
         namespaces: BTreeMap::new(),

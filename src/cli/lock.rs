@@ -125,7 +125,7 @@ fn failed(lock: &Lock, error: &CallError) -> Error {
     let Lock { namespace, cluster, .. } = lock;
     let hint = match error.kind {
         CallErrorKind::Denied => Some(format!(
-            "allow these credentials `get`, `create` and `update` on `leases` of the API group `coordination.k8s.io` in \
+            "give these credentials the verbs `get`, `create` and `update` on `leases` of the API group `coordination.k8s.io` in \
              namespace `{namespace}` of cluster `{cluster}`: docs/permissions.md has the Role"
         )),
         CallErrorKind::NotFound => Some(format!("create namespace `{namespace}` in cluster `{cluster}` first")),

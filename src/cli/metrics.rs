@@ -36,8 +36,8 @@ pub(crate) fn of_plan(plan: &PlanV2, now: i64, code: u8) -> String {
     text
 }
 
-/// The metrics of a run without a plan. `before` is the file of the run before: its labels are used if the configuration
-/// cannot be read. None if the file has something else than metrics of irsa.
+/// The metrics of a run without a plan. `before` is the file of the run before: its labels are used if the
+/// configuration cannot be read. None if the file has anything but metrics of irsa.
 pub(crate) fn of_failure(
     before: &str,
     owner: Option<&str>,

@@ -9,6 +9,7 @@ use super::repository::Repository;
 use crate::apply::report::Report;
 use crate::error::Error;
 use crate::model::note::Note;
+use crate::model::quoted::quoted;
 use crate::model::sanitize::printable;
 use crate::plan::{ConfigKeys, PlanV2};
 use crate::render::{self, Format, Style, sarif, verification};
@@ -60,7 +61,7 @@ impl<'a> Output<'a> {
         let Run { context, ui, global, .. } = run;
         let format = global.format;
         if !formats.contains(&format) {
-            let formats: Vec<String> = formats.iter().map(|format| format!("`{}`", name(*format))).collect();
+            let formats = quoted(formats.iter().map(|format| name(*format)));
             return Err(Error::usage(format!("`irsa {command}` has no `--format {}`", name(format)))
                 .hint(format!("it has {}", formats.join(", "))));
         }
@@ -102,11 +103,11 @@ impl<'a> Output<'a> {
             None
         };
         if let Some((one, other)) = clash {
-            let message = format!("`{one}` is stdout, and so is `{other}`: there is room for one");
+            let message = format!("`{one}` is stdout, and so is `{other}`: there is room for one document");
             return Err(Error::usage(message).hint("name a file for one of them"));
         }
         if !is_plan && self.file.iter().zip(&self.json).any(|(file, json)| file.is_also(json)) {
-            let message = format!("`{flag}` and `{JSON_INTO}` name one file: there is room for one");
+            let message = format!("`{flag}` and `{JSON_INTO}` name one file: there is room for one document");
             return Err(Error::usage(message).hint("name another file for one of them"));
         }
         Ok(())

@@ -6,6 +6,7 @@
 use super::files::{self, MAKE_A_NEW_ONE};
 use super::session::refusal;
 use crate::error::{Error, ExitStatus};
+use crate::model::quoted::quoted;
 use crate::plan::file::OptionsV2;
 use crate::plan::{Options, Plan, PlanV2};
 use crate::ui::Ui;
@@ -67,8 +68,10 @@ pub(super) fn options(saved: &PlanV2, given: &Options, ui: &Ui, path: &Path) -> 
     let missing: Vec<&str> =
         flags().filter(|((_, saved), given)| *saved && !given).map(|((flag, _), _)| flag).collect();
     if !missing.is_empty() {
-        let message =
-            format!("the saved plan was made with {}: repeat that to apply it; nothing was written", quoted(&missing));
+        let message = format!(
+            "the saved plan was made with {}: repeat that to apply it; nothing was written",
+            quoted(&missing).join(", ")
+        );
         let command = format!("`irsa apply {} {}`", missing.join(" "), path.display());
         return Err(Error::new(ExitStatus::Stale, message)
             .hint(format!("the file is not signed: if you want these options, use {command}")));
@@ -77,17 +80,13 @@ pub(super) fn options(saved: &PlanV2, given: &Options, ui: &Ui, path: &Path) -> 
     let without_effect: Vec<&str> =
         flags().take(4).filter(|((_, saved), given)| !saved && *given).map(|((flag, _), _)| flag).collect();
     if !without_effect.is_empty() {
-        let flags = quoted(&without_effect);
+        let flags = quoted(without_effect).join(", ");
         ui.warning(&format!("the saved plan was made without {flags}: it is applied as it was made"));
     }
     let OptionsV2 { only, destroy, adopt, force, force_conflicts, shard, .. } = saved.options.clone();
     let shard = shard.map(|text| text.parse()).transpose();
     let shard = shard.map_err(|error| unusable(path, &format!("its shard is invalid: {error}")))?;
     Ok(Options { only, destroy, adopt, force, force_conflicts, shard, ..given.clone() })
-}
-
-fn quoted(flags: &[&str]) -> String {
-    flags.iter().map(|flag| format!("`{flag}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The flags that `irsa apply` needs for this plan, each followed by a space.
@@ -126,7 +125,7 @@ pub(super) fn refusals(saved: &PlanV2, fresh: &Plan) -> BTreeMap<String, String>
 /// Fails if the file is of another owner, or its `--only` selects nothing.
 pub(super) fn same_run(saved: &PlanV2, fresh: &Plan) -> Result<(), Error> {
     let why = if saved.owner != fresh.owner.as_str() {
-        format!("it is of owner `{}`, the configuration is of `{}`", saved.owner, fresh.owner)
+        format!("it belongs to owner `{}`, but the configuration belongs to `{}`", saved.owner, fresh.owner)
     } else if let Some(glob) = fresh.unmatched.first() {
         format!("`--only '{glob}'`, which it was made with, matches no object")
     } else {

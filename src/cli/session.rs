@@ -1,6 +1,6 @@
 //! What plan, apply and drift share: load, resolve and lint the configuration, identify the credentials, read, plan.
 //!
-//! Creates no writer: `apply` asks the readers for one once everything is decided.
+//! Creates no writer: `apply` gets one from the readers after everything is decided.
 
 use super::Run;
 use super::arguments::{Fleet, Global, Shape};
@@ -283,7 +283,7 @@ fn some_account(identities: &BTreeMap<Key, Access<Identity>>) -> Result<(), Erro
     Err(Error::failure(format!("no account could be used: {}", unknown.join("; "))))
 }
 
-/// Whether a finding counts against `--deny`. Ignored ones do not, nor do notes that are no findings.
+/// Whether a finding counts against `--deny`. Ignored findings and notes that are not findings do not count.
 pub(super) fn is_denied(finding: &Note, deny: Severity) -> bool {
     finding.severity >= deny && finding.ignored.is_none() && finding.rule.starts_with("IRSA")
 }
@@ -316,7 +316,7 @@ pub(super) fn plan_status(plan: &Plan) -> Result<ExitStatus, Error> {
         ));
     }
     let incomplete = !plan.complete() && !plan.options.allow_incomplete;
-    Ok(if plan.is_refused() || incomplete { ExitStatus::Refused } else { ExitStatus::Success })
+    Ok(if plan.is_stopped_by_refusals() || incomplete { ExitStatus::Refused } else { ExitStatus::Success })
 }
 
 /// The error of a plan that is refused, or else incomplete.

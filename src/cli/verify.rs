@@ -5,6 +5,7 @@ use super::arguments::Verify;
 use super::output::Output;
 use super::session::{Connected, Session};
 use crate::error::{Error, ExitStatus};
+use crate::model::address::Address;
 use crate::model::evidence::Chain;
 use crate::model::live::Live;
 use crate::model::pattern::Pattern;
@@ -57,9 +58,9 @@ async fn judge_applied(session: &Session<'_>, connected: &Connected, plan: &Plan
     let touched: BTreeSet<String> = plan.steps.iter().map(|step| step.address.to_string()).collect();
     let mut chains = Chain::all(&connected.desired, &[]);
     for chain in &mut chains {
-        let (account, cluster) = (&chain.role.account, &chain.binding.cluster);
-        let decides = [format!("role/{}", chain.role_key), format!("oidc-provider/{account}/{cluster}")];
-        chain.is_fresh = decides.iter().any(|address| touched.contains(address));
+        let (account, cluster) = (chain.role.account.clone(), chain.binding.cluster.clone());
+        let provider = Address::OidcProvider { account, cluster }.to_string();
+        chain.is_fresh = touched.contains(&chain.role_address()) || touched.contains(&provider);
     }
     chains.retain(|chain| chain.is_fresh || touched.contains(&chain.address()));
     judge(session, connected, &live, &chains, true).await
@@ -68,8 +69,7 @@ async fn judge_applied(session: &Session<'_>, connected: &Connected, plan: &Plan
 /// The chains that `--only` selects.
 fn selected<'a>(only: &[String], connected: &'a Connected) -> Result<Vec<Chain<'a>>, Error> {
     let patterns: Vec<Pattern> = only.iter().map(Pattern::new).collect();
-    let unmatched = patterns.iter().find(|one| Chain::all(&connected.desired, std::slice::from_ref(one)).is_empty());
-    if let Some(unmatched) = unmatched {
+    if let Some(unmatched) = Chain::unmatched(&connected.desired, &patterns) {
         let message = format!("`--only '{}'` matches no ServiceAccount", unmatched.as_str());
         return Err(Error::usage(message)
             .hint("`irsa verify` takes addresses like `service-account/CLUSTER/NAMESPACE/NAME` or `role/KEY`"));

@@ -72,11 +72,13 @@ impl Diagnostic {
     }
 }
 
-/// The most errors in text and in JSON.
+/// The most errors in text.
 const TEXT_LIMIT: usize = 200;
+/// The most errors in JSON.
 const JSON_LIMIT: usize = 10_000;
-/// The longest message, in characters, and the longest excerpt of a file, in bytes.
+/// The longest message, in characters.
 const MESSAGE_LIMIT: usize = 2000;
+/// The longest excerpt of a file, in bytes.
 const EXCERPT_LIMIT: usize = 64 * 1024;
 /// The message where nothing may be quoted.
 const WITHHELD: &str = "this is not a valid configuration";

@@ -300,7 +300,7 @@ fn wrong_kind(rendered: &str, text: &str, locate: impl Fn(Range<usize>) -> Origi
 }
 
 fn too_long(bytes: usize) -> String {
-    format!("the document has {bytes} bytes, the limit is {DOCUMENT_TEXT}")
+    format!("the document has {bytes} bytes, but the limit is {DOCUMENT_TEXT}")
 }
 
 const ELEMENTS: [&str; 3] = ["Version", "Id", "Statement"];

@@ -49,7 +49,7 @@ pub(crate) fn foreign_arns(desired: &Desired, sources: &Sources, known: impl Fn(
     }
     let errors = found.into_iter().map(|((arn, own), origin)| {
         let partition = arn_parts(arn).get(1).copied().unwrap_or_default();
-        let message = format!("`{arn}` is in partition `{partition}`, the account in `{own}`");
+        let message = format!("`{arn}` is in partition `{partition}`, but the account is in `{own}`");
         let hint = "write `{{ partition }}`; offline irsa takes the partition from the account's `assume-role` or the \
                     region of its clusters, or else `aws`";
         // an ARN from a template is not in any file, so the error points at the role or policy

@@ -23,10 +23,11 @@ use super::partitions;
 use super::reader::Located;
 use super::schema::Raw;
 use super::source::Sources;
-use super::suggest::{did_you_mean, nearest, quoted, suggestion};
+use super::suggest::{did_you_mean, nearest, suggestion};
 use crate::ids::Key;
 use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::origin::Origin;
+use crate::model::quoted::quoted;
 use policies::PolicyUsers;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -201,7 +202,7 @@ impl<'a> Resolver<'a> {
         let (_, table) = kind.words();
         match map.len() {
             0 => format!("declare `[{table}.{text}]`"),
-            1..=8 => format!("`[{table}]` has {}", quoted(map.keys())),
+            1..=8 => format!("`[{table}]` has {}", quoted(map.keys()).join(", ")),
             many => format!("`[{table}]` has {many} others"),
         }
     }

@@ -14,8 +14,9 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// The most bytes of all files together, and the most files.
+/// The most bytes of all files together.
 const TOTAL_LIMIT: u64 = 64 * 1024 * 1024;
+/// The most files.
 const COUNT_LIMIT: usize = 50_000;
 /// Beyond this many bytes of a line, columns count bytes instead of characters. Otherwise a line with a million keys
 /// would take quadratic time.

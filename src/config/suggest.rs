@@ -1,5 +1,7 @@
 //! Hints for misspelled names: "did you mean …?", or a list of the known names.
 
+use crate::model::quoted::quoted;
+
 /// Longer words get no suggestion: comparing takes time and memory in proportion to their length.
 const COMPARED_LENGTH: usize = 128;
 
@@ -22,16 +24,10 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
 pub(crate) fn suggestion(word: &str, known: &[&str], introduction: &str) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => did_you_mean(near),
-        None => format!("{introduction} {}", quoted(known)),
+        None => format!("{introduction} {}", quoted(known).join(", ")),
     }
 }
 
 pub(crate) fn did_you_mean(near: &str) -> String {
     format!("did you mean `{near}`?")
-}
-
-/// The names in backticks, with commas between them.
-pub(crate) fn quoted(names: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
 }

@@ -5,6 +5,7 @@
 //! exhaust the stack. The delimiters are those of Jinja.
 
 use super::suggest::suggestion;
+use crate::model::quoted::quoted;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -141,7 +142,7 @@ impl Variables {
 }
 
 fn several(values: &BTreeSet<String>) -> String {
-    let shown: Vec<String> = values.iter().take(3).map(|value| format!("`{value}`")).collect();
+    let shown = quoted(values.iter().take(3));
     let more = values.len().saturating_sub(3);
     if more == 0 { shown.join(" and ") } else { format!("{} and {more} more", shown.join(", ")) }
 }

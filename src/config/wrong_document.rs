@@ -34,7 +34,7 @@ const TRUST: &str = "write what the role may do; irsa writes the trust policy fr
 const RESOURCE_POLICY: &str =
     "remove `Principal`: the principal is the role that has the policy; irsa does not manage resource-based policies";
 
-/// What a text is that cannot be read as a permission policy, if it is recognised.
+/// The kind of a text that is not a permission policy, if irsa recognises it.
 pub(crate) fn of_text(text: &str) -> Option<WrongDocument> {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if text.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case("%7b")) {
@@ -187,7 +187,7 @@ pub(crate) fn hint_by_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// What a statement in TOML is that is not allowed in a policy of kind `expected`, if it is recognised.
+/// The kind of a TOML statement that a policy of kind `expected` must not have, if irsa recognises it.
 pub(crate) fn of_statement(statement: &JsonNode<'_>, expected: PolicyKind) -> Option<WrongDocument> {
     let entries = statement.object()?;
     let has = |keys: [&str; 2]| keys.iter().any(|key| find(entries, key).is_some());

@@ -247,7 +247,7 @@ impl<'a> Drafter<'a> {
     }
 
     /// A ServiceAccount that the role trusts. irsa manages it only if its annotations already name this role and
-    /// audience: otherwise it would give the ServiceAccount a role that it does not have.
+    /// audience: otherwise irsa would give the ServiceAccount a role that its pods do not have yet.
     fn entry(&mut self, subject: &ServiceAccountId, audience: &str, role: &RoleArn, of_role: Option<&Maker>) -> Entry {
         let own = |value: &str| Some(value.to_owned()).filter(|value| value != DEFAULT_AUDIENCE);
         let unmanaged = |comment: &str| Entry {

@@ -37,7 +37,8 @@ impl Feedback {
     }
 
     /// Refuses the objects that the errors are about. `path` is the path in the configuration of a file of the result.
-    /// Returns false if that mends nothing: an error is about something else, or all are refused already.
+    /// Returns false if that cannot help, because an error is about something else, or because all these objects are
+    /// refused already.
     pub fn refuse(&mut self, result: &Imported, path: impl Fn(&str) -> String, errors: &Diagnostics) -> bool {
         let mut more = BTreeMap::new();
         for error in errors.list() {

@@ -171,7 +171,7 @@ async fn one_cluster(
         Err(error) => return ClusterRead::Unknown(error.to_string()),
     };
     let Some(issuer) = facts.issuer.clone() else {
-        return ClusterRead::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status));
+        return ClusterRead::Unknown(format!("EKS shows no issuer for it (its status is `{}`)", facts.status));
     };
     let associations = async {
         match &cluster.name {

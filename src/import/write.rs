@@ -24,8 +24,9 @@ const SHORT: usize = 700;
 const SESSION: u32 = 3_600;
 /// The reason in every `ignore` and `allow-wildcard`.
 const REASON: &str = "imported as it was";
-/// Files of roles of several namespaces, and of none. No namespace has such a name.
+/// The file of roles of several namespaces. No namespace has such a name.
 const SEVERAL: &str = "_several";
+/// The file of roles of no namespace.
 const NONE: &str = "_none";
 
 struct Writer<'a> {

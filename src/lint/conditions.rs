@@ -50,7 +50,7 @@ const CHOSEN_BY_CALLER: &str =
 const SAME_IN_ACCOUNT: &str = "aws:principalaccount aws:principalisawsservice aws:principaltype aws:viaawsservice";
 
 /// Keys that are the same in all requests of a role: about itself, its network and its account. Also the version of a
-/// secret, which is no limit. And all that begin with one of `SAME_FOR_ROLE_PREFIXES`.
+/// secret, which is not a limit. And all that begin with one of `SAME_FOR_ROLE_PREFIXES`.
 const SAME_FOR_ROLE: &str = "
     aws:federatedprovider aws:principalaccount aws:principalarn aws:principalisawsservice aws:principaltype
     aws:resourceaccount aws:sourceidentity aws:sourceip aws:sourcevpc aws:sourcevpcarn aws:sourcevpce
@@ -148,8 +148,8 @@ pub(super) fn limits_use(statement: &CanonicalStatement) -> bool {
     conditions(statement).any(|condition| is_limit_of_use(&condition))
 }
 
-/// Whether this condition limits what an action can be used for. A condition on the caller or its network is no limit:
-/// the only caller is the role, so it always holds or never.
+/// Whether this condition limits what an action can be used for. A condition on the caller or its network is not a
+/// limit: the role is the only caller, so the condition always holds or never holds.
 pub(super) fn is_limit_of_use(condition: &Condition<'_>) -> bool {
     let key = condition.key;
     let is_no_limit = has_word(CIRCUMSTANCES, key)

@@ -34,7 +34,7 @@ fn paths(list: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     list.split(',').map(|path| path.split('+').map(str::trim).collect())
 }
 
-/// Actions that give oneself or others more permissions directly.
+/// Actions that directly give more permissions to the caller or to somebody else.
 const DIRECT: &str = "
     iam:AddUserToGroup, iam:AttachGroupPolicy, iam:AttachRolePolicy, iam:AttachUserPolicy, iam:CreateAccessKey,
     iam:CreateLoginProfile, iam:CreatePolicyVersion, iam:DeleteRolePermissionsBoundary,

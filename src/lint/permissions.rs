@@ -252,7 +252,7 @@ fn may_share_resource(one: &CanonicalStatement, other: &CanonicalStatement) -> b
     ones.iter().any(|one| others.iter().any(|other| overlap(one, other)))
 }
 
-/// Reports only what no policy alone has a finding for.
+/// Reports only escalation paths that no single policy has, because a policy has findings of its own.
 fn escalation_together(contexts: &[PermissionsContext<'_>]) -> Vec<Finding> {
     let alone: Vec<_> = contexts.iter().flat_map(|context| AllowedEverywhere::of(context.narrower()).paths()).collect();
     let mut paths = AllowedEverywhere::of(contexts.iter().flat_map(PermissionsContext::narrower)).paths();

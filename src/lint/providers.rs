@@ -107,7 +107,7 @@ pub(super) fn is_owned(desired: &Desired, tags: &StringMap) -> bool {
     tags.get(OWNER).is_some_and(|owner| owner == desired.owner.as_str())
 }
 
-/// Checks only providers that irsa created: the purpose of others is unknown.
+/// Checks only providers that irsa created, because the purpose of other providers is unknown.
 fn without_cluster(context: &ProviderContext<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for (arn, provider) in &context.account.providers {

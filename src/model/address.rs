@@ -66,7 +66,7 @@ impl Address {
         }
     }
 
-    /// Whether the object is one of a cluster. All others are objects of IAM.
+    /// Whether the object is in a cluster. All other objects are in IAM.
     pub fn is_in_cluster(&self) -> bool {
         matches!(self.place(), Some(Place::Cluster(_)))
     }
@@ -79,7 +79,7 @@ impl Address {
         }
     }
 
-    /// The fields of the object whose values the address has. It has a key for a declared object of IAM.
+    /// The fields that the address determines. Empty for a declared IAM object, whose address has only a key.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::ServiceAccount { namespace, name, .. } => {
@@ -162,7 +162,7 @@ impl Ord for Address {
 /// The text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no address: expected `role/KEY`, `policy/ACCOUNT/KEY`, `oidc-provider/ACCOUNT/CLUSTER`, \
+    "`{0}` is not an address: expected `role/KEY`, `policy/ACCOUNT/KEY`, `oidc-provider/ACCOUNT/CLUSTER`, \
      `service-account/CLUSTER/NAMESPACE/NAME` or `orphan/ACCOUNT/KIND/NAME`"
 )]
 pub struct InvalidAddress(pub String);

@@ -258,7 +258,8 @@ impl KubernetesCall {
         }
     }
 
-    /// The object that it writes to: as it will be for a creation, as it was for all others.
+    /// The object that the call writes to: its state after the call for a creation, and its state before any other
+    /// call.
     pub fn object(&self) -> &ServiceAccount {
         match self {
             Self::Create { service_account: item }

@@ -36,7 +36,7 @@ pub struct Desired {
     pub roles: BTreeMap<Key, Role>,
     /// The objects to forget: irsa removes its tags and labels and keeps the objects.
     pub forget: Vec<(Address, Origin)>,
-    /// Tags that others may set on managed objects.
+    /// Patterns of tags that other people and programs may set on managed objects.
     pub ignore_tags: Vec<Pattern>,
     /// The limits on the size of a plan.
     pub guard: Guard,
@@ -324,7 +324,7 @@ pub struct Role {
     pub attach: BTreeSet<Attachment>,
     /// Where each ARN was declared, also that of the boundary.
     pub policy_origins: BTreeMap<PolicyArn, Origin>,
-    /// Policies that others may attach, as patterns over ARNs.
+    /// Policies that other people and programs may attach, as patterns over ARNs.
     pub ignore_attached: Vec<Pattern>,
     pub inline: InlinePolicies,
     /// Declared trust statements, beside the generated ones.

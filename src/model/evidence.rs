@@ -4,10 +4,12 @@
 
 #![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
+use super::address::Address;
 use super::desired::{Binding, ClusterState, Desired, Manage, Role, Subject};
 use super::live::{LiveServiceAccount, Observed};
 use super::marks::{AUDIENCE, DEFAULT_AUDIENCE};
 use super::pattern::{Pattern, any_matches};
+use super::quoted::quoted;
 use super::resource::StringMap;
 use crate::ids::{IssuerUrl, Key, Namespace, RoleArn, ServiceAccountName};
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ pub struct Chain<'a> {
     pub role_key: &'a Key,
     pub role: &'a Role,
     pub binding: &'a Binding,
-    /// Whether this run wrote its role or provider, so that STS may not see them as they are yet.
+    /// Whether this run wrote the role or the provider. STS may not see the change yet.
     pub is_fresh: bool,
 }
 
@@ -37,19 +39,27 @@ impl<'a> Chain<'a> {
             desired.clusters.get(&chain.binding.cluster).is_some_and(|cluster| cluster.state == ClusterState::Active)
         };
         let is_selected = |chain: &Self| {
-            only.is_empty()
-                || any_matches(only, &chain.address())
-                || any_matches(only, &format!("role/{}", chain.role_key))
+            only.is_empty() || any_matches(only, &chain.address()) || any_matches(only, &chain.role_address())
         };
         let mut chains: Vec<Self> = chains.filter(|chain| exists(chain) && is_selected(chain)).collect();
         chains.sort_by_key(Self::address);
         chains
     }
 
+    /// The first glob that selects no chain.
+    pub fn unmatched<'p>(desired: &Desired, only: &'p [Pattern]) -> Option<&'p Pattern> {
+        only.iter().find(|one| Chain::all(desired, std::slice::from_ref(one)).is_empty())
+    }
+
     /// `service-account/CLUSTER/NAMESPACE/NAME`
     pub fn address(&self) -> String {
         let (namespace, name) = self.names();
         format!("service-account/{}/{namespace}/{name}", self.binding.cluster)
+    }
+
+    /// `role/KEY`
+    pub fn role_address(&self) -> String {
+        Address::role(self.role_key).to_string()
     }
 
     /// Namespace and name, which may be patterns.
@@ -64,12 +74,14 @@ impl<'a> Chain<'a> {
             Subject::Wildcard { .. } => None,
         }
     }
+}
 
+impl Binding {
     /// The audience of the tokens in pods: the webhook's annotation, or its default. Where irsa does not manage the
     /// ServiceAccount, the declared one.
     pub fn audience<'l>(&'l self, live: Option<&'l LiveServiceAccount>) -> &'l str {
-        match (self.binding.manage, live) {
-            (Manage::None, _) | (_, None) => self.binding.effective_audience(),
+        match (self.manage, live) {
+            (Manage::None, _) | (_, None) => self.effective_audience(),
             (_, Some(live)) => live.annotations.get(AUDIENCE).map_or(DEFAULT_AUDIENCE, String::as_str),
         }
     }
@@ -124,8 +136,6 @@ pub enum KeyNumbers {
 /// What is the same for all ServiceAccounts of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterEvidence {
-    /// The issuer that EKS shows, if it is another than the declared one.
-    pub other_issuer: Option<IssuerUrl>,
     /// The certificates of the authority that the API's certificate is checked with, in DER.
     pub authority: Observed<Vec<Vec<u8>>>,
     /// All webhooks of all MutatingWebhookConfigurations.
@@ -202,8 +212,6 @@ pub struct Webhook {
     pub name: String,
     /// Its position in the configuration, from 0.
     pub index: usize,
-    /// The URL, or `service NAMESPACE/NAME`.
-    pub target: String,
     /// Whether it runs behind a Service in the cluster, whose certificate another authority may have signed.
     pub in_cluster: bool,
     /// The certificates of `caBundle` in DER. None if it cannot be read.
@@ -272,6 +280,8 @@ pub struct Pod {
 
 /// The annotation of pods with the containers that the webhook leaves alone, separated by commas.
 const SKIP_CONTAINERS: &str = "eks.amazonaws.com/skip-containers";
+const ROLE_VARIABLE: &str = "AWS_ROLE_ARN";
+const TOKEN_VARIABLE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 impl Pod {
     /// Whether it may run under this ServiceAccount.
@@ -281,7 +291,7 @@ impl Pod {
 
     /// What in the pod does not use this role with a token for this audience. None if all is as declared. A container may
     /// lack the variables if another has them: others add containers after the webhook.
-    pub fn problem(&self, role: &str, audience: &str) -> Option<String> {
+    pub fn problem(&self, role: &str, audience: &str) -> Option<PodProblem> {
         if self.is_malformed {
             return None;
         }
@@ -289,29 +299,55 @@ impl Pod {
         let is_skipped = |container: &&Container| skipped.split(',').any(|name| name.trim() == container.name);
         let injected: Vec<&Container> = self.containers.iter().filter(|one| !is_skipped(one)).collect();
         if let Some(one) = injected.iter().find(|one| one.role.is_some() && one.static_keys) {
-            return Some(format!(
+            let text = format!(
                 "set `AWS_ACCESS_KEY_ID` in container `{}`, which SDKs use before the token of the role",
                 one.name
-            ));
+            );
+            return Some(PodProblem::of_spec(text, format!("`AWS_ACCESS_KEY_ID` of container `{}`", one.name)));
         }
-        if let Some(other) = injected.iter().find_map(|one| one.role.as_ref().filter(|other| *other != role)) {
+        let other = |one: &&Container| one.role.as_deref().is_some_and(|other| other != role);
+        if let Some(one) = injected.iter().copied().find(other) {
+            let other = one.role.as_deref().unwrap_or_default();
             return Some(if other.is_empty() {
-                "have an `AWS_ROLE_ARN` that is empty or from `valueFrom`, which irsa does not read".to_owned()
+                let text = "have an `AWS_ROLE_ARN` that is empty or from `valueFrom`, which irsa does not read";
+                PodProblem::of_spec(text, one.identity_variables())
             } else {
-                format!("use `{other}`")
+                PodProblem::of_age(format!("use `{other}`"))
             });
         }
         if !injected.iter().any(|one| one.role.is_some()) {
             let has_association = injected.iter().any(|one| one.pod_identity);
             return Some(if has_association {
-                "use EKS Pod Identity, and have no `AWS_ROLE_ARN`".to_owned()
-            } else if skipped.is_empty() {
-                "have no `AWS_ROLE_ARN`".to_owned()
+                PodProblem::of_age("use EKS Pod Identity, and have no `AWS_ROLE_ARN`")
+            } else if skipped.is_empty() || !injected.is_empty() {
+                PodProblem::of_age("have no `AWS_ROLE_ARN`")
             } else {
-                format!("have no `AWS_ROLE_ARN`: `{SKIP_CONTAINERS}` leaves out `{skipped}`")
+                let text = format!("have no `AWS_ROLE_ARN`: `{SKIP_CONTAINERS}` leaves out `{skipped}`");
+                PodProblem::of_spec(text, format!("annotation `{SKIP_CONTAINERS}`"))
             });
         }
         injected.iter().find_map(|one| one.token_problem(audience))
+    }
+}
+
+/// Why a pod does not use the role.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodProblem {
+    /// Begins with a verb in the plural.
+    pub text: String,
+    /// What to remove from the pod's own spec or metadata. None if a new pod would be as declared.
+    pub remove: Option<String>,
+}
+
+impl PodProblem {
+    /// The pod is older than what is declared.
+    fn of_age(text: impl Into<String>) -> Self {
+        Self { text: text.into(), remove: None }
+    }
+
+    /// The pod's own spec or metadata has `remove`, and a new pod would have it too.
+    fn of_spec(text: impl Into<String>, remove: String) -> Self {
+        Self { text: text.into(), remove: Some(remove) }
     }
 }
 
@@ -333,29 +369,36 @@ pub struct Container {
 
 impl Container {
     /// Why SDKs cannot use a token for this audience. None if they can, or if the container has none of the variables.
-    fn token_problem(&self, audience: &str) -> Option<String> {
+    fn token_problem(&self, audience: &str) -> Option<PodProblem> {
         let name = &self.name;
+        let of_spec = |text: String| Some(PodProblem::of_spec(text, self.identity_variables()));
         let file = match (&self.role, self.token_file.as_deref()) {
             (None, None) => return None,
-            (None, Some(_)) => return Some(format!("have no `AWS_ROLE_ARN` in container `{name}`")),
-            (Some(_), None) => return Some(format!("have no `AWS_WEB_IDENTITY_TOKEN_FILE` in container `{name}`")),
+            (None, Some(_)) => return of_spec(format!("have no `{ROLE_VARIABLE}` in container `{name}`")),
+            (Some(_), None) => return of_spec(format!("have no `{TOKEN_VARIABLE}` in container `{name}`")),
             (Some(_), Some("")) => {
-                return Some(format!(
-                    "have an `AWS_WEB_IDENTITY_TOKEN_FILE` in container `{name}` that is empty or from `valueFrom`, which \
-                     irsa does not read"
+                return of_spec(format!(
+                    "have an `{TOKEN_VARIABLE}` in container `{name}` that is empty or from `valueFrom`, which irsa does \
+                     not read"
                 ));
             }
             (Some(_), Some(file)) => file,
         };
-        match self.tokens.get(file) {
-            None => Some(format!("have no ServiceAccount token at `{file}` in container `{name}`")),
-            Some(found) if found.is_empty() => {
-                Some(format!("have a token for the API's own audience, not `{audience}`"))
-            }
-            Some(found) => {
-                (found != audience).then(|| format!("have a token for the audience `{found}`, not `{audience}`"))
-            }
-        }
+        let text = match self.tokens.get(file) {
+            None => format!("have no ServiceAccount token at `{file}` in container `{name}`"),
+            Some(found) if found.is_empty() => format!("have a token for the API's own audience, not `{audience}`"),
+            Some(found) if found != audience => format!("have a token for the audience `{found}`, not `{audience}`"),
+            Some(_) => return None,
+        };
+        Some(PodProblem::of_age(text))
+    }
+
+    /// The variables of the role in the container's own spec. If it has one of the two, the webhook adds neither
+    /// (`addEnvToContainer` in `pkg/handler` of <https://github.com/aws/amazon-eks-pod-identity-webhook>).
+    fn identity_variables(&self) -> String {
+        let all = [(ROLE_VARIABLE, self.role.is_some()), (TOKEN_VARIABLE, self.token_file.is_some())];
+        let names = quoted(all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name));
+        format!("{} of container `{}`", names.join(" and "), self.name)
     }
 }
 

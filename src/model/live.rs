@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "fields without a comment have the names of the API")]
 
 use super::address::OrphanKind;
+use super::desired::{self, Account};
 use super::refusal::Refusal;
 use super::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::ids::{
@@ -64,6 +65,16 @@ impl Live {
             None => Observed::Unknown(format!("role `{name}` was not read")),
         }
     }
+
+    /// The ARN of a declared role: the live one, or the one that it would get in its account.
+    pub fn role_arn(&self, account: &Account, role: &desired::Role) -> RoleArn {
+        match self.role(&role.account, &role.name) {
+            Observed::Present(live) => live.arn.clone(),
+            Observed::Absent | Observed::Unknown(_) => {
+                RoleArn::of(&account.partition, &account.id, &role.path, &role.name)
+            }
+        }
+    }
 }
 
 /// The identity of the credentials of an account, from STS.
@@ -101,8 +112,8 @@ pub struct LiveAccount {
     pub policies: BTreeMap<PolicyArn, Observed<LivePolicy>>,
     /// Whether the list of policies was read. If not, `policies` may lack undeclared policies.
     pub policies_listed: Observed<()>,
-    /// Policies of AWS and of others that this configuration attaches, detaches or replaces as a boundary. None for a
-    /// document that could not be read.
+    /// Policies that irsa does not manage, also those of AWS, that this configuration attaches, detaches or replaces as
+    /// a boundary. None for a document that could not be read.
     pub foreign_policies: BTreeMap<PolicyArn, Observed<Option<PolicyDocument>>>,
     pub providers: BTreeMap<ProviderArn, Observed<LiveProvider>>,
     pub providers_listed: Observed<()>,
@@ -126,6 +137,20 @@ impl LiveAccount {
             providers_listed: lists,
             malformed: Vec::new(),
         }
+    }
+
+    /// The provider of this ARN.
+    pub fn provider(&self, arn: &ProviderArn) -> Observed<&LiveProvider> {
+        listed(self.providers.get(arn), &self.providers_listed)
+    }
+}
+
+/// Looks up an entry of a list. A missing entry is unknown, not absent, if the list could not be read.
+pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
+    match (entry, list) {
+        (Some(Observed::Present(item)), _) => Observed::Present(item),
+        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => Observed::Absent,
     }
 }
 
@@ -223,7 +248,8 @@ pub struct LiveProvider {
 pub enum Extent {
     /// All.
     Whole,
-    /// All that could be parsed. The others may name any role; those whose name could be parsed are `Unknown`.
+    /// All that could be parsed. An object that could not be parsed may name any role. It is `Unknown` if at least its
+    /// name could be parsed.
     Understood,
     /// The declared ones and all with the owner label, because the cluster has too many to read all.
     Ours,
@@ -232,20 +258,45 @@ pub enum Extent {
     Named,
 }
 
+impl Extent {
+    /// Whether a declared ServiceAccount that is missing among those that were read does not exist.
+    pub fn shows_missing(self) -> bool {
+        matches!(self, Self::Whole | Self::Understood)
+    }
+}
+
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCluster {
     /// The issuer: from DescribeCluster, or from the configuration. `Absent` if EKS has no such cluster.
     pub issuer: Observed<IssuerUrl>,
+    /// The issuer that EKS shows, if it is not the declared one. `issuer` is then unknown.
+    pub other_issuer: Option<IssuerUrl>,
     /// Whether its Kubernetes API can be used and belongs to the declared cluster.
     pub api: Access<()>,
     /// Which of its ServiceAccounts were read.
     pub extent: Extent,
     /// The namespaces that were read.
     pub namespaces: BTreeMap<Namespace, Observed<NamespacePhase>>,
-    /// The ServiceAccounts that were read. A missing one is absent if `extent` is `Whole` or its namespace is absent, and
-    /// otherwise unknown.
+    /// The ServiceAccounts that were read. A missing one is absent if `extent` is `Whole` or `Understood`, or if its
+    /// namespace is absent. Otherwise it is unknown.
     pub service_accounts: BTreeMap<(Namespace, ServiceAccountName), Observed<LiveServiceAccount>>,
+}
+
+impl LiveCluster {
+    /// A declared ServiceAccount. Unknown, with the reason, if the API of the cluster could not be used.
+    pub fn service_account(&self, namespace: &Namespace, name: &ServiceAccountName) -> Observed<&LiveServiceAccount> {
+        if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &self.api {
+            return Observed::Unknown(why.clone());
+        }
+        let is_absent = self.extent.shows_missing() || self.namespaces.get(namespace) == Some(&Observed::Absent);
+        match self.service_accounts.get(&(namespace.clone(), name.clone())) {
+            Some(Observed::Present(live)) => Observed::Present(live),
+            Some(Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+            None if !is_absent => Observed::Unknown("the ServiceAccount was not read".to_owned()),
+            Some(Observed::Absent) | None => Observed::Absent,
+        }
+    }
 }
 
 /// Whether a namespace accepts new objects

@@ -11,7 +11,7 @@ pub const ADDRESS: &str = "irsa/address";
 /// The tag that protects an object from deletion. The live tag counts, not the configuration.
 pub const PREVENT_DESTROY: &str = "irsa/prevent-destroy";
 
-/// Whether the tags of an object forbid its delete.
+/// Whether the tags of an object forbid its deletion.
 pub(crate) fn is_protected(tags: &StringMap) -> bool {
     tags.get(PREVENT_DESTROY).is_some_and(|value| value != "false")
 }

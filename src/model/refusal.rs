@@ -73,6 +73,11 @@ kinds! {
     Locked "locked": "Another run holds the lock.",
 }
 
+/// A text that ends with the word that `irsa explain` takes, if there is one.
+pub fn with_word(text: &str, word: Option<&str>) -> String {
+    word.map_or_else(|| text.to_owned(), |word| format!("{text} ({word})"))
+}
+
 impl RefusalKind {
     /// A refusal of this kind: why, and what to do next.
     pub fn because(self, why: impl Into<String>, hint: impl Into<String>) -> Refusal {

@@ -22,8 +22,8 @@ pub(crate) fn object(pairs: &StringMap) -> serde_json::Value {
 /// An IAM OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// The issuer with its scheme. It need not be a valid `IssuerUrl`: providers of others may have a port or a slash at
-    /// the end.
+    /// The issuer with its scheme. It need not be a valid `IssuerUrl`: a provider that irsa does not manage may have a
+    /// port or a slash at the end.
     pub url: String,
     pub audiences: BTreeSet<String>,
     pub tags: StringMap,

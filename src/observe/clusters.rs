@@ -1,7 +1,7 @@
 //! Reads clusters: issuer and endpoint, ServiceAccounts, and the namespaces and pods that the plan needs.
 
 use super::{ReadOptions, is_ours, observed};
-use crate::ids::{Key, Namespace, ServiceAccountName};
+use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::desired::{Cluster, Desired, Manage, Subject};
 use crate::model::live::{Access, Extent, Identity, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::{CREATED, ROLE_ARN};
@@ -22,15 +22,44 @@ const FEW_DECLARED: usize = 10;
 /// after the other.
 const LONG_LIST: i64 = 5_000;
 
-/// The issuer and endpoint of a cluster, from DescribeCluster (`describe_call`). A cluster without an EKS name has only
-/// its declared issuer.
-pub(super) async fn facts(
+/// The facts of a cluster, checked against its declaration.
+#[derive(Clone)]
+pub(super) struct Described {
+    pub(super) facts: Observed<ClusterFacts>,
+    /// The issuer that EKS shows, if it is not the declared one. `facts` are then unknown.
+    other_issuer: Option<IssuerUrl>,
+}
+
+/// The issuer and endpoint of a cluster, from DescribeCluster (`describe_call`). Its issuer is compared with the declared
+/// one.
+pub(super) async fn describe(
     cluster: &Cluster,
     identity: Option<&Access<Identity>>,
     describe_call: impl Future<Output = Answer<Option<ClusterFacts>>>,
-) -> Observed<ClusterFacts> {
+) -> Described {
+    let facts = match without_call(cluster, identity) {
+        Some(facts) => facts,
+        None => match observed(describe_call.await) {
+            Observed::Present(ClusterFacts { issuer: None, status, .. }) => {
+                Observed::Unknown(format!("EKS shows no issuer for it, its status is `{status}`"))
+            }
+            other => other,
+        },
+    };
+    let live = facts.present().and_then(|facts| facts.issuer.clone());
+    match live.zip(cluster.issuer.as_ref()) {
+        Some((live, declared)) if live != *declared => {
+            let why = format!("EKS says that its issuer is `{live}`, but the declared issuer is `{declared}`");
+            Described { facts: Observed::Unknown(why), other_issuer: Some(live) }
+        }
+        _ => Described { facts, other_issuer: None },
+    }
+}
+
+/// The facts of a cluster for which DescribeCluster is not called: without an EKS name it has only its declared issuer.
+fn without_call(cluster: &Cluster, identity: Option<&Access<Identity>>) -> Option<Observed<ClusterFacts>> {
     if cluster.name.is_none() {
-        return match &cluster.issuer {
+        return Some(match &cluster.issuer {
             Some(issuer) => Observed::Present(ClusterFacts {
                 issuer: Some(issuer.clone()),
                 endpoint: None,
@@ -38,24 +67,14 @@ pub(super) async fn facts(
                 status: String::new(),
             }),
             None => Observed::Unknown("it has neither a name nor an issuer".to_owned()),
-        };
+        });
     }
     match identity {
-        Some(Access::Granted(_)) => {}
+        Some(Access::Granted(_)) => None,
         // the account itself reports the reason
         Some(Access::Wrong(_) | Access::Unknown(_)) | None => {
-            return Observed::Unknown(format!("its account `{}` was not read", cluster.account));
+            Some(Observed::Unknown(format!("its account `{}` was not read", cluster.account)))
         }
-    }
-    match observed(describe_call.await) {
-        Observed::Present(facts) => match (&facts.issuer, &cluster.issuer) {
-            (None, _) => Observed::Unknown(format!("EKS shows no issuer for it, its status is `{}`", facts.status)),
-            (Some(live), Some(declared)) if live != declared => Observed::Unknown(format!(
-                "EKS says that its issuer is `{live}`, but the declared issuer is `{declared}`"
-            )),
-            _ => Observed::Present(facts),
-        },
-        other => other,
     }
 }
 
@@ -74,7 +93,7 @@ struct ClusterReader<'a, K> {
 }
 
 /// A cluster whose API is not read.
-pub(super) fn unread(facts: &Observed<ClusterFacts>) -> LiveCluster {
+pub(super) fn unread(Described { facts, other_issuer }: &Described) -> LiveCluster {
     let (issuer, api) = match facts {
         Observed::Present(facts) => {
             (facts.issuer.clone().map_or(Observed::Absent, Observed::Present), "irsa does not read its Kubernetes API")
@@ -84,6 +103,7 @@ pub(super) fn unread(facts: &Observed<ClusterFacts>) -> LiveCluster {
     };
     LiveCluster {
         issuer,
+        other_issuer: other_issuer.clone(),
         api: Access::Unknown(api.to_owned()),
         extent: Extent::Named,
         namespaces: BTreeMap::new(),
@@ -96,12 +116,12 @@ pub(super) fn unread(facts: &Observed<ClusterFacts>) -> LiveCluster {
 pub(super) async fn read<K: ReadKubernetes>(
     key: &Key,
     desired: &Desired,
-    facts: Observed<ClusterFacts>,
+    described: Described,
     kubernetes: &K,
     options: &ReadOptions,
 ) -> LiveCluster {
-    let mut live = unread(&facts);
-    let Observed::Present(facts) = facts else { return live };
+    let mut live = unread(&described);
+    let Observed::Present(facts) = described.facts else { return live };
     if !desired.clusters.get(key).is_some_and(Cluster::has_api) {
         return live;
     }
@@ -234,7 +254,7 @@ impl<K: ReadKubernetes> ClusterReader<'_, K> {
                 && match live.service_accounts.get(*name) {
                     Some(Observed::Absent) => true,
                     Some(Observed::Present(_) | Observed::Unknown(_)) => false,
-                    None => matches!(live.extent, Extent::Whole | Extent::Understood),
+                    None => live.extent.shows_missing(),
                 }
         });
         let needed: BTreeSet<&Namespace> = missing.map(|((namespace, _), _)| namespace).collect();

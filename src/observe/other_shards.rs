@@ -1,19 +1,20 @@
 //! Describes clusters that this run need not read in full: those of other shards, and the one with the lock of `apply`,
 //! a Lease. Connects only to the API of the latter.
 
+use super::clusters::Described;
 use super::{clusters, identify};
 use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::desired::{ClusterState, Desired};
 use crate::model::live::{Access, Identity, Live, LiveAccount, LiveCluster, Observed};
 use crate::model::marks::ADDRESS;
-use crate::world::{ClusterFacts, ReadAws, ReadKubernetes};
+use crate::world::{ReadAws, ReadKubernetes};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A cluster of another shard.
-pub(super) fn of_other_shard(facts: &Observed<ClusterFacts>) -> LiveCluster {
-    LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(facts) }
+pub(super) fn of_other_shard(described: &Described) -> LiveCluster {
+    LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(described) }
 }
 
 /// A declared role may still trust the provider of a cluster in which it has no binding any more. The plan removes that
@@ -30,8 +31,8 @@ pub(super) async fn describe_trusted(
         let cluster = desired.clusters.get(&key).filter(|cluster| cluster.state == ClusterState::Active)?;
         Some(async move {
             let identity = identity(desired, identities, aws, &cluster.account).await;
-            let facts = clusters::facts(cluster, identity.as_ref(), aws.cluster(&key)).await;
-            (key, of_other_shard(&facts))
+            let described = clusters::describe(cluster, identity.as_ref(), aws.cluster(&key)).await;
+            (key, of_other_shard(&described))
         })
     });
     let described = join_all(described.collect::<Vec<_>>()).await;
@@ -79,7 +80,7 @@ pub async fn connect_for_lock(
         return Access::Unknown(format!("cluster `{key}` is not declared"));
     };
     let identity = identity(desired, identities, aws, &cluster.account).await;
-    match clusters::facts(cluster, identity.as_ref(), aws.cluster(key)).await {
+    match clusters::describe(cluster, identity.as_ref(), aws.cluster(key)).await.facts {
         Observed::Present(facts) => kubernetes.connect(key, &facts).await,
         Observed::Absent => Access::Unknown("EKS has no such cluster".to_owned()),
         Observed::Unknown(why) => Access::Unknown(why),

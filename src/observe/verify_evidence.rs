@@ -15,7 +15,7 @@ use crate::model::evidence::{
 };
 use crate::model::live::{Access, Live, LiveServiceAccount, Observed};
 use crate::world::{
-    Answer, AssociationSummary, CallError, CallErrorKind, IdentityToken, ListEks, ReadAws, ReadAwsEvidence,
+    Answer, AssociationSummary, CallError, CallErrorKind, IdentityToken, ListEks, ReadAwsEvidence,
     ReadKubernetesEvidence,
 };
 use futures::future::{join, join_all, join5};
@@ -26,7 +26,7 @@ pub async fn read_evidence(
     desired: &Desired,
     live: &Live,
     chains: &[Chain<'_>],
-    aws: &(impl ReadAwsEvidence + ReadAws + ListEks),
+    aws: &(impl ReadAwsEvidence + ListEks),
     kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
     listen: &dyn Listen,
@@ -90,14 +90,14 @@ async fn token(
     kubernetes: &impl ReadKubernetesEvidence,
     assume: bool,
 ) -> (TokenEvidence, Option<IdentityToken>) {
-    let audience = chain.audience(Some(service_account));
+    let audience = chain.binding.audience(Some(service_account));
     let (cluster, name) = (&chain.binding.cluster, &service_account.name);
     let answer = kubernetes.token(cluster, &service_account.namespace, name, audience).await;
     let audience = audience.to_owned();
     let token = match answer {
         Ok(token) => token,
         Err(error) => {
-            let why = with_hint(&shared(error), "create", "serviceaccounts/token");
+            let why = with_permission(&without_names(error), "create", "serviceaccounts/token");
             let token = Observed::Unknown(why);
             return (TokenEvidence { audience, token, verifies: None, assumed: Assumed::No }, None);
         }
@@ -105,7 +105,7 @@ async fn token(
     let assumed = match live.role(&chain.role.account, &chain.role.name).present() {
         Some(role) if assume => match aws.assume(cluster, &role.arn, &token, chain.is_fresh).await {
             Ok(caller) => Assumed::As(caller),
-            Err(error) => assume_failure(&shared(error)),
+            Err(error) => assume_failure(&without_names(error)),
         },
         Some(_) | None => Assumed::No,
     };
@@ -115,8 +115,8 @@ async fn token(
 
 /// Removes the request id and the name of the ServiceAccount, so that all ServiceAccounts with the same reason have the
 /// same text.
-fn shared(mut error: CallError) -> CallError {
-    // `serviceaccounts "NAME" is forbidden: User "NAME" cannot …`
+fn without_names(mut error: CallError) -> CallError {
+    // `serviceaccounts "NAME" is forbidden: User "USER" cannot …`
     if let Some((_, why)) = error.message.split_once(" is forbidden: ") {
         error.message = why.to_owned();
     }
@@ -145,7 +145,8 @@ fn assume_failure(error: &CallError) -> Assumed {
     }
 }
 
-fn with_hint(error: &CallError, verb: &str, resource: &str) -> String {
+/// The error, and the permission that it needs.
+fn with_permission(error: &CallError, verb: &str, resource: &str) -> String {
     match error.kind {
         CallErrorKind::Denied => format!("{error}; give these credentials the verb `{verb}` on `{resource}`"),
         _ => error.to_string(),
@@ -153,7 +154,7 @@ fn with_hint(error: &CallError, verb: &str, resource: &str) -> String {
 }
 
 fn unknown<T>(answer: Answer<T>, verb: &str, resource: &str) -> Observed<T> {
-    answer.map_or_else(|error| Observed::Unknown(with_hint(&error, verb, resource)), Observed::Present)
+    answer.map_or_else(|error| Observed::Unknown(with_permission(&error, verb, resource)), Observed::Present)
 }
 
 struct EvidenceReader<'a, A, K> {
@@ -165,13 +166,12 @@ struct EvidenceReader<'a, A, K> {
     kubernetes: &'a K,
 }
 
-impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> EvidenceReader<'_, A, K> {
+impl<A: ReadAwsEvidence + ListEks, K: ReadKubernetesEvidence> EvidenceReader<'_, A, K> {
     async fn read(&self) -> ClusterEvidence {
         let cluster = self.live.clusters.get(self.key);
         let is_verified = cluster.is_some_and(|cluster| cluster.api == Access::Granted(()));
         let not_read = || "its API was not read".to_owned();
         let mut evidence = ClusterEvidence {
-            other_issuer: self.other_issuer().await,
             authority: Observed::Unknown(not_read()),
             webhooks: Observed::Unknown(not_read()),
             namespace_labels: Observed::Unknown(not_read()),
@@ -205,17 +205,6 @@ impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> Evidence
         self.chains.iter().filter(|chain| {
             chain.binding.cluster == *self.key && chain.binding.manage != Manage::None && chain.key().is_some()
         })
-    }
-
-    /// The issuer that EKS reports, if it is not the declared one. In that case nothing else of the cluster was read.
-    async fn other_issuer(&self) -> Option<IssuerUrl> {
-        let declared = self.desired.clusters.get(self.key)?;
-        let (Some(_), Some(issuer)) = (&declared.name, &declared.issuer) else { return None };
-        if !matches!(self.live.clusters.get(self.key)?.issuer, Observed::Unknown(_)) {
-            return None;
-        }
-        let facts = self.aws.cluster(self.key).await.ok().flatten();
-        facts?.issuer.filter(|live| live != issuer)
     }
 
     /// The pods of the declared ServiceAccounts. Lists the pods of the cluster. Without permission for that, lists the
@@ -260,12 +249,12 @@ impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> Evidence
         let mut wanted = BTreeSet::new();
         for chain in self.managed() {
             let Some((_, namespace, name)) = chain.key() else { continue };
-            let role = self.live.role(&chain.role.account, &chain.role.name);
-            let Some(role) = role.present() else { continue };
+            let Some(account) = self.desired.accounts.get(&chain.role.account) else { continue };
+            let role = self.live.role_arn(account, chain.role);
             let pods = pods.get(&namespace).and_then(Observed::present).into_iter().flatten();
             for pod in pods.filter(|pod| pod.service_account == name.as_str()) {
                 if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind == "ReplicaSet")
-                    && pod.problem(role.arn.as_str(), chain.binding.effective_audience()).is_some()
+                    && pod.problem(role.as_str(), chain.binding.effective_audience()).is_some()
                 {
                     wanted.insert((namespace.clone(), owner.name.clone()));
                 }
@@ -286,10 +275,7 @@ impl<A: ReadAwsEvidence + ReadAws + ListEks, K: ReadKubernetesEvidence> Evidence
         }
         let listed = match self.aws.associations(self.key).await {
             Ok(listed) => listed,
-            Err(error) => {
-                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-                return Observed::Unknown(format!("{error}{hint}"));
-            }
+            Err(error) => return Observed::Unknown(error.with_hint()),
         };
         let managed: BTreeSet<(Namespace, ServiceAccountName)> =
             self.managed().filter_map(|chain| chain.key().map(|(_, namespace, name)| (namespace, name))).collect();

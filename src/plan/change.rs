@@ -1,7 +1,7 @@
 //! `Change`: the change of one object, with its state before and after. `ResourceChange` has one for each kind of
 //! object.
 
-use super::fields::{self, FieldChange, Form, Forms, PlanFields};
+use super::field_diff::{self, FieldChange, FieldType, FieldTypes, PlanFields};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::marks::ROLE_ARN;
 use crate::model::resource::{ManagedPolicy, Provider, Role, ServiceAccount};
@@ -13,7 +13,8 @@ use serde_json::Value;
 pub enum Change<T> {
     /// irsa creates the object.
     Create { after: T },
-    /// irsa changes the object, or releases a `ServiceAccount`.
+    /// irsa changes the object. A release is an update too: irsa removes its own tags, labels and annotations, and
+    /// keeps the object.
     Update { before: T, after: T },
     /// irsa deletes the object.
     Delete { before: T },
@@ -73,7 +74,7 @@ impl Action {
     /// All actions.
     pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Delete, Self::Adopt];
 
-    /// The action of a word in JSON. None for any other word.
+    /// The action that this JSON word names. None if no action has this word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.as_str() == word)
     }
@@ -120,35 +121,35 @@ impl ResourceChange {
     /// The whole object before and after, as JSON. `null` if it does not exist.
     pub(crate) fn sides(&self) -> (Value, Value) {
         of_any_kind!(self, change => {
-            (change.before().map_or(Value::Null, fields::json), change.after().map_or(Value::Null, fields::json))
+            (change.before().map_or(Value::Null, field_diff::json), change.after().map_or(Value::Null, field_diff::json))
         })
     }
 
     /// The fields that differ, sorted by path. An object that is created or deleted differs in all fields.
     pub(crate) fn fields(&self) -> Vec<FieldChange> {
-        of_any_kind!(self, change => fields::differences(change.before(), change.after()))
+        of_any_kind!(self, change => field_diff::differences(change.before(), change.after()))
     }
 
     /// The change, if the object is a role.
-    pub(crate) fn of_role(&self) -> Option<&Change<Role>> {
+    pub(crate) fn as_role(&self) -> Option<&Change<Role>> {
         if let Self::Role(change) = self { Some(change) } else { None }
     }
 
     /// The role ARNs in the annotation of a ServiceAccount, before and after the change.
     pub(crate) fn pod_roles(&self) -> [Option<&String>; 2] {
-        let change = self.of_service_account();
+        let change = self.as_service_account();
         let ends = [change.and_then(Change::before), change.and_then(Change::after)];
         ends.map(|end| end?.annotations.get(ROLE_ARN))
     }
 
     /// The change, if the object is a `ServiceAccount`.
-    pub(crate) fn of_service_account(&self) -> Option<&Change<ServiceAccount>> {
+    pub(crate) fn as_service_account(&self) -> Option<&Change<ServiceAccount>> {
         if let Self::ServiceAccount(change) = self { Some(change) } else { None }
     }
 }
 
 /// The sort key of a change. Creates and updates: provider, policy, role, ServiceAccount. Deletes: the reverse, after
-/// them.
+/// them (a ServiceAccount has one place for both).
 pub(crate) fn rank(address: &Address, action: Action) -> u8 {
     let rank = match address {
         Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => 0,
@@ -159,19 +160,21 @@ pub(crate) fn rank(address: &Address, action: Action) -> u8 {
     if action == Action::Delete { 6 - rank } else { rank }
 }
 
-/// The fields of an object with this address.
-pub(crate) fn forms(address: &Address) -> Forms {
+/// The names and types of the fields of an object with this address.
+pub(crate) fn field_types(address: &Address) -> FieldTypes {
     match address {
-        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => Provider::FORMS,
-        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => ManagedPolicy::FORMS,
-        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => Role::FORMS,
-        Address::ServiceAccount { .. } => ServiceAccount::FORMS,
+        Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => Provider::FIELD_TYPES,
+        Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. } => ManagedPolicy::FIELD_TYPES,
+        Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. } => Role::FIELD_TYPES,
+        Address::ServiceAccount { .. } => ServiceAccount::FIELD_TYPES,
     }
 }
 
 /// Whether the field of this name is a map (`tags`, `labels`, `annotations`, `inline`). Each of its keys counts as a
 /// field.
 pub(crate) fn is_map(field: &str) -> bool {
-    let all = [Provider::FORMS, ManagedPolicy::FORMS, Role::FORMS, ServiceAccount::FORMS].into_iter().flatten();
-    all.into_iter().any(|(name, form)| *name == field && matches!(form, Form::StringMap | Form::Documents))
+    let all = [Provider::FIELD_TYPES, ManagedPolicy::FIELD_TYPES, Role::FIELD_TYPES, ServiceAccount::FIELD_TYPES]
+        .into_iter()
+        .flatten();
+    all.into_iter().any(|(name, kind)| *name == field && matches!(kind, FieldType::StringMap | FieldType::Documents))
 }

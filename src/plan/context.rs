@@ -1,7 +1,7 @@
 //! Read-only planner context: desired and live state, with the lookups that several kinds of object share.
 
 use super::draft::BlockedBy;
-use super::step::Options;
+use super::types::Options;
 use crate::ids::{IamPath, IssuerUrl, Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::desired::{Attachment, Binding, ClusterState, Desired, Role, Subject};
@@ -21,8 +21,8 @@ pub(crate) enum Issuer {
     Missing,
     /// The cluster could not be read, for this reason.
     Unknown(String),
-    /// The cluster is declared `gone`. Has the host and path of its issuer, if it is declared or a provider's tags name
-    /// the cluster.
+    /// The cluster is declared `gone`. The value is the host and path of its issuer, if the configuration declares the
+    /// issuer, or if the tags of a provider name this cluster.
     Gone(Option<String>),
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct PlanContext<'a> {
     pub field_manager: String,
     /// The objects of the shard that is planned. None without `--shard`.
     pub scope: Option<Scope>,
-    /// Clusters that share their issuer with another cluster, which is the value.
+    /// Clusters that have the same issuer as another cluster. Maps each to that other cluster.
     pub duplicates: BTreeMap<Key, Key>,
     issuers: BTreeMap<Key, Issuer>,
     clusters_by_issuer: HashMap<String, Key>,
@@ -70,6 +70,8 @@ pub(crate) struct PlanContext<'a> {
     roles: HashMap<(&'a Key, String), (&'a Key, &'a Role)>,
     /// The keys of declared policies by account and lower-case name.
     policies: HashMap<(&'a Key, String), &'a Key>,
+    /// With `--shard`, the roles in the lists of the accounts, by account and lower-case name.
+    listed_roles: HashMap<(&'a Key, String), &'a RoleSummary>,
     /// Live policies by account and lower-case name.
     live_policies: HashMap<(&'a Key, String), (&'a PolicyArn, &'a Observed<LivePolicy>)>,
 }
@@ -87,6 +89,7 @@ impl<'a> PlanContext<'a> {
             clusters_by_issuer: HashMap::new(),
             roles: HashMap::new(),
             policies: HashMap::new(),
+            listed_roles: HashMap::new(),
             live_policies: HashMap::new(),
         };
         for (key, cluster) in &desired.clusters {
@@ -119,6 +122,10 @@ impl<'a> PlanContext<'a> {
             for (arn, policy) in &account.policies {
                 self.live_policies.entry((key, arn.name().to_lowercase())).or_insert((arn, policy));
             }
+            let listed = account.role_list.present().filter(|_| self.scope.is_some());
+            for role in listed.into_iter().flatten() {
+                self.listed_roles.entry((key, role.name.lower_case())).or_insert(role);
+            }
         }
         for (key, issuer) in &self.issuers {
             if let Some(host_path) = issuer.host_path() {
@@ -141,7 +148,7 @@ impl<'a> PlanContext<'a> {
             }
         }
         for (key, other) in &self.duplicates {
-            self.issuers.insert(key.clone(), Issuer::Unknown(format!("it has the issuer of `{other}`")));
+            self.issuers.insert(key.clone(), Issuer::Unknown(format!("cluster `{other}` has the same issuer")));
         }
     }
 
@@ -154,7 +161,7 @@ impl<'a> PlanContext<'a> {
     }
 
     /// Whether this run plans the object. Without `--shard`, it plans every object.
-    pub(crate) fn has(&self, address: &Address) -> bool {
+    pub(crate) fn plans(&self, address: &Address) -> bool {
         self.scope.as_ref().is_none_or(|scope| scope.has(address))
     }
 
@@ -162,7 +169,7 @@ impl<'a> PlanContext<'a> {
     pub(crate) fn waits_for_shard(&self, address: &Address) -> String {
         match self.scope.as_ref().and_then(|scope| scope.owner(address)) {
             Some(shard) => format!("it belongs to shard {shard}, so run that shard first"),
-            None => "it belongs to no shard".to_owned(),
+            None => "it belongs to no shard, so run irsa without `--shard` first".to_owned(),
         }
     }
 
@@ -186,7 +193,7 @@ impl<'a> PlanContext<'a> {
     }
 
     /// A cluster whose issuer is missing or unknown.
-    pub(crate) fn cluster_without_issuer(&self) -> Option<&Key> {
+    pub(crate) fn any_unresolved_cluster(&self) -> Option<&Key> {
         let mut issuers = self.issuers.iter();
         issuers.find(|(_, issuer)| matches!(issuer, Issuer::Missing | Issuer::Unknown(_))).map(|(key, _)| key)
     }
@@ -220,15 +227,14 @@ impl<'a> PlanContext<'a> {
             return Some(RoleArn::of(&account.partition, &account.id, &live.role.path, &live.role.name));
         }
         // only the role list has the roles of other shards
-        let listed = self.scope.as_ref().and_then(|_| self.listed_role(role));
-        let path = listed.and_then(|summary| IamPath::parse(&summary.path).ok());
+        let path = self.listed_role(role).and_then(|summary| IamPath::parse(&summary.path).ok());
         Some(RoleArn::of(&account.partition, &account.id, path.as_ref().unwrap_or(&role.path), &role.name))
     }
 
-    /// The declared role, as the role list of its account shows it.
+    /// The declared role, as the role list of its account shows it. None without `--shard`.
     pub(crate) fn listed_role(&self, role: &Role) -> Option<&'a RoleSummary> {
-        let name = role.name.lower_case();
-        self.account(&role.account)?.role_list.present()?.iter().find(|it| it.name.lower_case() == name)
+        self.account(&role.account)?;
+        self.listed_roles.get(&(&role.account, role.name.lower_case())).copied()
     }
 
     /// The live policy with this lower-case name, under any path, because names are unique in an account.
@@ -268,7 +274,8 @@ impl<'a> PlanContext<'a> {
         role.bindings.iter().filter(|binding| !self.is_gone(&binding.cluster))
     }
 
-    /// The trust that a role needs for a binding. An error says why the issuer of its cluster is not known.
+    /// The trust that a role needs for a binding. Fails, and says why, if the cluster does not exist, if its issuer is
+    /// not known, or if the account is not declared.
     pub(crate) fn grant(&self, role: &Role, binding: &Binding) -> Result<Grant, (BlockedBy, String)> {
         let cluster = &binding.cluster;
         let unknown = |why: String| Err((BlockedBy::Unknown, why));
@@ -307,7 +314,7 @@ impl<'a> PlanContext<'a> {
     }
 
     /// The address of a live policy.
-    pub(crate) fn policy_address(&self, account: &Key, arn: &PolicyArn) -> Address {
+    pub(crate) fn address_of_live_policy(&self, account: &Key, arn: &PolicyArn) -> Address {
         match self.policies.get(&(account, arn.name().to_lowercase())) {
             Some(key) => Address::Policy { account: account.clone(), key: (*key).clone() },
             None => orphan(account, OrphanKind::Policy, arn.name()),
@@ -315,7 +322,7 @@ impl<'a> PlanContext<'a> {
     }
 
     /// The address of a live provider. If no active cluster has its issuer, the provider is an orphan.
-    pub(crate) fn provider_address(&self, account: &Key, host_path: &str) -> Address {
+    pub(crate) fn address_of_live_provider(&self, account: &Key, host_path: &str) -> Address {
         match self.cluster_of(host_path) {
             Some((cluster, Issuer::Known(_))) => provider_address(account, cluster),
             Some((_, Issuer::Missing | Issuer::Unknown(_) | Issuer::Gone(_))) | None => {
@@ -344,7 +351,8 @@ pub(crate) fn provider_address(account: &Key, cluster: &Key) -> Address {
     Address::OidcProvider { account: account.clone(), cluster: cluster.clone() }
 }
 
-fn policy_address(account: &Key, attachment: &Attachment) -> Option<Address> {
+/// The address of a declared policy. None for the ARN of an existing one.
+pub(crate) fn policy_address(account: &Key, attachment: &Attachment) -> Option<Address> {
     match attachment {
         Attachment::Declared(key) => Some(Address::Policy { account: account.clone(), key: key.clone() }),
         Attachment::Arn(_) => None,

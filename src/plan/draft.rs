@@ -1,7 +1,7 @@
 //! The unfinished plan: steps, refused and unknown objects, and the objects that this run does not change.
 
 use super::change::ResourceChange;
-use super::step::{Part, Refused, Step, UnknownObject};
+use super::types::{Part, Refused, Step, UnknownObject};
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
@@ -12,7 +12,7 @@ use crate::model::refusal::Refusal;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why this run does not bring an object to its declared state. Objects that depend on it do not change either.
+/// Why this run leaves an object out of its declared state. Objects that depend on such an object do not change either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockedBy {
     /// The change is refused.
@@ -48,13 +48,14 @@ pub(crate) struct Draft {
     /// Objects that have a note and no step. `--only` may select them.
     pub noted: Vec<Address>,
     /// Live objects that irsa manages, each with its account or cluster.
-    pub ours: Vec<(Address, Place<Key>)>,
+    pub managed: Vec<(Address, Place<Key>)>,
     /// Whether irsa manages any live object that is declared.
     pub declared_live: bool,
 }
 
 impl Draft {
-    /// Adds a step. `write_order` later drops each need that has no step.
+    /// Adds a step. `write_order` later replaces the needs of a step with calls by the objects whose calls must come
+    /// before one of these calls.
     pub(crate) fn step(
         &mut self,
         address: &Address,
@@ -66,8 +67,8 @@ impl Draft {
         self.steps.insert(address.clone(), step(address, change, calls, needs, reasons));
     }
 
-    /// Records the step of a blocked object.
-    pub(crate) fn defer_new(
+    /// Records a step that this run does not make. The caller must also block the object.
+    pub(crate) fn add_deferred(
         &mut self,
         address: &Address,
         change: ResourceChange,
@@ -85,7 +86,7 @@ impl Draft {
         })
     }
 
-    /// Refuses an object.
+    /// Refuses an object, and blocks it.
     pub(crate) fn refuse(&mut self, address: &Address, refusal: Refusal) {
         self.block(address, BlockedBy::Refused);
         self.add_refused(address.to_string(), refusal);
@@ -99,23 +100,23 @@ impl Draft {
         self.refuse(address, refusal);
     }
 
-    /// Refuses an object, an account or a cluster.
+    /// Adds the entry for a refused object, account or cluster. Blocks nothing.
     pub(crate) fn add_refused(&mut self, address: String, Refusal { why, hint, kind }: Refusal) {
         self.refused.insert(Refused { address, why, hint, kind });
     }
 
-    /// Records that an object could not be read.
+    /// Records that an object could not be read, and blocks it.
     pub(crate) fn object_unknown(&mut self, address: &Address, why: impl Into<String>) {
         self.block(address, BlockedBy::Unknown);
         self.add_unknown(address.to_string(), why);
     }
 
-    /// Records that an object, an account or a cluster could not be read.
+    /// Adds the entry for an object, an account or a cluster that could not be read. Blocks nothing.
     pub(crate) fn add_unknown(&mut self, address: String, why: impl Into<String>) {
         self.unknown.insert(UnknownObject { address, why: why.into() });
     }
 
-    /// Makes an object wait for others, with a note.
+    /// Makes an object wait, with a note that says for what.
     pub(crate) fn wait(&mut self, address: &Address, origin: Option<&Origin>, why: impl Into<String>) {
         let why = why.into();
         self.block(address, BlockedBy::Waits(why.clone()));
@@ -123,7 +124,7 @@ impl Draft {
         self.note(address, Severity::Info, "waiting", origin, why);
     }
 
-    /// Leaves an object as it is. Adds no entry to the plan.
+    /// Marks an object as blocked, without an entry in the plan. Objects that depend on it then do not change.
     pub(crate) fn block(&mut self, address: &Address, blocked_by: BlockedBy) {
         self.blocked.insert(address.clone(), blocked_by);
     }
@@ -134,8 +135,8 @@ impl Draft {
     }
 
     /// Counts a live object as managed by irsa.
-    pub(crate) fn own(&mut self, address: &Address, place: Place<Key>) {
-        self.ours.push((address.clone(), place));
+    pub(crate) fn count_as_managed(&mut self, address: &Address, place: Place<Key>) {
+        self.managed.push((address.clone(), place));
     }
 
     /// Adds a note about an object, an account or a cluster.
@@ -187,7 +188,7 @@ impl Draft {
         self.refused_steps.append(&mut other.refused_steps);
         self.trust_unknown.append(&mut other.trust_unknown);
         self.noted.append(&mut other.noted);
-        self.ours.append(&mut other.ours);
+        self.managed.append(&mut other.managed);
         self.declared_live |= other.declared_live;
     }
 }

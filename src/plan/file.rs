@@ -2,14 +2,17 @@
 //!
 //! The digests have no key, so whoever can write a plan file can also compute its digests. Therefore [`PlanV2::read`]
 //! accepts only the exact bytes that this program writes, requires that all parts agree with each other (`check`), and
-//! computes the counts again. Before a saved plan is applied, `plan::saved` derives it again from the configuration.
+//! computes the counts again. Before irsa applies a saved plan, it plans again, and `plan::saved` keeps only the
+//! changes that both plans have.
 
-pub(crate) mod check;
+mod check;
+pub(crate) mod leaves;
 
 use super::change::{Action, ResourceChange};
-use super::step::{Options, Plan, Refused, Step, Summary, UnknownObject};
+use super::types::{Options, Plan, Refused, Step, Summary, UnknownObject};
 use crate::model::address::Address;
 use crate::model::note::Note;
+use crate::model::refusal::with_word;
 use crate::model::sanitize::printable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -140,10 +143,7 @@ pub struct RefusedV2 {
 impl RefusedV2 {
     /// The reason, which ends with the word that `irsa explain` takes.
     pub fn reason(&self) -> String {
-        match &self.word {
-            Some(word) => format!("{} ({word})", self.why),
-            None => self.why.clone(),
-        }
+        with_word(&self.why, self.word.as_deref())
     }
 }
 
@@ -186,16 +186,16 @@ pub struct IgnoredV2 {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
     /// It is not JSON of this structure.
-    #[error("it is no plan file: {0}")]
+    #[error("it is not a plan file: {0}")]
     Malformed(String),
     /// It has another format version.
-    #[error("its format is `{0}`, this version of irsa reads `{FORMAT_VERSION}`")]
+    #[error("its format is `{0}`, but this version of irsa reads only `{FORMAT_VERSION}`")]
     Format(String),
     /// irsa did not write these bytes, or a digest is wrong.
-    #[error("it was changed since it was written")]
+    #[error("it has been changed since irsa wrote it")]
     Changed,
     /// Its digests are right, but its parts contradict each other.
-    #[error("it was changed since it was written: {0}")]
+    #[error("it has been changed since irsa wrote it: {0}")]
     Contradiction(String),
 }
 
@@ -349,8 +349,9 @@ fn sha256(document: &impl Serialize) -> String {
     text
 }
 
-/// A change of an object in the form of the plan file, for example a `create` that shows all its fields.
-pub(crate) fn as_created(address: &Address, change: &ResourceChange) -> ChangeV2 {
+/// Converts any change to the form of the plan file. A caller passes a live object as a `Create`, so that all its
+/// fields are listed.
+pub(crate) fn change_v2(address: &Address, change: &ResourceChange) -> ChangeV2 {
     self::change(&Step {
         address: address.clone(),
         fields: change.fields(),

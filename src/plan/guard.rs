@@ -5,7 +5,7 @@
 use super::change::Action;
 use super::context::PlanContext;
 use super::draft::Draft;
-use super::step::Step;
+use super::types::Step;
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
@@ -28,7 +28,7 @@ pub(crate) fn guard(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// Whether the step deletes an object or releases a ServiceAccount.
+/// Whether the step deletes an object of any kind, or releases a ServiceAccount.
 fn deletes_or_releases(step: &Step) -> bool {
     step.change.action() == Action::Delete
         || step.parts.iter().any(|part| match &part.call {
@@ -47,7 +47,8 @@ fn refuse(draft: &mut Draft, addresses: Vec<Address>, refusal: &Refusal) {
     }
 }
 
-/// The plan deletes although no declared object exists. Another configuration probably uses the same `owner`.
+/// Refuses all deletes and releases if no declared object exists, because another configuration probably uses the same
+/// `owner`.
 fn reused_owner(draft: &mut Draft) {
     if draft.declared_live {
         return;
@@ -58,14 +59,14 @@ fn reused_owner(draft: &mut Draft) {
     refuse(draft, addresses(draft, deletes_or_releases), &RefusalKind::OwnerReused.because(why, hint));
 }
 
-/// The plan deletes or releases every object that irsa manages in an account or a cluster, and changes nothing else
-/// there.
+/// Refuses to delete or release every object that irsa manages in an account or a cluster, if the plan changes nothing
+/// else there.
 fn emptied_places(draft: &mut Draft) {
     if !draft.steps.values().any(deletes_or_releases) {
         return;
     }
     let mut owned: BTreeMap<Place<Key>, Vec<Address>> = BTreeMap::new();
-    for (address, place) in draft.ours.iter().cloned() {
+    for (address, place) in draft.managed.iter().cloned() {
         owned.entry(place).or_default().push(address);
     }
     for (emptied, addresses) in owned {
@@ -74,7 +75,7 @@ fn emptied_places(draft: &mut Draft) {
             || draft.steps.values().any(|step| !deletes_or_releases(step) && step.place() == Some(emptied.as_ref()));
         if all_removed && !others_change() {
             let why = format!("this plan would delete or release everything that irsa manages in {emptied}");
-            let hint = "if you want that, use `--destroy` (with `--only` for a part)";
+            let hint = "if you want that, use `--destroy`; add `--only` to delete only a part";
             refuse(draft, addresses, &RefusalKind::Everything.because(why, hint));
         }
     }
@@ -84,8 +85,14 @@ fn too_many_deletes(context: &PlanContext<'_>, draft: &mut Draft) {
     let limit = context.desired.guard.deletes();
     let deletes = addresses(draft, |step| step.change.action() == Action::Delete);
     if deletes.len() > limit.value {
-        let why = format!("{} deletes are more than `{}` = {}", deletes.len(), limit.name, limit.value);
-        refuse(draft, deletes, &RefusalKind::MaxDelete.because(why, "check that you want them, then use `--force`"));
+        let objects = if deletes.len() == 1 { "object" } else { "objects" };
+        let why =
+            format!("the plan deletes {} {objects}, but `{}` allows only {}", deletes.len(), limit.name, limit.value);
+        refuse(
+            draft,
+            deletes,
+            &RefusalKind::MaxDelete.because(why, "check that you want these changes, then use `--force`"),
+        );
     }
 }
 
@@ -94,8 +101,8 @@ fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
         return;
     }
     let guard = &context.desired.guard;
-    let existing = draft.ours.len();
-    let ours: HashSet<&Address> = draft.ours.iter().map(|(address, _)| address).collect();
+    let existing = draft.managed.len();
+    let ours: HashSet<&Address> = draft.managed.iter().map(|(address, _)| address).collect();
     let changing = addresses(draft, |step| {
         matches!(step.change.action(), Action::Update | Action::Delete) && ours.contains(&step.address)
     });
@@ -103,12 +110,12 @@ fn too_many_changes(context: &PlanContext<'_>, draft: &mut Draft) {
     let limit = u64::from(percent.value) * existing as u64;
     if existing >= guard.counts_from() && changing.len() as u64 * 100 > limit {
         let why = format!(
-            "{} of our {existing} live objects would change, more than `{}` = {}",
+            "{} of the {existing} objects that irsa manages would change, but `{}` allows only {} percent",
             changing.len(),
             percent.name,
             percent.value
         );
-        let hint = "check that you want them, then use `--force`";
+        let hint = "check that you want these changes, then use `--force`";
         refuse(draft, changing, &RefusalKind::MaxChangePercent.because(why, hint));
     }
 }

@@ -1,4 +1,4 @@
-//! What roles, policies and OIDC providers have in common: tags, adoption, `forget`, and the conditions for a delete.
+//! What roles, policies and OIDC providers have in common: tags, adoption, `forget`, and what forbids a deletion.
 
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
@@ -16,15 +16,6 @@ use crate::model::resource::StringMap;
 
 /// The reason of a change by `forget`.
 pub(crate) const FORGET: &str = "released by `forget`: irsa removes its own tags or labels and keeps the object";
-
-/// Looks up an entry of a list. A missing entry is unknown, not absent, if the list could not be read.
-pub(crate) fn listed<'l, T>(entry: Option<&'l Observed<T>>, list: &Observed<()>) -> Observed<&'l T> {
-    match (entry, list) {
-        (Some(Observed::Present(item)), _) => Observed::Present(item),
-        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
-        (Some(Observed::Absent), _) | (None, Observed::Present(()) | Observed::Absent) => Observed::Absent,
-    }
-}
 
 /// An object to plan, and its account.
 pub(crate) struct IamObject<'a> {
@@ -51,8 +42,8 @@ impl IamObject<'_> {
     }
 
     /// Counts the object as managed by irsa.
-    pub(crate) fn own(&self, draft: &mut Draft) {
-        draft.own(&self.address, Place::Account(self.account_key.clone()));
+    pub(crate) fn count_as_managed(&self, draft: &mut Draft) {
+        draft.count_as_managed(&self.address, Place::Account(self.account_key.clone()));
     }
 
     /// Compares an existing object with its declared state. Counts the object if irsa manages it. An adopted object
@@ -70,7 +61,7 @@ impl IamObject<'_> {
             Ownership::Ours | Ownership::Foreign(_) => Change::update(before, after),
         };
         if ownership == Ownership::Ours {
-            self.own(draft);
+            self.count_as_managed(draft);
             draft.declared_live = true;
         }
         (ownership, change)
@@ -86,7 +77,7 @@ impl IamObject<'_> {
         } else {
             let flag = if self.context.options.report_only { "" } else { " or `--adopt`" };
             let hint = format!("use another `name`, or take it over with `adopt = true`{flag}");
-            RefusalKind::NoOwner.because(format!("{name} exists and carries no owner"), hint)
+            RefusalKind::NoOwner.because(format!("{name} exists and has no owner tag"), hint)
         };
         draft.refuse(&self.address, refusal);
     }
@@ -187,8 +178,9 @@ pub(crate) fn note_name_and_path_kept(
     }
 }
 
-/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set. The
-/// first call sets only irsa's own tags, because they name the owner and no access depends on them.
+/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set. Irsa's
+/// own tags have a call of their own, before the other tags, because no access depends on them. If the object has no
+/// room for new tags, the removal of old tags comes first.
 pub(crate) fn tag_calls(
     before: &StringMap,
     after: &StringMap,
@@ -220,11 +212,11 @@ pub(crate) fn pick(map: &StringMap, which: impl Fn(&String, &String) -> bool) ->
 
 /// Why an undeclared object is deleted.
 pub(crate) fn delete_reason(context: &PlanContext<'_>) -> String {
-    if context.options.destroy { "`--destroy` deletes everything" } else { "no longer declared" }.to_owned()
+    if context.options.destroy { "`--destroy` deletes every selected object" } else { "no longer declared" }.to_owned()
 }
 
-/// Why the tags of an object forbid its delete. They have `irsa/prevent-destroy`, or an address with a cluster or an
-/// account that this configuration does not declare.
+/// Why irsa must not delete an object with these tags. They have `irsa/prevent-destroy`, or an address with a cluster
+/// or an account that this configuration does not declare.
 pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringMap) -> Option<Refusal> {
     if context.options.report_only {
         return None;
@@ -246,8 +238,8 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
         (Some(key), Address::OidcProvider { .. }) => {
             format!("if the cluster was deleted, declare `[clusters.{key}]` with `state = \"gone\"`")
         }
-        // only a provider's address has a cluster, so somebody else wrote this tag
-        _ => "check that no other configuration has this `owner`, and the key of the account".to_owned(),
+        // either the account is not declared, or the tag of a role or policy names a cluster, which irsa never writes
+        _ => "check the key of the account, and check that no other configuration uses this `owner`".to_owned(),
     };
     let why = format!("its tag `{ADDRESS}` names {place}, which is not declared");
     Some(RefusalKind::OtherConfiguration.because(why, hint))

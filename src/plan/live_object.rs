@@ -10,23 +10,23 @@ use crate::model::resource::ServiceAccount;
 /// How much of an object was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveObject {
-    /// The whole live object, as a `Create` that shows all its fields. A ServiceAccount has the labels and annotations
-    /// of every field manager.
+    /// The whole live object. It is wrapped in `Change::Create`, because a `Create` lists all fields. A ServiceAccount
+    /// has the labels and annotations of every field manager.
     Read(ResourceChange),
-    /// It exists, but only a list shows it.
+    /// The role exists, but irsa read only its entry in the role list.
     Listed,
     /// It does not exist, or was not read.
-    Absent,
+    NotFound,
 }
 
 impl LiveObject {
     fn of<T: Clone>(live: Option<&T>, kind: impl FnOnce(Change<T>) -> ResourceChange) -> Self {
-        live.map_or(Self::Absent, |live| Self::Read(kind(Change::Create { after: live.clone() })))
+        live.map_or(Self::NotFound, |live| Self::Read(kind(Change::Create { after: live.clone() })))
     }
 }
 
 /// Whether the configuration declares the object or, for an undeclared object, its account or cluster.
-pub(crate) fn is_known(address: &Address, desired: &Desired) -> bool {
+pub(crate) fn is_in_configuration(address: &Address, desired: &Desired) -> bool {
     match address {
         Address::OidcProvider { account, cluster } => {
             desired.accounts.contains_key(account) && desired.clusters.contains_key(cluster)
@@ -40,7 +40,7 @@ pub(crate) fn is_known(address: &Address, desired: &Desired) -> bool {
 
 /// The live object of this address.
 pub fn object(address: &Address, desired: &Desired, live: &Live) -> LiveObject {
-    find(address, desired, live).unwrap_or(LiveObject::Absent)
+    find(address, desired, live).unwrap_or(LiveObject::NotFound)
 }
 
 fn find(address: &Address, desired: &Desired, live: &Live) -> Option<LiveObject> {
@@ -93,5 +93,9 @@ fn role(account: &LiveAccount, lower_case: &str) -> LiveObject {
         return LiveObject::of(Some(&live.role), |change| ResourceChange::Role(Box::new(change)));
     }
     let mut listed = account.role_list.present().into_iter().flatten();
-    if listed.any(|summary| summary.name.lower_case() == lower_case) { LiveObject::Listed } else { LiveObject::Absent }
+    if listed.any(|summary| summary.name.lower_case() == lower_case) {
+        LiveObject::Listed
+    } else {
+        LiveObject::NotFound
+    }
 }

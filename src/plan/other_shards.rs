@@ -13,17 +13,21 @@ use crate::model::pattern::Pattern;
 use crate::policy::trust_effects;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Blocks each provider and policy of another shard that a role of this shard needs and that is not ready.
-pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+/// Blocks each provider and policy of another shard that a role of this shard needs and that is not ready. Also records
+/// how other shards will change the policies and boundaries of these roles, so that `write_order` can wait for that.
+pub(crate) fn block(context: &PlanContext<'_>, draft: &mut Draft) {
     if context.scope.is_none() {
         return;
     }
-    let is_other = |address: &Address| !context.has(address);
+    let is_other = |address: &Address| !context.plans(address);
+    let of_account = |account| context.declared_policies(account).map(move |(address, arn)| ((account, arn), address));
+    let policies: BTreeMap<(&Key, PolicyArn), Address> = context.desired.accounts.keys().flat_map(of_account).collect();
     let mut needed: BTreeSet<Address> = BTreeSet::new();
     let mut changing: BTreeSet<Address> = BTreeSet::new();
-    for (_, role) in context.desired.roles.iter().filter(|(key, _)| context.has(&Address::role(key))) {
+    for (_, role) in context.desired.roles.iter().filter(|(key, _)| context.plans(&Address::role(key))) {
         needed.extend(context.dependencies(role).filter(is_other));
-        changing.extend(boundaries(context, role).into_iter().filter(is_other));
+        let declared = boundaries(context, role).filter_map(|arn| policies.get(&(&role.account, arn.clone())));
+        changing.extend(declared.filter(|address| is_other(address)).cloned());
     }
     for address in &needed {
         let blocked_by = match address {
@@ -46,18 +50,15 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// The declared policies that are the role's live or declared permissions boundary.
-fn boundaries(context: &PlanContext<'_>, role: &Role) -> Vec<Address> {
+/// The role's live and declared permissions boundaries.
+fn boundaries<'a>(context: &PlanContext<'a>, role: &'a Role) -> impl Iterator<Item = &'a PolicyArn> {
     let account = context.account(&role.account);
     let live = account.and_then(|account| account.roles.get(&role.name.lower_case())?.present());
-    let live = live.and_then(|live| live.role.permissions_boundary.as_ref());
     let declared = match &role.permissions_boundary {
         Boundary::Policy(arn) => Some(arn),
         Boundary::Undeclared | Boundary::None => None,
     };
-    let is_boundary = |arn: &PolicyArn| live == Some(arn) || declared == Some(arn);
-    let policies = context.declared_policies(&role.account);
-    policies.filter(|(_, arn)| is_boundary(arn)).map(|(address, _)| address).collect()
+    live.and_then(|live| live.role.permissions_boundary.as_ref()).into_iter().chain(declared)
 }
 
 /// Whether a role of another shard already trusts the ServiceAccount of a binding.
@@ -97,7 +98,7 @@ pub(crate) fn absent_roles(context: &PlanContext<'_>) -> BTreeMap<String, (Addre
     for (key, role) in &context.desired.roles {
         let address = Address::role(key);
         let listed = context.account(&role.account).is_some_and(|account| account.role_list.present().is_some());
-        if listed && !context.has(&address) && context.listed_role(role).is_none() {
+        if listed && !context.plans(&address) && context.listed_role(role).is_none() {
             let why = context.waits_for_shard(&address);
             absent.extend(context.role_arn(role).map(|arn| (arn.to_string(), (address, why))));
         }
@@ -107,10 +108,10 @@ pub(crate) fn absent_roles(context: &PlanContext<'_>) -> BTreeMap<String, (Addre
 
 /// Whether this run reports a lint finding. If the finding is about an object, only the run of its shard reports it.
 pub(crate) fn is_reported_here(context: &PlanContext<'_>, note: &Note) -> bool {
-    note.address.parse().map_or(true, |address: Address| context.has(&address))
+    note.address.parse().map_or(true, |address: Address| context.plans(&address))
 }
 
-/// Whether a glob of `--only` selects a declared object of any shard.
+/// With `--shard`: whether a glob of `--only` selects a declared object of any shard. Without `--shard`: false.
 pub(crate) fn selects_declared(context: &PlanContext<'_>, pattern: &Pattern) -> bool {
     let Some(scope) = &context.scope else { return false };
     let matches = |address: Address| scope.owner(&address).is_some() && pattern.matches(&address.to_string());

@@ -4,16 +4,15 @@
 use super::change::{Change, ResourceChange};
 use super::context::PlanContext;
 use super::draft::{BlockedBy, Draft};
-use super::fields::{FieldValue, Form, Forms, PlanFields};
+use super::field_diff::{FieldType, FieldTypes, FieldValue, PlanFields};
 use super::iam::{
-    FORGET, IamObject, Ownership, delete_forbidden_by_tags, listed, note_name_and_path_kept, tag_calls,
-    without_own_tags,
+    FORGET, IamObject, Ownership, delete_forbidden_by_tags, note_name_and_path_kept, tag_calls, without_own_tags,
 };
 use crate::ids::{Key, PolicyArn};
 use crate::model::address::Address;
 use crate::model::call::{Call, IamCall};
 use crate::model::desired;
-use crate::model::live::{LivePolicy, Observed};
+use crate::model::live::{LivePolicy, Observed, listed};
 use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::{ManagedPolicy, Role, StringMap};
 
@@ -21,7 +20,7 @@ use crate::model::resource::{ManagedPolicy, Role, StringMap};
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     for ((account_key, key), policy) in &context.desired.policies {
         let address = Address::Policy { account: account_key.clone(), key: key.clone() };
-        if !context.has(&address) {
+        if !context.plans(&address) {
             continue;
         }
         let Some(account) = context.account(account_key) else {
@@ -67,7 +66,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
     let (calls, deleted_versions) = update(arn, live, &after, quotas.versions_per_policy);
     if let Ownership::Foreign(owner) = ownership {
         if let Some(change) = change {
-            draft.defer_new(address, change, object.calls(calls));
+            draft.add_deferred(address, change, object.calls(calls));
         }
         return object.refuse_foreign(draft, &format!("policy `{}`", before.name), owner);
     }
@@ -82,7 +81,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
                 && !too_large
                 && let Some(why) = used_outside_shard(object, arn, live)
             {
-                draft.defer_new(address, change, object.calls(calls));
+                draft.add_deferred(address, change, object.calls(calls));
                 return draft.wait(address, Some(&policy.origin), why);
             }
             let declared = format!("declared at {}", policy.origin);
@@ -92,7 +91,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, policy: &desired::Policy,
         None => {}
     }
     if too_large {
-        let why = format!("it has {size} characters, the quota is {}", quotas.managed_size);
+        let why = format!("it has {size} characters, but the quota is {}", quotas.managed_size);
         draft.refuse_step(address, RefusalKind::PolicySize.because(why, "split it into two policies"));
     }
 }
@@ -140,7 +139,7 @@ fn used_outside_shard(object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy
     })
 }
 
-/// How many uses IAM counts for this role: one if the policy is attached, and one if it is the boundary
+/// How often this role uses the policy, as IAM counts: one if the policy is attached, and one if it is the boundary
 /// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html>).
 fn uses(role: &Role, arn: &PolicyArn) -> usize {
     usize::from(role.attached.contains(arn)) + usize::from(role.permissions_boundary.as_ref() == Some(arn))
@@ -178,7 +177,7 @@ pub(crate) fn defer_change_of_other_shard(
     let after = ManagedPolicy { document: to.clone(), ..live.policy.clone() };
     if let Some(change) = Change::update(&live.policy, &after) {
         let call = IamCall::CreatePolicyVersion { arn: arn.clone(), from, to };
-        draft.defer_new(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
+        draft.add_deferred(address, ResourceChange::Policy(change), [Call::Iam(account.clone(), call)]);
         draft.blocked.entry(address.clone()).or_insert_with(|| BlockedBy::Waits(context.waits_for_shard(address)));
     }
 }
@@ -187,7 +186,7 @@ pub(crate) fn defer_change_of_other_shard(
 pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
     for (account_key, account) in context.accounts() {
         for (arn, live) in &account.policies {
-            let address = context.policy_address(account_key, arn);
+            let address = context.address_of_live_policy(account_key, arn);
             if matches!(address, Address::Policy { .. }) && !context.options.destroy {
                 continue;
             }
@@ -204,7 +203,7 @@ pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
 
 fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: &LivePolicy) {
     let before = live.policy.clone();
-    object.own(draft);
+    object.count_as_managed(draft);
     if object.is_forgotten(&before.tags) {
         let after = ManagedPolicy { tags: without_own_tags(&before.tags), ..before.clone() };
         let calls = tag_policy(arn, &before.tags, &after.tags);
@@ -214,7 +213,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: 
     let mut detached = 0;
     let mut needs = Vec::new();
     for step in draft.steps.values() {
-        let Some(change) = step.change.of_role() else { continue };
+        let Some(change) = step.change.as_role() else { continue };
         let [had, has] = [change.before(), change.after()].map(|role| role.map_or(0, |role| uses(role, arn)));
         if had > has {
             detached += had - has;
@@ -230,9 +229,13 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &PolicyArn, live: 
 }
 
 fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize) -> Option<Refusal> {
+    let uses = if live.uses() == 1 { "use" } else { "uses" };
     (live.uses() > detached).then(|| {
         RefusalKind::StillAttached.because(
-            format!("it is attached {} times, this plan detaches {detached}", live.uses()),
+            format!(
+                "it has {} {uses} (attached, or as a permissions boundary), of which this plan ends {detached}",
+                live.uses()
+            ),
             format!(
                 "detach it from all that `aws iam list-entities-for-policy --policy-arn {arn}` lists, or keep the \
                  policy with `forget = [\"{address}\"]`"
@@ -242,12 +245,12 @@ fn in_use(address: &Address, arn: &PolicyArn, live: &LivePolicy, detached: usize
 }
 
 impl PlanFields for ManagedPolicy {
-    const FORMS: Forms = &[
-        ("name", Form::Text),
-        ("path", Form::Text),
-        ("description", Form::Text),
-        ("document", Form::Document),
-        ("tags", Form::StringMap),
+    const FIELD_TYPES: FieldTypes = &[
+        ("name", FieldType::Text),
+        ("path", FieldType::Text),
+        ("description", FieldType::Text),
+        ("document", FieldType::Document),
+        ("tags", FieldType::StringMap),
     ];
 
     fn values(&self) -> Vec<FieldValue<'_>> {

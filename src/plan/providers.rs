@@ -1,24 +1,24 @@
-//! Plans OIDC providers. The configuration does not declare them, because each account needs a provider for each
-//! cluster that its roles trust.
+//! Plans OIDC providers. The configuration does not list them. irsa derives them from the roles: an account needs a
+//! provider for each cluster that its roles trust.
 
 use super::change::{Change, ResourceChange};
 use super::context::{Issuer, PlanContext, provider_address, tagged_cluster};
 use super::draft::{BlockedBy, Draft};
-use super::fields::{FieldValue, Form, Forms, PlanFields};
+use super::field_diff::{FieldType, FieldTypes, FieldValue, PlanFields};
 use super::iam::{
-    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, listed, roles_unlisted, tag_calls, without_own_tags,
+    FORGET, IamObject, delete_forbidden_by_tags, delete_reason, roles_unlisted, tag_calls, without_own_tags,
 };
 use crate::ids::{Key, ProviderArn, RoleName};
 use crate::model::address::{Address, OrphanKind};
 use crate::model::call::IamCall;
-use crate::model::live::{LiveAccount, LiveProvider, Observed};
+use crate::model::live::{LiveAccount, LiveProvider, Observed, listed};
 use crate::model::note::Severity;
 use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::{Provider, StringMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many roles a note names.
-const NAMED: usize = 3;
+const MAX_NAMES: usize = 3;
 
 /// The pairs of account and cluster that need a provider, with the audiences that it must have.
 pub(crate) fn wanted<'a>(context: &PlanContext<'a>) -> BTreeMap<(&'a Key, &'a Key), BTreeSet<String>> {
@@ -38,7 +38,7 @@ pub(crate) fn wanted<'a>(context: &PlanContext<'a>) -> BTreeMap<(&'a Key, &'a Ke
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     for ((account_key, cluster), audiences) in wanted(context) {
         let address = provider_address(account_key, cluster);
-        if !context.has(&address) {
+        if !context.plans(&address) {
             continue;
         }
         let (Some(account), Issuer::Known(issuer)) = (context.account(account_key), context.issuer(cluster)) else {
@@ -47,7 +47,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
         };
         let Some(arn) = context.provider_arn(account_key, issuer) else { continue };
         let object = IamObject { context, address, account_key, account };
-        match listed(account.providers.get(&arn), &account.providers_listed) {
+        match account.provider(&arn) {
             Observed::Present(live) => existing(draft, &object, &arn, &audiences, &live.provider),
             Observed::Unknown(why) => draft.object_unknown(&object.address, why),
             Observed::Absent => {
@@ -73,7 +73,7 @@ fn existing(
     let ours = object.context.is_ours(&before.tags);
     let mut tags = before.tags.clone();
     if ours {
-        object.own(draft);
+        object.count_as_managed(draft);
         tags = object.wanted_tags(&StringMap::new(), false, Some(&before.tags));
     }
     let missing: Vec<String> = audiences.difference(&before.audiences).cloned().collect();
@@ -88,7 +88,7 @@ fn existing(
         calls.push(IamCall::AddAudience { arn: arn.clone(), audience });
     }
     if !ours {
-        reasons.push("it is not ours: irsa only adds to it, and never deletes it".to_owned());
+        reasons.push("irsa does not manage this provider: irsa only adds to it, and never deletes it".to_owned());
     }
     object.step(draft, ResourceChange::Provider(change), calls, [], reasons);
 }
@@ -109,7 +109,7 @@ pub(crate) fn of_issuer<'l>(account: &'l LiveAccount, issuer: &str) -> Option<&'
 
 /// Why roles must keep their trust in this issuer: irsa manages its provider, but no declared cluster has this issuer.
 /// The cluster may exist, and its pods may use the roles.
-pub(crate) fn trust_to_keep(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Refusal> {
+pub(crate) fn refuse_lost_trust(context: &PlanContext<'_>, account: &Key, issuer: &str) -> Option<Refusal> {
     if context.cluster_of(issuer).is_some() {
         return None;
     }
@@ -156,7 +156,7 @@ pub(crate) fn not_ready_in_other_shard(
     let Issuer::Known(issuer) = context.issuer(cluster) else { return None };
     let arn = context.provider_arn(account, issuer)?;
     let live = context.account(account)?;
-    match listed(live.providers.get(&arn), &live.providers_listed) {
+    match live.provider(&arn) {
         Observed::Present(_) => None,
         Observed::Unknown(_) => Some(BlockedBy::Unknown),
         Observed::Absent => Some(BlockedBy::Waits(context.waits_for_shard(address))),
@@ -173,7 +173,7 @@ pub(crate) fn plan_undeclared(context: &PlanContext<'_>, draft: &mut Draft) {
         .collect();
     for (account_key, account) in context.accounts() {
         for (arn, live) in &account.providers {
-            let address = context.provider_address(account_key, arn.host_path());
+            let address = context.address_of_live_provider(account_key, arn.host_path());
             match live {
                 _ if wanted.contains(&address) => {}
                 Observed::Present(live) if context.is_ours(&live.provider.tags) => {
@@ -191,7 +191,7 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
     let before = before.clone();
     let after = Provider { tags: without_own_tags(&before.tags), ..before.clone() };
     let untag = tag_provider(arn, &before.tags, &after.tags);
-    object.own(draft);
+    object.count_as_managed(draft);
     if object.is_forgotten(&before.tags) {
         let change = ResourceChange::Provider(Change::Update { before, after });
         return object.step(draft, change, untag, [], vec![FORGET.to_owned()]);
@@ -203,11 +203,12 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
     };
     let objection = delete_forbidden_by_tags(context, &before.tags)
         .or_else(|| roles_unlisted(object.account))
-        .or_else(|| trust_to_keep(context, object.account_key, arn.host_path()))
+        .or_else(|| refuse_lost_trust(context, object.account_key, arn.host_path()))
         .or_else(kept_by_role);
     if objection.is_none() && !users.foreign.is_empty() {
         draft.note(&object.address, Severity::Low, "left-to-others", None, users.note_text());
-        let reason = "roles of others trust it, so irsa removes its own tags and keeps the provider".to_owned();
+        let reason =
+            "roles that irsa does not manage trust it, so irsa removes its own tags and keeps the provider".to_owned();
         let change = ResourceChange::Provider(Change::Update { before, after });
         return object.step(draft, change, untag, users.leaving, vec![delete_reason(context), reason]);
     }
@@ -216,12 +217,12 @@ fn undeclared(draft: &mut Draft, object: &IamObject<'_>, arn: &ProviderArn, befo
     object.delete(draft, ResourceChange::Provider(Change::Delete { before }), calls, users.leaving, objection);
 }
 
-/// A role entry that could not be parsed may trust any provider.
+/// Refuses to delete a provider if a role entry could not be parsed, because that role may trust any provider.
 fn malformed_role(account: &LiveAccount) -> Option<Refusal> {
     let entry = account.malformed.iter().find(|entry| entry.kind == OrphanKind::Role)?;
     Some(RefusalKind::MayBeTrusted.because(
         format!("role `{}` may trust it: {}", entry.name, entry.why),
-        "find out what that role is, and delete it",
+        "find out what that role is; delete it if nobody needs it, or correct it",
     ))
 }
 
@@ -246,10 +247,11 @@ impl TrustingRoles {
             }
             let lower_case = summary.name.lower_case();
             let role = context.role_address(object.account_key, &lower_case, summary.name.as_str());
-            let leaves = draft.steps.get(&role).and_then(|step| step.change.of_role()).is_some_and(|change| {
+            let leaves = draft.steps.get(&role).and_then(|step| step.change.as_role()).is_some_and(|change| {
                 !change.after().is_some_and(|after| after.trust.federated_issuers().contains(arn.host_path()))
             });
-            // `observe` reads every role that trusts an issuer of ours, except roles that are certainly foreign
+            // `observe` reads every role that trusts an issuer of this configuration, except roles that are certainly
+            // foreign
             let foreign = match object.account.roles.get(&lower_case) {
                 None => true,
                 Some(Observed::Present(live)) => !context.is_ours(&live.role.tags),
@@ -267,18 +269,22 @@ impl TrustingRoles {
     }
 
     fn note_text(&self) -> String {
-        let more = match self.foreign.len().saturating_sub(NAMED) {
+        let more = match self.foreign.len().saturating_sub(MAX_NAMES) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let names = self.foreign.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-        let (roles, trust) = if self.foreign.len() == 1 { ("role", "trusts") } else { ("roles", "trust") };
-        format!("{roles} {names}{more} of others {trust} it, so irsa removes its own tags and keeps the provider")
+        let names = self.foreign.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ");
+        let (roles, trust) = if self.foreign.len() == 1 { ("a role", "trusts") } else { ("roles", "trust") };
+        format!(
+            "{roles} that irsa does not manage {trust} it ({names}{more}), so irsa removes its own tags and keeps the \
+             provider"
+        )
     }
 }
 
 impl PlanFields for Provider {
-    const FORMS: Forms = &[("url", Form::Text), ("audiences", Form::Texts), ("tags", Form::StringMap)];
+    const FIELD_TYPES: FieldTypes =
+        &[("url", FieldType::Text), ("audiences", FieldType::Texts), ("tags", FieldType::StringMap)];
 
     fn values(&self) -> Vec<FieldValue<'_>> {
         let Self { url, audiences, tags } = self;

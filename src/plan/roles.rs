@@ -1,15 +1,15 @@
 //! Plans declared roles: compares each with the live role, and refuses what irsa or AWS does not allow.
 
 pub(crate) mod calls;
-pub(crate) mod principals;
+pub(crate) mod trusted_roles;
 pub(crate) mod undeclared;
 
 use super::change::{Change, ResourceChange};
-use super::context::{Issuer, PlanContext, provider_address};
+use super::context::{Issuer, PlanContext, policy_address, provider_address};
 use super::draft::{BlockedBy, Draft};
-use super::fields::{FieldValue, Form, Forms, PlanFields};
+use super::field_diff::{FieldType, FieldTypes, FieldValue, PlanFields};
 use super::iam::{IamObject, Ownership, note_name_and_path_kept};
-use super::providers::trust_to_keep;
+use super::providers::refuse_lost_trust;
 use crate::ids::PolicyArn;
 use crate::model::address::Address;
 use crate::model::desired::{self, Attachment, Boundary};
@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     draft.par_for_each_role(context.desired, |draft, key, role| {
         let address = Address::role(key);
-        if !context.has(&address) {
+        if !context.plans(&address) {
             return;
         }
         let Some(account) = context.account(&role.account) else {
@@ -106,7 +106,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     let change = change.map(|change| (ResourceChange::Role(Box::new(change)), calls::update(before, &after)));
     if let Ownership::Foreign(owner) = ownership {
         if let Some((change, calls)) = change {
-            draft.defer_new(address, change, object.calls(calls));
+            draft.add_deferred(address, change, object.calls(calls));
         }
         return object.refuse_foreign(draft, &format!("role `{}`", before.name), owner);
     }
@@ -133,7 +133,7 @@ fn existing(draft: &mut Draft, object: &IamObject<'_>, role: &desired::Role, liv
     }
 }
 
-/// The live role has another path than the declared one, and IAM cannot move a role.
+/// Refuses a role whose live path is not the declared one, because IAM cannot move a role.
 fn path_differs(role: &desired::Role, before: &Role) -> Option<Refusal> {
     (role.path_declared && role.path != before.path).then(|| {
         let (live, declared) = (&before.path, &role.path);
@@ -144,7 +144,7 @@ fn path_differs(role: &desired::Role, before: &Role) -> Option<Refusal> {
     })
 }
 
-/// The role would lose trust in an issuer that no declared cluster has, but whose provider irsa manages.
+/// Refuses to remove trust in an issuer that no declared cluster has, but whose provider irsa manages.
 fn lost_issuer(
     context: &PlanContext<'_>,
     role: &desired::Role,
@@ -153,10 +153,10 @@ fn lost_issuer(
 ) -> Option<Refusal> {
     let kept = after.federated_issuers();
     let before = before.federated_issuers();
-    before.difference(&kept).find_map(|issuer| trust_to_keep(context, &role.account, issuer))
+    before.difference(&kept).find_map(|issuer| refuse_lost_trust(context, &role.account, issuer))
 }
 
-/// The role names the ARN of a policy that does not exist.
+/// Refuses a role that names the ARN of a policy which does not exist.
 fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&Role>) -> Option<Refusal> {
     let context = object.context;
     let is_declared = |arn: &PolicyArn| context.declared_policies(&role.account).any(|(_, other)| other == *arn);
@@ -180,7 +180,7 @@ fn missing_policy(object: &IamObject<'_>, role: &desired::Role, before: Option<&
     ))
 }
 
-/// The role would exceed a quota of AWS.
+/// Refuses a role that would exceed a quota of AWS, or that nobody could assume.
 fn over_quota(after: &Role, quotas: &Quotas) -> Option<Refusal> {
     let size = after.trust.size();
     if after.trust.statements().is_empty() && after.trust.is_parsed() {
@@ -188,17 +188,17 @@ fn over_quota(after: &Role, quotas: &Quotas) -> Option<Refusal> {
         return Some(RefusalKind::NoTrust.because("its trust policy would have no statement", hint));
     }
     if let Some(advice) = budget::trust_advice(size, quotas.trust_size) {
-        let why = format!("its trust policy has {size} characters, the quota is {}", quotas.trust_size);
+        let why = format!("its trust policy has {size} characters, but the quota is {}", quotas.trust_size);
         return Some(RefusalKind::TrustSize.because(why, advice));
     }
     let attached = after.attached.len();
     if attached > quotas.attached_per_role {
-        let why = format!("it has {attached} attached policies, the quota is {}", quotas.attached_per_role);
+        let why = format!("it has {attached} attached policies, but the quota is {}", quotas.attached_per_role);
         return Some(RefusalKind::AttachedPolicies.because(why, "merge policies, or ask AWS for a higher quota"));
     }
     let inline: usize = after.inline.values().map(PolicyDocument::size).sum();
     if inline > quotas.inline_size {
-        let why = format!("its inline policies have {inline} characters, the quota is {}", quotas.inline_size);
+        let why = format!("its inline policies have {inline} characters, but the quota is {}", quotas.inline_size);
         return Some(RefusalKind::InlineSize.because(why, "move statements into a policy under `[policies]`"));
     }
     None
@@ -208,34 +208,31 @@ fn trust_size(after: &Role, quotas: &Quotas) -> String {
     format!("trust policy: {} of {} characters", after.trust.size(), quotas.trust_size)
 }
 
-/// The steps that must come before an update: those of all its providers if the trust policy changes, and those of the
+/// The objects whose steps must come before an update: all providers of the role if its trust policy changes, and the
 /// policies that it newly attaches.
 fn needs(context: &PlanContext<'_>, role: &desired::Role, before: &Role, after: &Role) -> Vec<Address> {
-    let trusted = before.trust.federated_issuers();
-    let providers = context.bindings(role).filter(|binding| match context.issuer(&binding.cluster) {
-        Issuer::Known(issuer) => !trusted.contains(issuer.host_path()) || before.trust != after.trust,
-        Issuer::Missing | Issuer::Unknown(_) | Issuer::Gone(_) => false,
-    });
+    let changes = before.trust != after.trust;
+    let providers = context.bindings(role);
+    let providers = providers.filter(|binding| changes && matches!(context.issuer(&binding.cluster), Issuer::Known(_)));
     let providers = providers.map(|binding| provider_address(&role.account, &binding.cluster));
     let policies = role.attach.iter().filter_map(|attachment| {
-        let Attachment::Declared(key) = attachment else { return None };
         let arn = context.attachment_arn(&role.account, attachment)?;
-        (!before.attached.contains(&arn)).then(|| Address::Policy { account: role.account.clone(), key: key.clone() })
+        policy_address(&role.account, attachment).filter(|_| !before.attached.contains(&arn))
     });
     providers.chain(policies).collect()
 }
 
 impl PlanFields for Role {
-    const FORMS: Forms = &[
-        ("name", Form::Text),
-        ("path", Form::Text),
-        ("description", Form::Text),
-        ("max-session-duration", Form::Number),
-        ("permissions-boundary", Form::TextOrNull),
-        ("tags", Form::StringMap),
-        ("trust", Form::Document),
-        ("attached", Form::Texts),
-        ("inline", Form::Documents),
+    const FIELD_TYPES: FieldTypes = &[
+        ("name", FieldType::Text),
+        ("path", FieldType::Text),
+        ("description", FieldType::Text),
+        ("max-session-duration", FieldType::Number),
+        ("permissions-boundary", FieldType::TextOrNull),
+        ("tags", FieldType::StringMap),
+        ("trust", FieldType::Document),
+        ("attached", FieldType::Texts),
+        ("inline", FieldType::Documents),
     ];
 
     fn values(&self) -> Vec<FieldValue<'_>> {

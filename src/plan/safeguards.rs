@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 
 /// The rule of these notes.
 pub const RULE: &str = "guard-not-default";
-/// The most names in a note, and the most characters of a name.
-const NAMED: usize = 10;
-const LENGTH: usize = 120;
+/// The most names in a note.
+const MAX_NAMES: usize = 10;
+/// The most characters of a name.
+const MAX_NAME_LENGTH: usize = 120;
 
 /// The notes of a configuration.
 pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
@@ -51,7 +52,7 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
         about(
             "ignore-tags",
             Severity::Info,
-            "tags that others may set on our objects",
+            "tags that others may set on the objects that irsa manages",
             &broadest_first(ignore_tags.iter().map(|pattern| (pattern, "", None))),
         ),
         about(
@@ -63,7 +64,7 @@ pub(crate) fn notes(desired: &Desired) -> Vec<Note> {
         about(
             "prune",
             Severity::Info,
-            "also searched for undeclared roles of ours",
+            "paths in which irsa also searches for roles of this owner that are no longer declared",
             &prune_paths.iter().map(|path| (quoted(path.as_str()), None)).collect::<Vec<_>>(),
         ),
     ];
@@ -78,14 +79,14 @@ fn note(address: &str, severity: Severity, origin: Option<&Origin>, text: String
 /// The note on a list of exceptions. None if the list is empty.
 fn about(address: &str, severity: Severity, what: &str, list: &[(String, Option<&Origin>)]) -> Option<Note> {
     let (_, origin) = list.first()?;
-    let more = list.len().saturating_sub(NAMED);
-    let names: Vec<&str> = list.iter().take(NAMED).map(|(name, _)| name.as_str()).collect();
+    let more = list.len().saturating_sub(MAX_NAMES);
+    let names: Vec<&str> = list.iter().take(MAX_NAMES).map(|(name, _)| name.as_str()).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Some(note(address, severity, *origin, format!("{what}: {}{more}", names.join(", "))))
 }
 
 fn quoted(name: &str) -> String {
-    match name.char_indices().nth(LENGTH) {
+    match name.char_indices().nth(MAX_NAME_LENGTH) {
         Some((end, _)) => format!("`{}…`", &name[..end]),
         None => format!("`{name}`"),
     }
@@ -101,8 +102,8 @@ fn broadest_first<'a>(
     list.into_iter().map(|(pattern, behind, origin)| (quoted(pattern.as_str()) + behind, origin)).collect()
 }
 
-/// The limits that differ from their defaults, and the limits of the command line. A limit that is looser than its
-/// default has a higher severity.
+/// The limits that differ from their defaults, and the limits of the command line. If a limit is looser than its
+/// default, the note has a higher severity.
 fn of_guard(guard: &Guard) -> Option<Note> {
     let Guard { max_change_percent, min_existing, max_delete, recent_use, at_most } = guard;
     let default = Guard::default();
@@ -141,7 +142,9 @@ fn of_guard(guard: &Guard) -> Option<Note> {
 
 fn of_lock(lock: &Lock) -> Note {
     let Lock { cluster, namespace, name, duration, origin } = lock;
-    let text = format!("`apply` holds Lease `{namespace}/{name}` in cluster `{cluster}`, renewed within {duration}s");
+    let text = format!(
+        "`apply` holds Lease `{namespace}/{name}` in cluster `{cluster}`, which expires {duration}s after its last renewal"
+    );
     note("lock", Severity::Info, Some(origin), text)
 }
 

@@ -1,10 +1,10 @@
 //! Compares a saved plan with a fresh plan, and keeps only the steps that both contain.
 
 use super::change::Action;
-use super::file::check::{alike, empty, leaf, leaves};
+use super::file::leaves::{alike, empty, leaf, leaves};
 use super::file::{ChangeV2, PlanV2};
 use super::live_object::{self, LiveObject};
-use super::step::{Plan, Step};
+use super::types::{Plan, Step};
 use crate::model::address::Address;
 use crate::model::desired::Desired;
 use crate::model::live::Live;
@@ -21,14 +21,17 @@ pub struct Stale {
     pub why: String,
 }
 
-/// Returns `fresh`, which was planned from `desired` and `live`, reduced to the steps that `saved` contains. Only values of
-/// `fresh` are written, so a forged file can ask for fewer changes and never for others.
+/// Removes from `fresh` every step that `saved` does not contain, and returns the rest. `fresh` must be the plan of
+/// `desired` and `live`. irsa writes only values of `fresh`, so a forged file can ask for fewer changes, but not for
+/// different ones.
 ///
-/// # Errors All stale changes, sorted by address. A change is stale if a field has neither its old nor its new value,
-/// or if the configuration no longer asks for the change. A change that is done already is not stale.
+/// # Errors
+///
+/// All stale changes, sorted by address. A change is stale if a field has neither its old nor its new value, or if the
+/// configuration no longer asks for the change. A change that is done already is not stale.
 pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> Result<Plan, Vec<Stale>> {
     let mut stale = BTreeSet::new();
-    let comparison = Comparison::new(saved, &fresh, desired, live);
+    let comparison = SavedPlanCheck::new(saved, &fresh, desired, live);
     // the file has the refused changes only for display
     let refused = saved.refused_addresses();
     let asked = || saved.changes.iter().filter(|change| !refused.contains(change.address.as_str()));
@@ -54,7 +57,7 @@ pub fn recheck(saved: &PlanV2, fresh: Plan, desired: &Desired, live: &Live) -> R
 }
 
 /// The saved plan, with the fresh plan and the states to compare it with. Maps have printed addresses as keys.
-struct Comparison<'a> {
+struct SavedPlanCheck<'a> {
     saved: &'a PlanV2,
     fresh: &'a Plan,
     desired: &'a Desired,
@@ -63,7 +66,7 @@ struct Comparison<'a> {
     unchanged: HashSet<String>,
 }
 
-impl<'a> Comparison<'a> {
+impl<'a> SavedPlanCheck<'a> {
     fn new(saved: &'a PlanV2, fresh: &'a Plan, desired: &'a Desired, live: &'a Live) -> Self {
         let steps = fresh.steps.iter().map(|step| (step.address.to_string(), step)).collect();
         let unchanged = fresh.unchanged.iter().map(ToString::to_string).collect();
@@ -78,14 +81,18 @@ impl<'a> Comparison<'a> {
         let made_since = change.action == Action::Create.as_str() && action == Action::Update;
         let adopted_since = change.action == Action::Adopt.as_str() && action == Action::Update;
         if change.action != action.as_str() && !made_since && !adopted_since {
-            return Err(format!("the saved plan says {}, now it would be {}", change.action, action.as_str()));
+            return Err(format!(
+                "the saved plan has action `{}`, but a new plan has `{}`",
+                change.action,
+                action.as_str()
+            ));
         }
         if action == Action::Delete {
             // fields may be missing now, but none may be new or changed
             let shown = leaves(&change.before);
             let known =
                 step.fields.iter().all(|field| empty(&field.before) || alike(leaf(&shown, &field.path), &field.before));
-            return if known { Ok(()) } else { Err("it has changed since".to_owned()) };
+            return if known { Ok(()) } else { Err("it has changed since the plan was saved".to_owned()) };
         }
         self.same_change(change, step)
     }
@@ -93,25 +100,29 @@ impl<'a> Comparison<'a> {
     /// Both plans must lead to the same object, and each field that changes must have its old or its new value.
     fn same_change(&self, change: &ChangeV2, step: &Step) -> Result<(), String> {
         let sides = step.change.sides();
-        let [was, saved, is, fresh] = [&change.before, &change.after, &sides.0, &sides.1].map(leaves);
+        let [saved_before, saved_after, live, fresh_after] =
+            [&change.before, &change.after, &sides.0, &sides.1].map(leaves);
         let named = change.fields.iter().map(|field| &field.path).chain(step.fields.iter().map(|field| &field.path));
         let named: BTreeSet<&str> = named.map(String::as_str).collect();
-        for path in [&was, &saved, &is, &fresh].into_iter().flat_map(BTreeMap::keys).map(String::as_str) {
-            let [was, saved, is, fresh] = [&was, &saved, &is, &fresh].map(|side| leaf(side, path));
+        for path in
+            [&saved_before, &saved_after, &live, &fresh_after].into_iter().flat_map(BTreeMap::keys).map(String::as_str)
+        {
+            let [saved_before, saved_after, live, fresh_after] =
+                [&saved_before, &saved_after, &live, &fresh_after].map(|side| leaf(side, path));
             let holds = if named.contains(path) {
-                alike(saved, fresh) && (alike(is, was) || alike(is, saved))
+                alike(saved_after, fresh_after) && (alike(live, saved_before) || alike(live, saved_after))
             } else {
-                alike(saved, fresh) || self.others_may_change(&step.address, path, saved, fresh)
+                alike(saved_after, fresh_after) || self.others_may_change(&step.address, path, saved_after, fresh_after)
             };
             if !holds {
-                return Err(format!("field `{path}` has changed since"));
+                return Err(format!("field `{path}` has changed since the plan was saved"));
             }
         }
         Ok(())
     }
 
-    /// Whether others may make this difference, in a field that this plan does not change: a new tag, an ignored tag,
-    /// or an ignored attached policy.
+    /// Whether somebody else may have changed this field since the plan was saved. True for a new tag, an ignored tag,
+    /// and an ignored attached policy. The plan itself does not change the field.
     fn others_may_change(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
         if let Some(tag) = path.strip_prefix("tags.") {
             return then.is_null() || self.desired.ignores_tag(tag);
@@ -155,7 +166,7 @@ impl<'a> Comparison<'a> {
     /// Whether a change is done already: another run applied this plan, or somebody made the change by hand.
     fn done(&self, change: &ChangeV2) -> bool {
         let Ok(address) = change.address.parse::<Address>() else { return false };
-        if !live_object::is_known(&address, self.desired) {
+        if !live_object::is_in_configuration(&address, self.desired) {
             return false;
         }
         let unchanged = self.unchanged.contains(&change.address);
@@ -163,17 +174,17 @@ impl<'a> Comparison<'a> {
             LiveObject::Read(object) => object.sides().1,
             // the role list does not show its owner and its fields
             LiveObject::Listed => return change.action != Action::Delete.as_str() && only_removes(change),
-            LiveObject::Absent => return !unchanged && only_removes(change),
+            LiveObject::NotFound => return !unchanged && only_removes(change),
         };
-        let (is, then) = (leaves(&object), leaves(&change.after));
-        let has = |path: &str| alike(leaf(&is, path), leaf(&then, path));
+        let (live, planned) = (leaves(&object), leaves(&change.after));
+        let has = |path: &str| alike(leaf(&live, path), leaf(&planned, path));
         if unchanged {
-            let theirs = |path: &str| self.others_may_change(&address, path, leaf(&then, path), leaf(&is, path));
+            let theirs = |path: &str| self.others_may_change(&address, path, leaf(&planned, path), leaf(&live, path));
             let named = |path: &str| change.fields.iter().any(|field| field.path == path);
             // another field manager may still own a field of a ServiceAccount that irsa has released
             let released = |value: &Value| value.is_null() && address.is_in_cluster();
             return change.fields.iter().all(|field| has(&field.path) || released(&field.after))
-                && then.keys().all(|path| has(path) || !named(path) && theirs(path));
+                && planned.keys().all(|path| has(path) || !named(path) && theirs(path));
         }
         change.action != Action::Delete.as_str()
             && only_removes(change)

@@ -5,7 +5,7 @@ use super::change::Action;
 use super::context::{PlanContext, exact_bindings};
 use super::draft::{BlockedBy, Draft};
 use super::other_shards;
-use super::step::Step;
+use super::types::Step;
 use crate::model::address::{Address, Place};
 use crate::model::desired::Manage;
 use crate::model::marks::OWNER;
@@ -21,8 +21,8 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     let patterns: Vec<Pattern> = context.options.only.iter().map(Pattern::new).collect();
     let known: BTreeSet<&Address> =
         draft.steps.keys().chain(draft.blocked.keys()).chain(&draft.unchanged).chain(&draft.noted).collect();
-    // `blocked` has policies of other shards too
-    let known = known.into_iter().filter(|address| context.has(address));
+    // `blocked` also has objects of other shards, which this run must not select
+    let known = known.into_iter().filter(|address| context.plans(address));
     let known: Vec<(&Address, String)> = known.map(|address| (address, address.to_string())).collect();
     let selects_known = |pattern: &Pattern| known.iter().any(|(_, text)| pattern.matches(text));
     let unmatched = patterns
@@ -49,7 +49,7 @@ pub(crate) fn select(context: &PlanContext<'_>, draft: &mut Draft) -> Vec<String
     unmatched
 }
 
-/// The directly selected objects and all their dependencies. An object that is deleted or forgotten needs none.
+/// The directly selected objects and all their dependencies. An object that the plan deletes or releases needs none.
 fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Address>) -> BTreeSet<Address> {
     let mut roles: HashMap<Address, Vec<Address>> = HashMap::new();
     for (key, role) in &context.desired.roles {
@@ -62,8 +62,8 @@ fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Addre
     let mut selected = BTreeSet::new();
     let mut open = direct;
     while let Some(address) = open.pop() {
-        let planned = context.has(&address) && !context.options.destroy;
-        if planned && !draft.steps.get(&address).is_some_and(deletes_or_forgets) {
+        let planned = context.plans(&address) && !context.options.destroy;
+        if planned && !draft.steps.get(&address).is_some_and(deletes_or_untags) {
             match &address {
                 Address::Role { key } => {
                     open.extend(context.desired.roles.get(key).into_iter().flat_map(|role| context.dependencies(role)));
@@ -76,16 +76,17 @@ fn with_dependencies(context: &PlanContext<'_>, draft: &Draft, direct: Vec<Addre
     selected
 }
 
-/// Whether a step deletes its object or removes irsa's tags, so that no later run finds it.
-fn deletes_or_forgets(step: &Step) -> bool {
+/// Whether a step deletes its object, of any kind, or removes irsa's tags from an IAM object. Then no later run finds
+/// the object.
+fn deletes_or_untags(step: &Step) -> bool {
     let owner = format!("tags.{OWNER}");
     step.change.action() == Action::Delete
         || step.fields.iter().any(|field| field.path == owner && field.after.is_null())
 }
 
-/// Refuses to delete or forget an object if a step that must come first is not selected.
+/// Refuses to delete or release an object if a step that must come first is not selected.
 fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
-    let leaving = draft.steps.values().filter(|step| selected.contains(&step.address) && deletes_or_forgets(step));
+    let leaving = draft.steps.values().filter(|step| selected.contains(&step.address) && deletes_or_untags(step));
     let dangling: Vec<(Address, Address)> = leaving
         .filter_map(|step| {
             let need = step.needs.iter().find(|need| draft.steps.contains_key(*need) && !selected.contains(*need))?;
@@ -98,7 +99,7 @@ fn refuse_dangling(draft: &mut Draft, selected: &BTreeSet<Address>) {
     }
 }
 
-/// The accounts and clusters of the selected objects, in the form of their addresses.
+/// The accounts and clusters of the selected objects, as `account/KEY` and `cluster/KEY`.
 fn places(context: &PlanContext<'_>, selected: &BTreeSet<Address>) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     for address in selected {

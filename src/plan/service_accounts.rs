@@ -1,4 +1,6 @@
-//! Plans declared ServiceAccounts: labels and annotations on objects that other field managers may share.
+//! Plans declared ServiceAccounts. irsa sets labels and annotations on them. Other field managers may own other fields
+//! of the same object, or own these fields too. The annotations `eks.amazonaws.com/*` are for the pod identity webhook
+//! of EKS.
 
 mod field_ownership;
 pub(crate) mod undeclared;
@@ -6,17 +8,18 @@ pub(crate) mod undeclared;
 use super::change::{Change, ResourceChange};
 use super::context::{PlanContext, ServiceAccountRef, exact_bindings, provider_address};
 use super::draft::{BlockedBy, Draft};
-use super::fields::{FieldValue, Form, Forms, PlanFields};
+use super::field_diff::{FieldType, FieldTypes, FieldValue, PlanFields};
 use super::other_shards::{Ready, role_ready};
 use crate::ids::{Key, RoleArn};
 use crate::model::address::{Address, Place};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{Binding, Manage, Role};
-use crate::model::live::{Extent, LiveServiceAccount, NamespacePhase, Observed};
+use crate::model::live::{LiveServiceAccount, NamespacePhase, Observed};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CHAIN, CREATED, OWNER, ROLE_ARN, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, address_mark,
 };
 use crate::model::note::Severity;
+use crate::model::quoted::quoted;
 use crate::model::refusal::{Refusal, RefusalKind};
 use crate::model::resource::ServiceAccount;
 use field_ownership::{Conflict, FieldOwnership, MetaField, UNTRACKED};
@@ -38,7 +41,7 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
         let Some(role_arn) = &context.role_arn(role) else { return };
         for (binding, reference) in exact_bindings(role) {
             let address = reference.address();
-            if !context.is_gone(&binding.cluster) && binding.manage != Manage::None && context.has(&address) {
+            if !context.is_gone(&binding.cluster) && binding.manage != Manage::None && context.plans(&address) {
                 declared(draft, &Declared { context, address, reference, role_key, role, role_arn, binding });
             }
         }
@@ -60,7 +63,7 @@ fn declared(draft: &mut Draft, item: &Declared<'_>) {
             wait(draft, item, "its namespace is being deleted (`Terminating`), and takes no new objects");
         }
         (Some(Observed::Absent), _) => missing(draft, item),
-        (None, _) if cluster.extent == Extent::Whole => missing(draft, item),
+        (None, _) if cluster.extent.shows_missing() => missing(draft, item),
         (None, Some(Observed::Unknown(why))) => draft.object_unknown(address, why.clone()),
         (None, Some(Observed::Present(NamespacePhase::Active)) | None) => {
             draft.object_unknown(address, format!("namespace `{namespace}` was not read"));
@@ -70,7 +73,7 @@ fn declared(draft: &mut Draft, item: &Declared<'_>) {
 
 /// Why irsa does not change an object that is being deleted. None if it is not.
 fn being_deleted(live: &LiveServiceAccount) -> Option<String> {
-    let finalizers: Vec<String> = live.deleting.as_ref()?.iter().map(|name| format!("`{name}`")).collect();
+    let finalizers = quoted(live.deleting.as_ref()?);
     Some(match finalizers.len() {
         0 => "it is being deleted".to_owned(),
         1 => format!("it is being deleted, and waits for finalizer {} to be removed", finalizers[0]),
@@ -84,7 +87,11 @@ fn wait(draft: &mut Draft, item: &Declared<'_>, why: &str) {
 
 fn missing(draft: &mut Draft, item: &Declared<'_>) {
     if item.binding.manage == Manage::Annotate {
-        return wait(draft, item, "irsa annotates it once it exists (`annotate`)");
+        return wait(
+            draft,
+            item,
+            "it does not exist yet; irsa annotates it once somebody has created it (`manage = \"annotate\"`)",
+        );
     }
     let after = wanted(item, true);
     let call = KubernetesCall::Create { service_account: after.clone() };
@@ -132,19 +139,20 @@ struct Comparison<'a> {
 enum Fate {
     /// It is declared.
     Declared,
-    /// Only irsa owns it, so the API removes it when irsa no longer applies it.
+    /// It is not declared, and only irsa owns it. irsa leaves it out of the next server-side apply, so the API server
+    /// removes it.
     GivenUp,
-    /// irsa removes it with a patch. It would stay otherwise, because `before-first-apply`, which stands for nobody,
-    /// owns it too.
+    /// It is not declared, and irsa removes it with a patch. A server-side apply would keep it, because
+    /// `before-first-apply` owns it too. That manager stands for an unknown writer.
     Removed,
-    /// irsa no longer applies it, but it stays, because another manager owns it too.
+    /// It is not declared, but it stays, because another manager owns it too.
     Shared,
-    /// An undeclared annotation for the webhook that irsa removes as drift.
+    /// An undeclared `eks.amazonaws.com/*` annotation that somebody set by hand. irsa removes it.
     Drift,
     /// An undeclared audience that the role does not trust, so that pods cannot assume the role. irsa refuses the
     /// change, or removes the annotation with `--force-conflicts`.
     Conflict,
-    /// An undeclared annotation for the webhook that stays, because it does no harm.
+    /// An undeclared `eks.amazonaws.com/*` annotation that stays, because it does no harm.
     Harmless,
     /// The field has nothing to do with irsa.
     Foreign,
@@ -162,7 +170,7 @@ impl Comparison<'_> {
         let own = self.ownership.is_own(field);
         if has(&self.wanted, field) {
             Fate::Declared
-        } else if own && self.ownership.known_owners(field).next().is_none() {
+        } else if own && self.ownership.other_owners(field).next().is_none() {
             if self.ownership.is_shared(field) { Fate::Removed } else { Fate::GivenUp }
         } else if matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN)) {
             self.undeclared(field)
@@ -178,11 +186,11 @@ impl Comparison<'_> {
     ///
     /// - Harmless, and set by a manager that would set it again (Helm, `kubectl apply`, an admission policy): it stays.
     /// - Harmless, and irsa did not create the object: it stays, because it may be older than the owner label.
-    /// - Otherwise, set by hand or by nobody known, on an object with our owner label: it is drift.
+    /// - Otherwise, if a person or an unknown writer set it, on an object with this owner's label: it is drift.
     /// - Otherwise: it is a conflict.
     fn undeclared(&self, field: MetaField<'_>) -> Fate {
         let created = self.ours && self.ownership.is_own(MetaField::Annotation(CREATED));
-        let by_hand = self.ownership.known_owners(field).all(is_interactive);
+        let by_hand = self.ownership.other_owners(field).all(is_interactive);
         // if other fields have recorded managers and this annotation has none, an admission policy sets it
         let by_policy = !self.ownership.is_shared(field) && !self.ownership.is_unrecorded();
         let trusted = Some(self.item.binding.effective_audience());
@@ -211,7 +219,7 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     // everybody who can write in the namespace can set the label, so the guards count only objects whose label irsa
     // owns
     if ours && ownership.is_own(MetaField::Label(OWNER)) {
-        draft.own(address, Place::Cluster(item.binding.cluster.clone()));
+        draft.count_as_managed(address, Place::Cluster(item.binding.cluster.clone()));
         draft.declared_live = true;
     }
     if let Some(why) = being_deleted(live) {
@@ -222,7 +230,8 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
         let why = format!("it carries the label of owner `{owner}`");
         return draft.refuse(address, RefusalKind::OwnerLabel.because(why, hint));
     }
-    // only the annotation shows that irsa created the object: without other managers, it may still be somebody else's
+    // only the `CREATED` annotation shows that irsa created the object: an object without other managers may still be
+    // somebody else's
     let wanted = wanted(item, ownership.is_own(MetaField::Annotation(CREATED)));
     let comparison = Comparison { item, wanted, ownership, ours };
     let fates: Vec<(MetaField<'_>, Fate)> = ownership.fields().map(|field| (field, comparison.fate(field))).collect();
@@ -230,14 +239,16 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
         let origin = Some(&item.binding.origin);
         match fate {
             Fate::Harmless => {
-                let by = set_by(&ownership.other_owners(*field));
+                let by = set_by(ownership.other_owners(*field));
                 let value = ownership.value(*field).unwrap_or_default();
                 let text = format!("{field} with the value `{value}`{by} is not declared, and is left as it is");
                 draft.note(address, Severity::Info, "annotation-undeclared", origin, text);
             }
             Fate::Shared => {
-                let owners = ownership.other_owners(*field).join("`, `");
-                let text = format!("{field} is no longer declared, and stays: `{owners}` holds it too");
+                let owners: Vec<&str> = ownership.other_owners(*field).collect();
+                let owners = owners.join("`, `");
+                let text =
+                    format!("{field} is no longer declared, but it stays, because it also belongs to `{owners}`");
                 draft.note(address, Severity::Info, "field-shared", origin, text);
             }
             Fate::Declared | Fate::GivenUp | Fate::Removed | Fate::Drift | Fate::Conflict | Fate::Foreign => {}
@@ -253,7 +264,8 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
     update(draft, &comparison, &fates, applied);
 }
 
-/// `applied`: whether the fields that irsa sets need no change.
+/// Adds the step that changes the object, or refuses it. `applied`: whether a server-side apply is not needed, because
+/// the live object already has the fields that irsa sets, and no other field that only irsa owns.
 fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_>, Fate)], applied: bool) {
     let Comparison { item, wanted, ownership, ours } = comparison;
     let live = ownership.live;
@@ -281,10 +293,10 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
     after.annotations.extend(kept.annotations);
     let mut reasons = vec![format!("declared at {}", item.binding.origin)];
     for Conflict { field, manager, .. } in &conflicts {
-        reasons.push(format!("{field} is taken back from `{manager}`"));
+        reasons.push(format!("irsa takes {field} over from `{manager}`"));
     }
     for (field, _) in fates.iter().filter(|(_, fate)| fate.is_removed()) {
-        let by = set_by(&ownership.other_owners(*field));
+        let by = set_by(ownership.other_owners(*field));
         reasons.push(format!("{field}{by} is not declared, and is removed"));
     }
     let force = options.force_conflicts || !conflicts.is_empty();
@@ -295,12 +307,13 @@ fn update(draft: &mut Draft, comparison: &Comparison<'_>, fates: &[(MetaField<'_
 }
 
 /// `, set by …,`. Empty if no owner is known.
-fn set_by(owners: &[&str]) -> String {
+fn set_by<'a>(owners: impl Iterator<Item = &'a str>) -> String {
+    let owners: Vec<&str> = owners.collect();
     if owners.is_empty() { String::new() } else { format!(", set by `{}`,", owners.join("`, `")) }
 }
 
-/// Why irsa does not change the object: another manager owns a field that irsa sets, or set an annotation that is not
-/// declared.
+/// Why irsa does not change the object: another manager owns a field that irsa would set, or an undeclared annotation
+/// would keep pods from assuming the role.
 fn refusal(
     ownership: &FieldOwnership<'_>,
     fates: &[(MetaField<'_>, Fate)],
@@ -308,19 +321,19 @@ fn refusal(
     report_only: bool,
 ) -> Option<Refusal> {
     if let Some(Conflict { manager, field, value }) = conflict {
-        let forced = if report_only { "" } else { ", or take it with `--force-conflicts`" };
-        let hint = format!("take the field out of what that manager applies{forced}");
+        let forced = if report_only { "" } else { ", or let irsa take it over with `--force-conflicts`" };
+        let hint = format!("stop that manager from setting the field{forced}");
         let why = format!("manager `{manager}` holds {field} with the value `{value}`");
         return Some(RefusalKind::FieldConflict.because(why, hint));
     }
     let (field, _) = fates.iter().find(|(_, fate)| *fate == Fate::Conflict)?;
     let value = ownership.value(*field)?;
-    let (kind, why) = match ownership.other_owners(*field)[..] {
-        [manager, ..] => (
+    let (kind, why) = match ownership.other_owners(*field).next() {
+        Some(manager) => (
             RefusalKind::FieldConflict,
             format!("manager `{manager}` holds {field} with the value `{value}`, which is not declared"),
         ),
-        [] => (
+        None => (
             RefusalKind::UnrecordedManager,
             format!("{field} with the value `{value}` is not declared, and who set it is not recorded"),
         ),
@@ -329,7 +342,7 @@ fn refusal(
     let hint = if report_only {
         "declare it, or remove it where it is set"
     } else {
-        "declare it, remove it where it is set, or have it removed with `--force-conflicts`"
+        "declare it, remove it where it is set, or let irsa remove it with `--force-conflicts`"
     };
     Some(kind.because(why, hint))
 }
@@ -344,7 +357,7 @@ fn step(
 ) {
     let cluster = &item.binding.cluster;
     let mut needs = vec![Address::role(item.role_key)];
-    if !item.context.has(&needs[0]) {
+    if !item.context.plans(&needs[0]) {
         match role_ready(item.context, &needs[0], item.role, item.binding) {
             Ready::Yes => needs.push(provider_address(&item.role.account, cluster)),
             Ready::No(why) => return wait(draft, item, &why),
@@ -356,11 +369,11 @@ fn step(
 }
 
 impl PlanFields for ServiceAccount {
-    const FORMS: Forms = &[
-        ("namespace", Form::Text),
-        ("name", Form::Text),
-        ("labels", Form::StringMap),
-        ("annotations", Form::StringMap),
+    const FIELD_TYPES: FieldTypes = &[
+        ("namespace", FieldType::Text),
+        ("name", FieldType::Text),
+        ("labels", FieldType::StringMap),
+        ("annotations", FieldType::StringMap),
     ];
 
     fn values(&self) -> Vec<FieldValue<'_>> {

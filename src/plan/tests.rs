@@ -18,4 +18,5 @@ mod rules;
 mod saved;
 mod shards;
 pub(crate) mod simulate;
+mod unread;
 mod write_order;

@@ -8,7 +8,8 @@
 //! 1. A call that takes in one factor comes before a call that gives in another factor.
 //! 2. Within denies, within boundary and within tags, a call that takes also comes before a call that gives.
 //!
-//! Where these rules permit it, rule 3 (courtesy) keeps anybody from losing access for a moment.
+//! 3. (courtesy) Where rules 1 and 2 permit it, a new allow exists before irsa removes an old one, so that nobody loses
+//!    access for a moment.
 //!
 //! Calls that must come after a deferred call are deferred as well. If the rules form a cycle, irsa splits a call that
 //! takes and gives at once, or lets the role deny everything until its last call. If neither helps, irsa refuses the
@@ -26,8 +27,9 @@ mod split;
 
 use super::context::PlanContext;
 use super::draft::Draft;
-use super::step::{Part, PartId, Step};
+use super::types::{Part, PartId, Step};
 use crate::model::address::Address;
+use crate::model::quoted::quoted;
 use crate::model::refusal::{Refusal, RefusalKind};
 use calls::Calls;
 use edges::AccessGap;
@@ -85,7 +87,8 @@ fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<
         graph.retain(|first, second, _| !calls.is_deferred(first) && !calls.is_deferred(second));
         let cycles = graph.cycles();
         if !cycles.is_empty() {
-            // the roles that deny everything from now on: that breaks every cycle of the role
+            // the roles to which this pass added a deny for everything. One deny breaks all cycles of its role, so a
+            // second one is not needed
             let mut denied = BTreeSet::new();
             for cycle in cycles {
                 break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut briefly_unusable, &mut denied))?;
@@ -118,7 +121,7 @@ fn break_cycle(
     cycle: &[usize],
     (dropped, briefly_unusable, denied): (&mut BTreeSet<(usize, usize)>, &mut BTreeSet<usize>, &mut BTreeSet<usize>),
 ) -> Result<(), NoSafeOrder> {
-    if mutant::is(Mutant::NoSplit) {
+    if mutant::is_active(Mutant::NoSplit) {
         dropped.extend(cycle.iter().flat_map(|first| cycle.iter().map(|second| (*first, *second))));
         return Ok(());
     }
@@ -156,8 +159,7 @@ fn break_cycle(
         return Ok(());
     }
     let objects: BTreeSet<Address> = cycle.iter().map(|node| calls.address_of(*node).clone()).collect();
-    let all: Vec<String> = objects.iter().map(|address| format!("`{address}`")).collect();
-    let all = all.join(", ");
+    let all = quoted(&objects).join(", ");
     let refusal = if edges.iter().all(|(.., reason)| *reason == EdgeReason::Required) {
         let why = format!("{all} need each other, so none of them can come first");
         RefusalKind::Circle.because(why, "create one of them first, without its reference to another")

@@ -4,7 +4,7 @@
 mod networks;
 
 use super::canonical::{CanonicalStatement, Operator, Quantifier};
-use super::pattern::{together_cover, variables};
+use super::pattern::{Syntax, arn_covers, covers_as, together_cover, variables};
 
 /// One condition key under one operator. It holds if any of the values matches.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,39 @@ impl Condition<'_> {
     /// Whether wildcards have a meaning in the values.
     pub(crate) fn takes_patterns(&self) -> bool {
         matches!(self.operator.base.as_str(), "stringlike" | "arnlike" | "arnequals")
+    }
+
+    /// Whether `other` holds for every request for which this condition holds. False if in doubt. The documents of the
+    /// two give `${…}` the meaning of `syntax` and `other_syntax`.
+    pub(crate) fn implies(&self, syntax: Syntax, other: &Self, other_syntax: Syntax) -> bool {
+        let (own, wide) = (self.operator, other.operator);
+        if self.key != other.key || own.quantifier != wide.quantifier || (own.if_exists && !wide.if_exists) {
+            return false;
+        }
+        let all = || self.values.iter().chain(other.values);
+        if syntax != other_syntax && all().any(|value| value.contains("${")) {
+            return false;
+        }
+        let each_in = |contains: &dyn Fn(&str, &str) -> bool| {
+            self.values.iter().all(|value| other.values.iter().any(|wide| contains(wide, value)))
+        };
+        let is_arn = |base: &str| matches!(base, "arnlike" | "arnequals");
+        match (own.base.as_str(), wide.base.as_str()) {
+            ("null", "null") => self.values == other.values,
+            // none of the values may match, so more values let less through
+            (one, two) if one == two && one.contains("not") => {
+                other.values.iter().all(|value| self.values.contains(value))
+            }
+            ("stringequals" | "stringlike", "stringlike") => {
+                each_in(&|wide, value| covers_as(wide, other_syntax, value, syntax))
+            }
+            ("stringlike", "stringequals") => each_in(&|wide, value| wide == value && !value.contains(['*', '?', '$'])),
+            (one, two) if is_arn(one) && is_arn(two) => {
+                each_in(&|wide, value| arn_covers(wide, other_syntax, value, syntax))
+            }
+            ("ipaddress", "ipaddress") => each_in(&|wide, value| wide == value || networks::contains(wide, value)),
+            (one, two) => one == two && each_in(&|wide, value| wide == value),
+        }
     }
 
     /// What the condition restricts. Every possible value of the key matches one of `universes`, and a variable for

@@ -7,8 +7,9 @@
 pub mod pairs;
 
 use super::canonical::{CanonicalStatement, Choice, Effect};
+use super::condition::{Condition, conditions};
 use super::document::{PolicyDocument, Statement};
-use super::pattern::{self, Syntax, arn_covers, covers_as, overlap_as};
+use super::pattern::{Syntax, arn_covers, covers_as, overlap_as};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -132,6 +133,8 @@ struct ComparedStatement<'a> {
     canonical: &'a CanonicalStatement,
     /// What `${…}` means in the document.
     syntax: Syntax,
+    /// A deny of the same documents that limits `*` to all actions but its own.
+    deny: Option<&'a Statement>,
 }
 
 /// An action or a resource of a statement, or a whole `NotAction` or `NotResource` list.
@@ -145,7 +148,9 @@ fn compared_statements(document: Option<&PolicyDocument>) -> Vec<ComparedStateme
     let Some(document) = document else { return Vec::new() };
     let syntax = if document.is_current() { Syntax::Variables } else { Syntax::Literal };
     let statements = document.statements().iter();
-    statements.map(|written| ComparedStatement { written, canonical: written.canonical(), syntax }).collect()
+    statements
+        .map(|written| ComparedStatement { written, canonical: written.canonical(), syntax, deny: None })
+        .collect()
 }
 
 fn items(choice: &Choice<String>) -> Vec<Item<'_>> {
@@ -191,30 +196,27 @@ impl<'a> ComparedStatement<'a> {
     }
 
     fn actions(&self) -> Vec<Item<'a>> {
-        items(&self.canonical.actions)
+        match self.deny {
+            Some(deny) => vec![Item::AllBut(deny.canonical().actions.named())],
+            None => items(&self.canonical.actions),
+        }
     }
 
     fn resources(&self) -> Vec<Item<'a>> {
         self.canonical.resources.as_ref().map_or_else(|| vec![Item::One("*")], items)
     }
 
-    /// Whether every condition of `other` is also one of `self`. All conditions must hold, so `self` then applies to no
-    /// request to which the conditions of `other` do not.
-    fn has_conditions_of(&self, other: &Self) -> bool {
-        let variables = self.syntax != other.syntax && self.written.text().contains("${");
-        self.canonical.principals == other.canonical.principals
-            && (!variables || other.canonical.conditions.is_empty())
-            && other.canonical.conditions.iter().all(|(operator, keys)| {
-                self.canonical.conditions.iter().any(|(own, own_keys)| {
-                    own == operator && keys.iter().all(|entry| own_keys.iter().any(|own| own == entry))
-                })
-            })
+    /// Whether `other` has no condition that may fail where the conditions of `self` hold.
+    fn conditions_imply_those_of(&self, other: &Self) -> bool {
+        let implied =
+            |wide: Condition<'_>| conditions(self.canonical).any(|own| own.implies(self.syntax, &wide, other.syntax));
+        self.canonical.principals == other.canonical.principals && conditions(other.canonical).all(implied)
     }
 
     /// For each action, which resources `others` cover for that action.
     fn coverage(&self, others: &[Self]) -> Vec<Vec<bool>> {
         let comparable =
-            |other: &&Self| other.canonical.effect == self.canonical.effect && self.has_conditions_of(other);
+            |other: &&Self| other.canonical.effect == self.canonical.effect && self.conditions_imply_those_of(other);
         let others: Vec<&Self> = others.iter().filter(comparable).collect();
         let resources = self.resources();
         let covers_resource = |other: &Self, item: Item<'_>| {
@@ -244,15 +246,15 @@ impl<'a> ComparedStatement<'a> {
     }
 
     fn may_overlap(&self, other: &Self) -> bool {
-        let overlap = |ones: &[Item<'_>], others: &[Item<'_>], overlaps: fn(&str, &str) -> bool| {
+        let overlap = |(ones, syntax): (&[Item<'_>], Syntax), (others, other_syntax): (&[Item<'_>], Syntax)| {
             let mut pairs = ones.iter().flat_map(|one| others.iter().map(move |other| (one, other)));
             pairs.any(|pair| match pair {
-                (Item::One(one), Item::One(other)) => overlaps(one, other),
+                (Item::One(one), Item::One(other)) => overlap_as(one, syntax, other, other_syntax),
                 (Item::AllBut(_), _) | (_, Item::AllBut(_)) => true,
             })
         };
-        overlap(&self.actions(), &other.actions(), actions_overlap)
-            && overlap(&self.resources(), &other.resources(), pattern::overlap)
+        overlap((&self.actions(), Syntax::Literal), (&other.actions(), Syntax::Literal))
+            && overlap((&self.resources(), self.syntax), (&other.resources(), other.syntax))
     }
 
     /// The pairs that `others` cover, as statements without a `Sid`, which must be unique in a document.
@@ -279,10 +281,6 @@ impl<'a> ComparedStatement<'a> {
         };
         actions_by_row.into_iter().map(statement).collect()
     }
-}
-
-fn actions_overlap(one: &str, other: &str) -> bool {
-    overlap_as(one, Syntax::Literal, other, Syntax::Literal)
 }
 
 /// Replaces the list of an element. A `NotAction` or `NotResource` list stays as it is.

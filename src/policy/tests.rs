@@ -13,6 +13,7 @@ mod permission_changes;
 mod permission_effects;
 mod published;
 mod spelling;
+mod tables;
 mod trust_effects;
 mod vocabulary;
 

@@ -185,7 +185,7 @@ pub fn annotations(list: &[Annotation], out: &mut dyn Write) -> io::Result<()> {
     write_text(&text, out)
 }
 
-/// The entries that fit, and the number of the others.
+/// The entries that fit, and how many entries are left out.
 fn list_of(rest: &[&Annotation]) -> String {
     let mut words = format!("{} more, not shown as annotations:", rest.len());
     for (index, annotation) in rest.iter().enumerate() {

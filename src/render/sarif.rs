@@ -47,8 +47,8 @@ const MOST_RESULTS: usize = 25_000;
 /// The most characters of a description that GitHub accepts.
 const DESCRIPTION_LENGTH: usize = 1024;
 
-/// The base of relative paths: the root of the repository. Every reader knows its own, so the file does not say where it
-/// is (SARIF, section 3.14.14).
+/// The base of relative paths: the root of the repository. The file leaves out its location, because each reader knows
+/// its own (SARIF, section 3.14.14).
 const ROOT: &str = "%SRCROOT%";
 
 /// The rule of an object that differs.
@@ -175,8 +175,8 @@ pub fn document(
     write_text(&printable(&format!("{document:#}\n")), out)
 }
 
-/// The results that a file has room for, in their order, and the number of the others. Ignored ones go first, then those
-/// of the least severity.
+/// The results that a file has room for, in their order, and how many results are left out. irsa leaves out ignored
+/// results first, then those of the least severity.
 fn most_severe(results: &[SarifResult]) -> (Cow<'_, [SarifResult]>, usize) {
     if results.len() <= MOST_RESULTS {
         return (Cow::Borrowed(results), 0);

@@ -243,7 +243,7 @@ pub fn verification_schema() -> Value {
             ("format-version", version(verification::VERIFICATION_FORMAT_VERSION)),
             ("irsa-version", string("The version of the program that wrote it.")),
             ("service-accounts", list("Sorted by address.", &service_account)),
-            ("summary", counts(&["service-accounts", "ok", "failed", "unknown"])),
+            ("summary", counts(&["service-accounts", "ok", "failed", "unknown", "missing"])),
         ],
     )
 }

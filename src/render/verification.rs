@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::io::{self, Write};
 
 /// The format version of the JSON. New keys raise the minor version, changed keys the major version.
-pub const VERIFICATION_FORMAT_VERSION: &str = "1.0";
+pub const VERIFICATION_FORMAT_VERSION: &str = "1.1";
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -48,24 +48,25 @@ struct LinkV1<'a> {
 pub struct SummaryV1 {
     /// All chains.
     pub service_accounts: usize,
-    /// Without a broken or unseen link.
+    /// Without a broken or unseen link, and not missing.
     pub ok: usize,
     /// With a broken link.
     pub failed: usize,
     /// With an unseen link, and none that is broken.
     pub unknown: usize,
+    /// ServiceAccounts that do not exist, without a broken or unseen link.
+    pub missing: usize,
 }
 
 impl SummaryV1 {
     /// Counts chains by their worst link.
     pub fn of(chains: &[ChainLinks]) -> Self {
         let count = |wanted: Status| chains.iter().filter(|chain| chain.status() == wanted).count();
-        Self {
-            service_accounts: chains.len(),
-            ok: count(Status::Ok) + count(Status::NotApplicable),
-            failed: count(Status::Failed),
-            unknown: count(Status::Unknown),
-        }
+        let (failed, unknown) = (count(Status::Failed), count(Status::Unknown));
+        let is_missing = |chain: &&ChainLinks| chain.is_missing && chain.status() < Status::Unknown;
+        let missing = chains.iter().filter(is_missing).count();
+        let service_accounts = chains.len();
+        Self { service_accounts, ok: service_accounts - failed - unknown - missing, failed, unknown, missing }
     }
 }
 
@@ -86,7 +87,7 @@ pub fn json(chains: &[ChainLinks], out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn service_account(chain: &ChainLinks) -> ServiceAccountV1<'_> {
-    let ChainLinks { address, cluster, namespace, name, role, links } = chain;
+    let ChainLinks { address, cluster, namespace, name, role, links, .. } = chain;
     ServiceAccountV1 { address, cluster, namespace, name, role, links: links.iter().map(link).collect() }
 }
 

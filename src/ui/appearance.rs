@@ -5,8 +5,9 @@ use crate::context::Context;
 use crate::render::Style;
 use std::ops::RangeInclusive;
 
-/// Longer lines are hard to read; a narrower terminal wraps lines itself.
+/// The widths for which irsa wraps text. Longer lines are hard to read, and a narrower terminal wraps lines itself.
 const WIDTHS: RangeInclusive<usize> = 60..=160;
+/// The width of a terminal that does not tell its own.
 const DEFAULT_WIDTH: usize = 100;
 
 /// The style of a stream. `columns` is the width of the terminal, if known. Only lines on a terminal are wrapped.

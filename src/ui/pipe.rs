@@ -1,4 +1,4 @@
-//! A writer that ignores a broken pipe: `irsa plan | head` is no error.
+//! A writer that ignores a broken pipe: `irsa plan | head` is not an error.
 
 use std::io::{self, ErrorKind, Write};
 

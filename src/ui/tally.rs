@@ -22,6 +22,7 @@ pub(super) struct Tally {
     accounts_read: usize,
     clusters_read: usize,
     objects: usize,
+    /// The ServiceAccounts to verify, and the patterns over them.
     chains: usize,
     chains_read: usize,
     steps: usize,

@@ -14,6 +14,9 @@ use crate::policy::evaluate::{Caller, KnownKeys, Request, Truth, evaluate};
 
 /// The service that assumes the roles of associations.
 const PODS: &str = "pods.eks.amazonaws.com";
+/// The longest life of a token in a projected volume, in seconds
+/// (<https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/validation.go>).
+const LONGEST: i64 = 1 << 32;
 const APPLY: &str = "run `irsa apply`, which writes it; `irsa plan` shows the difference";
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -27,14 +30,14 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         Ok(live) => live,
         Err(verdict) => return verdict,
     };
-    let expected = case.role_arn();
+    let expected = &case.role_arn;
     // the webhook looks for an association first
-    association(case, &expected)
-        .or_else(|| wrong_role(live, &expected))
+    association(case, expected)
+        .or_else(|| wrong_role(live, expected))
         .or_else(|| wrong_audience(case, live))
-        .or_else(|| malformed_setting(live))
+        .or_else(|| long_token(live))
         .or_else(|| unread_associations(case))
-        .unwrap_or_else(|| Verdict::ok(format!("`{ROLE_ARN}` is `{expected}`")))
+        .unwrap_or_else(|| Verdict::ok(format!("`{ROLE_ARN}` is `{expected}`{}", ignored(live))))
 }
 
 fn wrong_role(live: &LiveServiceAccount, expected: &RoleArn) -> Option<Verdict> {
@@ -45,7 +48,7 @@ fn wrong_role(live: &LiveServiceAccount, expected: &RoleArn) -> Option<Verdict> 
         return None;
     }
     let what = match RoleArn::parse(found) {
-        Err(_) => format!("`{ROLE_ARN}` is `{found}`, which is no role ARN"),
+        Err(_) => format!("`{ROLE_ARN}` is `{found}`, which is not a role ARN"),
         Ok(other) if other.account() != expected.account() => {
             format!("`{ROLE_ARN}` is `{found}`, a role of another account than `{expected}`")
         }
@@ -59,30 +62,47 @@ fn wrong_audience(case: &Case<'_>, live: &LiveServiceAccount) -> Option<Verdict>
     let declared = case.chain.binding.effective_audience();
     (found != declared).then(|| {
         Verdict::failed(
-            format!("pods get tokens for the audience `{found}` (`{AUDIENCE}`), declared is `{declared}`"),
+            format!("pods get tokens for the audience `{found}` (`{AUDIENCE}`), but `{declared}` is declared"),
             "run `irsa apply`, or take the annotation away if nobody needs it",
         )
     })
 }
 
-/// Settings that the webhook cannot read and leaves out.
-fn malformed_setting(live: &LiveServiceAccount) -> Option<Verdict> {
-    let wrong = |key: &str, good: fn(&str) -> bool, rule: &str| {
-        let value = live.annotations.get(key).filter(|value| !good(value))?;
-        // apply leaves an annotation that is not declared
-        let hint = "declare the right value, or remove the annotation where it is set";
-        Some(Verdict::failed(format!("`{key}` is `{value}`, and must be {rule}: the webhook ignores it"), hint))
-    };
-    wrong(TOKEN_EXPIRATION, |text| text.parse::<u32>().is_ok(), "a number of seconds")
-        .or_else(|| wrong(STS_REGIONAL_ENDPOINTS, is_boolean, "`true` or `false`"))
+/// The life of a token is longer than the API allows. The webhook raises a short one to its least.
+fn long_token(live: &LiveServiceAccount) -> Option<Verdict> {
+    let value = live.annotations.get(TOKEN_EXPIRATION)?;
+    seconds(value).filter(|seconds| *seconds > LONGEST).map(|_| {
+        Verdict::failed(
+            format!("`{TOKEN_EXPIRATION}` is `{value}`, more than {LONGEST} seconds: the API refuses new pods"),
+            // apply leaves an annotation that is not declared
+            "declare a shorter time, or remove the annotation where it is set",
+        )
+    })
 }
 
-/// What Go's `strconv.ParseBool` takes, with which the webhook reads it (<https://pkg.go.dev/strconv#ParseBool>).
+/// A note on the settings that the webhook cannot read. It uses its defaults instead, and pods get the role (`addSA` in
+/// `pkg/cache` of <https://github.com/aws/amazon-eks-pod-identity-webhook>).
+fn ignored(live: &LiveServiceAccount) -> String {
+    let note = |key: &str, is_read: fn(&str) -> bool, kind: &str| {
+        let value = live.annotations.get(key).filter(|value| !is_read(value))?;
+        Some(format!("; the webhook ignores `{key}`, because `{value}` is not {kind}"))
+    };
+    let expiration = note(TOKEN_EXPIRATION, |text| seconds(text).is_some(), "a number of seconds");
+    let regional = note(STS_REGIONAL_ENDPOINTS, is_boolean, "`true` or `false`");
+    [expiration, regional].into_iter().flatten().collect()
+}
+
+/// What Go's `strconv.ParseInt`, which the webhook uses, makes of the text (<https://pkg.go.dev/strconv#ParseInt>).
+fn seconds(text: &str) -> Option<i64> {
+    text.parse().ok()
+}
+
+/// Whether Go's `strconv.ParseBool`, which the webhook uses, accepts the text (<https://pkg.go.dev/strconv#ParseBool>).
 fn is_boolean(text: &str) -> bool {
     matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True" | "0" | "f" | "F" | "FALSE" | "false" | "False")
 }
 
-/// Without an association it would be as declared.
+/// For annotations that are as declared: unknown if the associations were not read.
 fn unread_associations(case: &Case<'_>) -> Option<Verdict> {
     let Observed::Unknown(why) = &case.evidence?.associations else { return None };
     Some(Verdict::unknown(format!("whether an EKS Pod Identity association takes its place: {why}")))
@@ -134,5 +154,5 @@ fn trusts_pods(case: &Case<'_>) -> Truth {
         };
         evaluate(&role.role.trust, &request).verdict()
     };
-    verdict("sts:AssumeRole").min(verdict("sts:TagSession"))
+    verdict("sts:AssumeRole").and(verdict("sts:TagSession"))
 }

@@ -30,11 +30,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
             "repair the links before this one first; after a change in IAM, STS may need a minute to see it",
         ),
         Assumed::IssuerNotReached(why) => {
-            let mut verdict = Verdict::unknown(format!("STS could not reach the host of the issuer: {why}"));
-            verdict
-                .hints
-                .push("STS asks it from the internet: check that the host answers there, and try again".to_owned());
-            verdict
+            Verdict::unknown(format!("STS could not reach the host of the issuer: {why}"))
+                .hint("STS asks it from the internet: check that the host answers there, and try again")
         }
         Assumed::NotSeen(why) => Verdict::unknown(why.clone()),
     }

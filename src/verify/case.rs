@@ -4,8 +4,7 @@ use super::Verdict;
 use crate::ids::{IssuerUrl, Key, RoleArn};
 use crate::model::desired::{Account, Cluster, Desired, Manage};
 use crate::model::evidence::{Association, Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
-use crate::model::live::{Access, Extent, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
-use crate::model::refusal::Refusal;
+use crate::model::live::{Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
 
 /// A chain with what was read of it.
 pub(super) struct Case<'a> {
@@ -18,6 +17,8 @@ pub(super) struct Case<'a> {
     pub live_account: &'a LiveAccount,
     /// The role of the declaration.
     pub role: Observed<&'a LiveRole>,
+    /// The ARN of the role: the live one, or the one that it would get.
+    pub role_arn: RoleArn,
     pub live_cluster: &'a LiveCluster,
     pub evidence: Option<&'a ClusterEvidence>,
     pub published: Option<&'a Published>,
@@ -51,13 +52,16 @@ impl<'a> Case<'a> {
         let cluster = desired.clusters.get(key).ok_or_else(|| unread("cluster", key))?;
         let live_cluster = live.clusters.get(key).ok_or_else(|| unread("cluster", key))?;
         let issuer = live_cluster.issuer.present();
+        let live_account = live.accounts.get(account).ok_or_else(|| unread("account", account))?;
+        let account = desired.accounts.get(account).ok_or_else(|| unread("account", account))?;
         Ok(Self {
             chain,
             cluster,
-            account: desired.accounts.get(account).ok_or_else(|| unread("account", account))?,
+            account,
             cluster_account: desired.accounts.get(&cluster.account),
-            live_account: live.accounts.get(account).ok_or_else(|| unread("account", account))?,
+            live_account,
             role: live.role(&chain.role.account, &chain.role.name),
+            role_arn: live.role_arn(account, chain.role),
             live_cluster,
             evidence: evidence.clusters.get(&chain.binding.cluster),
             published: issuer.and_then(|issuer| evidence.issuers.get(issuer)),
@@ -79,7 +83,7 @@ impl<'a> Case<'a> {
             Subject::Present(live) => Some(live),
             _ => None,
         };
-        self.chain.audience(live)
+        self.chain.binding.audience(live)
     }
 
     /// The EKS Pod Identity association of the ServiceAccount, if the associations were read.
@@ -92,44 +96,24 @@ impl<'a> Case<'a> {
         self.chain.binding.manage != Manage::None
     }
 
-    /// The ARN of the role: the live one, or the one that it would get.
-    pub(super) fn role_arn(&self) -> RoleArn {
-        match &self.role {
-            Observed::Present(role) => role.arn.clone(),
-            Observed::Absent | Observed::Unknown(_) => {
-                let Account { partition, id, .. } = self.account;
-                RoleArn::of(partition, id, &self.chain.role.path, &self.chain.role.name)
-            }
-        }
-    }
-
     pub(super) fn subject(&self) -> Subject<'a> {
         let Some((_, namespace, name)) = self.chain.key() else { return Subject::Pattern };
         if !self.cluster.has_api() {
             return Subject::NoApi;
         }
-        match &self.live_cluster.api {
-            Access::Granted(()) => {}
-            Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => return Subject::Unknown(why.clone()),
-        }
-        match self.live_cluster.service_accounts.get(&(namespace.clone(), name)) {
-            Some(Observed::Present(live)) => Subject::Present(live),
-            Some(Observed::Unknown(why)) => Subject::Unknown(why.clone()),
-            None if !matches!(self.live_cluster.extent, Extent::Whole | Extent::Understood) => {
-                Subject::Unknown("it was not read".to_owned())
-            }
-            Some(Observed::Absent) | None => {
-                match (self.chain.binding.manage, self.live_cluster.namespaces.get(&namespace)) {
-                    (Manage::Create, Some(Observed::Absent)) => {
-                        Subject::Waiting(format!("it waits for namespace `{namespace}`"))
-                    }
-                    (Manage::Create, _) => Subject::Missing,
-                    (Manage::Annotate, _) => {
-                        Subject::Waiting("it waits for its maker (`manage = \"annotate\"`)".to_owned())
-                    }
-                    (Manage::None, _) => Subject::Waiting("it does not exist (`manage = \"none\"`)".to_owned()),
+        match self.live_cluster.service_account(&namespace, &name) {
+            Observed::Present(live) => Subject::Present(live),
+            Observed::Unknown(why) => Subject::Unknown(why),
+            Observed::Absent => match (self.chain.binding.manage, self.live_cluster.namespaces.get(&namespace)) {
+                (Manage::Create, Some(Observed::Absent)) => {
+                    Subject::Waiting(format!("it waits for namespace `{namespace}`"))
                 }
-            }
+                (Manage::Create, _) => Subject::Missing,
+                (Manage::Annotate, _) => {
+                    Subject::Waiting("it waits for its maker (`manage = \"annotate\"`)".to_owned())
+                }
+                (Manage::None, _) => Subject::Waiting("it does not exist (`manage = \"none\"`)".to_owned()),
+            },
         }
     }
 

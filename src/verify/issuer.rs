@@ -2,7 +2,8 @@
 
 use super::Verdict;
 use super::case::Case;
-use crate::model::evidence::Published;
+use crate::ids::IssuerUrl;
+use crate::model::evidence::{Published, PublishedKey, TokenClaims};
 use crate::model::live::{Access, Observed};
 use crate::model::refusal::Refusal;
 
@@ -11,9 +12,9 @@ const PUBLISH: &str = "publish the keys that the API serves at `/openid/v1/jwks`
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let key = &case.chain.binding.cluster;
     let declared = case.cluster.issuer.as_ref();
-    if let (Some(other), Some(declared)) = (case.evidence.and_then(|known| known.other_issuer.as_ref()), declared) {
+    if let (Some(other), Some(declared)) = (&case.live_cluster.other_issuer, declared) {
         return Verdict::failed(
-            format!("EKS says that the issuer of cluster `{key}` is `{other}`, declared is `{declared}`"),
+            format!("EKS says that the issuer of cluster `{key}` is `{other}`, but `{declared}` is declared"),
             format!("remove `issuer` from `[clusters.{key}]`, or name the cluster that has it, then run `irsa apply`"),
         );
     }
@@ -45,32 +46,32 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
              `/openid/v1/jwks`",
         ),
         Some(Published::Documents { issuer: named, .. }) if named != issuer.as_str() => Verdict::failed(
-            format!("its discovery document names the issuer `{named}`, the tokens name `{issuer}`"),
+            format!("its discovery document names the issuer `{named}`, but the tokens name `{issuer}`"),
             "publish a document whose `issuer` is exactly that of the tokens (`--service-account-issuer` of the API server)",
         ),
-        Some(Published::Documents { keys, .. }) => match case.claims() {
-            Some(claims) if keys.iter().all(|key| key.id != claims.key_id) => Verdict::failed(
-                format!("its published keys lack `{}`, with which the API signs", claims.key_id),
-                PUBLISH,
-            ),
-            Some(claims) => match case.token.and_then(|token| token.verifies) {
-                Some(false) => Verdict::failed(
-                    format!(
-                        "its published key `{}` is not the one with which the API signs: the signature is wrong",
-                        claims.key_id
-                    ),
-                    PUBLISH,
-                ),
-                Some(true) => Verdict::ok(format!("`{issuer}` publishes the key that the API signs with")),
-                None => Verdict::ok(format!(
-                    "`{issuer}` publishes the key that the API names; irsa cannot check signatures of its kind"
-                )),
-            },
-            None if keys.is_empty() => Verdict::failed(
-                format!("`{issuer}` publishes no keys"),
-                "publish the keys that the API serves at `/openid/v1/jwks`",
-            ),
-            None => Verdict::ok(format!("`{issuer}` publishes its document and keys")),
-        },
+        Some(Published::Documents { keys, .. }) => judge_keys(case, issuer, keys),
+    }
+}
+
+fn judge_keys(case: &Case<'_>, issuer: &IssuerUrl, keys: &[PublishedKey]) -> Verdict {
+    let Some(TokenClaims { key_id, .. }) = case.claims() else {
+        return if keys.is_empty() {
+            Verdict::failed(format!("`{issuer}` publishes no keys"), PUBLISH)
+        } else {
+            Verdict::ok(format!("`{issuer}` publishes its document and keys"))
+        };
+    };
+    if keys.iter().all(|key| key.id != *key_id) {
+        return Verdict::failed(format!("its published keys lack `{key_id}`, with which the API signs"), PUBLISH);
+    }
+    match case.token.and_then(|token| token.verifies) {
+        Some(true) => Verdict::ok(format!("`{issuer}` publishes the key that the API signs with")),
+        Some(false) => Verdict::failed(
+            format!("its published key `{key_id}` is not the one with which the API signs: the signature is wrong"),
+            PUBLISH,
+        ),
+        None => Verdict::ok(format!(
+            "`{issuer}` publishes the key that the API names; irsa cannot check signatures of its kind"
+        )),
     }
 }

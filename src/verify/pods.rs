@@ -1,11 +1,13 @@
 //! `pods`: the running pods of the ServiceAccount have the variables of the role. Those that do not are grouped by the
-//! workload that must be restarted: the webhook sets the variables only when a pod is created.
+//! workload to repair. Most need a restart, because the webhook sets the variables only when a pod is created. Others have
+//! something in their own spec that comes before the role.
 
 use super::case::Case;
 use super::{Status, Verdict, shell_word};
 use crate::ids::Namespace;
-use crate::model::evidence::{Association, ClusterEvidence, Owner, Pod};
+use crate::model::evidence::{Association, ClusterEvidence, Owner, Pod, PodProblem};
 use crate::model::live::Observed;
+use crate::model::quoted::quoted;
 use std::collections::BTreeMap;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -23,9 +25,9 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if pods.is_empty() {
         return Verdict::not_applicable("no pod uses it");
     }
-    let role = case.role_arn();
+    let role = &case.role_arn;
     let audience = case.chain.binding.effective_audience();
-    let mut groups: BTreeMap<(Owner, String), Vec<&Pod>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Owner, PodProblem), Vec<&Pod>> = BTreeMap::new();
     // an association with this role gives pods the role without the variables
     let same = |association: &Association| association.role == Observed::Present(role.to_string());
     let by_association = case.association().is_some_and(same);
@@ -35,10 +37,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
             groups.entry((workload(evidence, &namespace, pod), problem)).or_default().push(pod);
         }
     }
-    let malformed: Vec<String> =
-        pods.iter().filter(|pod| pod.is_malformed).map(|pod| format!("`{}`", pod.name)).collect();
+    let malformed = quoted(pods.iter().filter(|pod| pod.is_malformed).map(|pod| &pod.name));
     if groups.is_empty() && !malformed.is_empty() {
-        return Verdict::unknown(format!("irsa does not understand pod {}", malformed.join(", ")));
+        let noun = if malformed.len() == 1 { "pod" } else { "pods" };
+        return Verdict::unknown(format!("irsa does not understand {noun} {}", malformed.join(", ")));
     }
     if groups.is_empty() {
         return Verdict::ok(format!("{} as declared", count(pods.len())));
@@ -46,12 +48,13 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let context = case.kubectl_context();
     let mut verdict = Verdict::new(Status::Failed, "");
     let mut texts = Vec::new();
-    for ((owner, problem), pods) in &groups {
+    for ((owner, PodProblem { text, remove }), pods) in &groups {
         let oldest = pods.iter().map(|pod| pod.started.as_str()).filter(|time| !time.is_empty()).min();
         let oldest = oldest.map(|time| format!(" (the oldest started at {time})")).unwrap_or_default();
-        let verb = if pods.len() == 1 { singular(problem) } else { problem.clone() };
+        let verb = if pods.len() == 1 { singular(text) } else { text.clone() };
         texts.push(format!("{}: {} {verb}{oldest}", shown(owner), count(pods.len())));
-        let hint = restart(owner, &namespace, context.as_deref());
+        let workload = Workload { owner, namespace: &namespace, context: context.as_deref() };
+        let hint = remove.as_ref().map_or_else(|| workload.restart(), |what| workload.repair(what));
         if !verdict.hints.contains(&hint) {
             verdict.hints.push(hint);
         }
@@ -84,15 +87,42 @@ fn shown(owner: &Owner) -> String {
     format!("{}/{}", owner.kind.to_lowercase(), owner.name)
 }
 
-fn restart(owner: &Owner, namespace: &Namespace, context: Option<&str>) -> String {
-    let context = context.map(|context| format!("--context {} ", shell_word(context))).unwrap_or_default();
-    let what = shell_word(&shown(owner));
-    match owner.kind.as_str() {
-        "Deployment" | "StatefulSet" | "DaemonSet" => {
-            format!("kubectl {context}-n {namespace} rollout restart {what}")
+/// A workload in the words of kubectl.
+struct Workload<'a> {
+    owner: &'a Owner,
+    namespace: &'a Namespace,
+    context: Option<&'a str>,
+}
+
+impl Workload<'_> {
+    fn kubectl(&self, verb: &str) -> String {
+        let Self { owner, namespace, context } = self;
+        let context = context.map(|context| format!("--context {} ", shell_word(context))).unwrap_or_default();
+        format!("kubectl {context}-n {namespace} {verb} {}", shell_word(&shown(owner)))
+    }
+
+    /// Whether its controller replaces the pods after a change of their template.
+    fn rolls_out(&self) -> bool {
+        ["Deployment", "StatefulSet", "DaemonSet"].contains(&self.owner.kind.as_str())
+    }
+
+    /// How to get new pods.
+    fn restart(&self) -> String {
+        match self.owner.kind.as_str() {
+            _ if self.rolls_out() => self.kubectl("rollout restart"),
+            "Pod" => format!("delete and create it again: {}", self.kubectl("delete")),
+            "Job" => format!("let it end, or delete and create it again: {}", self.kubectl("delete")),
+            _ => format!("restart {} in namespace `{}`", shell_word(&shown(self.owner)), self.namespace),
         }
-        "Pod" => format!("delete and create it again: kubectl {context}-n {namespace} delete {what}"),
-        "Job" => format!("let it end, or delete and create it again: kubectl {context}-n {namespace} delete {what}"),
-        _ => format!("restart {what} in namespace `{namespace}`"),
+    }
+
+    /// How to get pods without something that their spec has.
+    fn repair(&self, remove: &str) -> String {
+        let name = shown(self.owner);
+        if self.rolls_out() {
+            format!("remove {remove} from the pod template of {name}: {}", self.kubectl("edit"))
+        } else {
+            format!("remove {remove} from the manifest of {name}, then {}", self.restart())
+        }
     }
 }

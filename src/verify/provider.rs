@@ -4,6 +4,7 @@ use super::Verdict;
 use super::case::Case;
 use crate::ids::ProviderArn;
 use crate::model::live::{Access, Observed};
+use crate::model::quoted::quoted;
 use crate::model::refusal::Refusal;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
@@ -13,10 +14,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
     let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };
     let arn = ProviderArn::of(&case.account.partition, &case.account.id, issuer);
-    let provider = match (case.live_account.providers.get(&arn), &case.live_account.providers_listed) {
-        (Some(Observed::Present(provider)), _) => provider,
-        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => return Verdict::unknown(why.clone()),
-        (Some(Observed::Absent) | None, _) => {
+    let provider = match case.live_account.provider(&arn) {
+        Observed::Present(provider) => provider,
+        Observed::Unknown(why) => return Verdict::unknown(why),
+        Observed::Absent => {
             return Verdict::failed(
                 format!("account `{account}` has no OIDC provider for `{issuer}`"),
                 "run `irsa apply`, which creates it",
@@ -27,7 +28,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if provider.provider.audiences.contains(audience) {
         return Verdict::ok(format!("`{arn}` accepts `{audience}`"));
     }
-    let known: Vec<String> = provider.provider.audiences.iter().map(|one| format!("`{one}`")).collect();
+    let known = quoted(&provider.provider.audiences);
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Verdict::failed(
         format!("the OIDC provider of `{issuer}` does not accept the audience `{audience}` (it accepts {known})"),

@@ -64,7 +64,6 @@ fn authority_that_was_not_read_is_no_stale_bundle() {
         configuration: "pod-identity-webhook".to_owned(),
         name: "iam-for-pods.amazonaws.com".to_owned(),
         index: 0,
-        target: "https://127.0.0.1:23443".to_owned(),
         in_cluster: false,
         ca_bundle: Some(vec![vec![1]]),
         namespace_selector: crate::model::evidence::Selector::default(),
@@ -74,7 +73,6 @@ fn authority_that_was_not_read_is_no_stale_bundle() {
     };
     let judged = |authority: Observed<Vec<Vec<u8>>>| {
         let cluster = ClusterEvidence {
-            other_issuer: None,
             authority,
             webhooks: Observed::Present(WebhookList { items: vec![webhook.clone()], malformed: Vec::new() }),
             namespace_labels: Observed::Present(BTreeMap::new()),

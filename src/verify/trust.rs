@@ -5,9 +5,9 @@ mod evaluate_token;
 
 use super::Verdict;
 use super::case::Case;
-use crate::ids::ProviderArn;
+use crate::ids::{IssuerUrl, ProviderArn};
 use crate::model::evidence::TokenClaims;
-use crate::model::live::{Extent, Observed};
+use crate::model::live::Observed;
 use crate::policy::pattern::matches;
 use crate::policy::trust::SUBJECT_PREFIX;
 use evaluate_token::{Decision, Request};
@@ -39,11 +39,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         key_id: String::new(),
     };
     let claims = case.claims().cloned().unwrap_or_else(expected);
-    let host_path = claims.issuer.strip_prefix("https://").unwrap_or(&claims.issuer).to_owned();
-    let arn = format!("arn:{}:iam::{}:oidc-provider/{host_path}", case.account.partition, case.account.id);
-    let Ok(provider) = ProviderArn::parse(&arn) else {
+    let Ok(issuer) = IssuerUrl::parse(&claims.issuer) else {
         return Verdict::unknown(format!("the token's issuer `{}` has no provider ARN", claims.issuer));
     };
+    let provider = ProviderArn::of(&case.account.partition, &case.account.id, &issuer);
     let trust = &role.role.trust;
     if let Some(problem) = trust.problem() {
         return Verdict::unknown(format!("irsa does not understand the trust policy of `{}`: {problem}", role.arn));
@@ -51,7 +50,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let declared = case.chain.role.extra_trust.as_slice();
     match evaluate_token::evaluate_token(
         trust,
-        &Request { provider: provider.as_str(), host_path: &host_path, claims: &claims, declared },
+        &Request { provider: provider.as_str(), host_path: issuer.host_path(), claims: &claims, declared },
     ) {
         Decision::Allowed(statement) => Verdict::ok(format!("{statement} lets `{}` in", claims.subject)),
         Decision::Denied(name, is_declared) => {
@@ -76,7 +75,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
 /// Which live ServiceAccounts a pattern matches, as `StringLike` reads it.
 fn pattern(case: &Case<'_>) -> String {
     let unread = "a pattern has no token to evaluate it with; the ServiceAccounts that it matches were not all read";
-    if !matches!(case.live_cluster.extent, Extent::Whole | Extent::Understood) {
+    if !case.live_cluster.extent.shows_missing() {
         return unread.to_owned();
     }
     let pattern = case.chain.binding.subject.claim();

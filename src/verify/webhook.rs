@@ -1,7 +1,7 @@
 //! `webhook`: the pod identity webhook is there, the API server trusts its certificate, and it covers the namespace.
 //!
-//! Its `failurePolicy` is `Ignore`: if the API server cannot call it, pods start without the role, on that of their node,
-//! and nothing reports it (<https://github.com/aws/containers-roadmap/issues/2874>). On EKS it runs in the control plane,
+//! Its `failurePolicy` is `Ignore`: if the API server cannot call it, pods start with the role of their node instead, and
+//! nothing reports it (<https://github.com/aws/containers-roadmap/issues/2874>). On EKS it runs in the control plane,
 //! with a certificate of the cluster's authority. Elsewhere it may have an authority of its own, which only its Secret or
 //! cert-manager knows.
 
@@ -9,6 +9,7 @@ use super::case::Case;
 use super::{Verdict, shell_word};
 use crate::model::evidence::{Pod, Webhook, WebhookList};
 use crate::model::live::Observed;
+use crate::model::quoted::quoted;
 use crate::model::resource::StringMap;
 
 /// The name on EKS, and a part of the names elsewhere.
@@ -34,10 +35,9 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let judged = found.iter().map(|webhook| one(case, webhook, &evidence.authority));
     let Some(best) = judged.min_by_key(|verdict| verdict.status) else {
         if !malformed.is_empty() {
-            let names: Vec<String> = malformed.iter().map(|name| format!("`{name}`")).collect();
             return Verdict::unknown(format!(
                 "it may be in MutatingWebhookConfiguration {}, which irsa does not understand",
-                names.join(", ")
+                quoted(malformed).join(", ")
             ));
         }
         let hint = if case.cluster.name.is_some() {
@@ -72,7 +72,7 @@ fn one(case: &Case<'_>, webhook: &Webhook, authority: &Observed<Vec<Vec<u8>>>) -
     Verdict::ok(format!("{name} covers the namespace{trusted}"))
 }
 
-/// Whether the API server can verify the webhook. What is not compared is said.
+/// Checks that the API server can verify the webhook. `Ok` has a note if irsa did not compare the authority.
 fn trusted(
     case: &Case<'_>,
     webhook: &Webhook,
@@ -120,13 +120,12 @@ fn trusted(
             refresh,
         ));
     }
-    let mut verdict = Verdict::unknown(format!(
+    let what = format!(
         "the cluster's authority is being rotated: the `caBundle` of {name} has {shared} of its {} certificates, and is \
          stale once the others sign",
         authority.len()
-    ));
-    verdict.hints.push(refresh);
-    Err(verdict)
+    );
+    Err(Verdict::unknown(what).hint(refresh))
 }
 
 /// The verdict if a selector leaves out the namespace or running pods.

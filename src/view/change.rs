@@ -7,10 +7,9 @@ use super::risk::Risk;
 use super::summary::SummaryLine;
 use super::words::duration;
 use super::{access, summary, value_diff};
-use crate::model::address::{Address, OrphanKind};
 use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
-use crate::plan::change::Action;
+use crate::plan::change::{Action, rank};
 use crate::plan::file::{ChangeV2, FieldV2};
 use serde_json::{Map, Value};
 
@@ -93,7 +92,8 @@ impl ChangeView {
             risk: Risk::of(action, &diffs, &access, findings),
             access,
             permissions: permissions::nodes(&permissions),
-            rank: rank(&change.address, action),
+            // `PlanV2::read` refuses a file with an address that cannot be parsed
+            rank: change.address.parse().map_or(7, |address| rank(&address, action)),
         }
     }
 
@@ -119,19 +119,6 @@ impl ChangeView {
 /// The origin at the end of a reason.
 pub(crate) fn declared_at(reason: &str) -> Option<&str> {
     reason.rsplit_once("declared at ").map(|(_, origin)| origin)
-}
-
-/// Objects that others depend on come first, and are deleted last.
-fn rank(address: &str, action: Action) -> u8 {
-    let rank = match address.parse() {
-        Ok(Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. }) => 0,
-        Ok(Address::Policy { .. } | Address::Orphan { kind: OrphanKind::Policy, .. }) => 1,
-        Ok(Address::Role { .. } | Address::Orphan { kind: OrphanKind::Role, .. }) => 2,
-        Ok(Address::ServiceAccount { .. }) => return 3,
-        // `PlanV2::read` refuses a file with such an address
-        Err(_) => return 7,
-    };
-    if action == Action::Delete { 6 - rank } else { rank }
 }
 
 /// The order of fields: what the object is, its permissions, who may use it, tags.

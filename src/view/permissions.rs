@@ -1,26 +1,29 @@
 //! What a change lets a role do, and no longer do, by action and resource.
 //!
-//! Compares inline policies, the managed policies that the plan changes, and others that irsa read for the plan. The
-//! documents of other policies are not known: a line may name access that such a policy gives, too, and a deny that goes
-//! gives as much as such a policy allows. `irsa show` knows only what the plan file has.
+//! Compares inline policies, the managed policies that the plan changes, and others that irsa read for the plan, as they
+//! are before and after all changes of the plan. The documents of other policies are not known, and a remark names them: a
+//! line may name access that such a policy gives, too, and a deny that goes gives as much as such a policy allows.
+//! `irsa show` knows only what the plan file has.
 
 use super::diff_node::{DiffNode, Sign};
 use super::risk::is_severe;
 use super::statement::{conditions, conditions_text};
-use super::words::count;
+use super::words::{count, policy_name};
 use crate::access::changes::{Difference, Permissions, gained};
 use crate::ids::Key;
 use crate::model::address::{Address, OrphanKind};
 use crate::plan::ConfigKeys;
 use crate::plan::change::Action;
 use crate::plan::file::ChangeV2;
+use crate::policy::permission_effects::pairs::Pair;
 use crate::policy::{PolicyDocument, Statement};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 
-/// More lines than this for each sign, or more actions than this in a line, are counted.
+/// The most lines for each sign. More are counted.
 const MAX_LINES: usize = 3;
+/// The most actions in a line. More are counted.
 const MAX_ACTIONS: usize = 4;
 
 /// Actions that a change gives or takes on one resource, under the same conditions.
@@ -30,13 +33,15 @@ pub(crate) struct PermissionChange {
     /// `gains`, `no longer allows`, … Empty for a remark.
     words: &'static str,
     actions: Vec<String>,
+    /// Whether the only action is `everything but ACTIONS`.
+    is_all_but: bool,
     /// ` on RESOURCE`, and the conditions.
     rest: String,
 }
 
 impl PermissionChange {
     fn remark(text: &str) -> Self {
-        Self { sign: Sign::Changed, words: "", actions: vec![text.to_owned()], rest: String::new() }
+        Self { sign: Sign::Changed, words: "", actions: vec![text.to_owned()], is_all_but: false, rest: String::new() }
     }
 
     /// With at most `most` actions.
@@ -119,7 +124,7 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
     }
     let differs = |path: &str| change.fields.iter().any(|field| field.path.split('.').next() == Some(path));
     if differs("document") {
-        // whoever has the policy may have others, of which this change says nothing
+        // a role with this policy may also have other policies, of which this change says nothing
         let side = |side: &Value| Side { policies: vec![read(&side["document"])], boundary: None, unread: true };
         return both(&side(&change.before), &side(&change.after), OF_POLICY);
     }
@@ -128,15 +133,16 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
     }
     let (mut before, mut after) = (Side::inline(&change.before), Side::inline(&change.after));
     let (old, new) = (texts(&change.before["attached"]), texts(&change.after["attached"]));
+    let mut not_read = Vec::new();
     for arn in old.union(&new) {
         let (was, will) = (old.contains(arn), new.contains(arn));
         let Some((earlier, later)) = managed.get(arn) else {
             before.unread |= was;
             after.unread |= will;
+            not_read.push(policy_name(arn));
             continue;
         };
-        // the block of the policy says what its own change gives
-        before.policies.extend(if will { later.clone() } else { earlier }.filter(|_| was));
+        before.policies.extend(earlier.filter(|_| was));
         after.policies.extend(later.filter(|_| will));
     }
     let boundaries = [&change.before, &change.after].map(|side| side["permissions-boundary"].as_str());
@@ -144,7 +150,7 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
     let same = boundaries[0] == boundaries[1];
     let remark = if !known.contains(&Some(None)) {
         let [old, new] = known.map(Option::flatten);
-        before.boundary = old.and_then(|(earlier, later)| if same { later } else { earlier });
+        before.boundary = old.and_then(|(earlier, _)| earlier);
         after.boundary = new.and_then(|(_, later)| later);
         None
     } else if same {
@@ -153,8 +159,15 @@ pub(crate) fn of_change(action: Action, change: &ChangeV2, managed: &ManagedDocu
         Some("what its boundary changes is not known: irsa has not read its document")
     };
     let changes = both(&before, &after, OF_ROLE);
-    let remark = remark.filter(|_| !same || !changes.is_empty()).map(PermissionChange::remark);
-    changes.into_iter().chain(remark).collect()
+    let of_boundary = remark.filter(|_| !same || !changes.is_empty()).map(PermissionChange::remark);
+    let of_policies = (!not_read.is_empty() && !changes.is_empty()).then(|| {
+        not_read.sort_unstable();
+        let rest = not_read.len().saturating_sub(MAX_ACTIONS);
+        not_read.truncate(MAX_ACTIONS);
+        not_read.extend((rest > 0).then(|| format!("{rest} more")));
+        PermissionChange::remark(&format!("without {}, which irsa has not read", not_read.join(", ")))
+    });
+    changes.into_iter().chain(of_boundary).chain(of_policies).collect()
 }
 
 /// The words for what a change gives and what it takes, each by an allow and by a deny.
@@ -196,8 +209,8 @@ fn both(before: &Side, after: &Side, words: Words) -> Vec<PermissionChange> {
         return vec![PermissionChange::remark("its actions are not compared: a document cannot be parsed")];
     };
     let [gives, takes] = words;
-    let mut list = grouped(Sign::Added, gives, "until now only if", gained(&before, &after));
-    list.extend(grouped(Sign::Removed, takes, "from now on only if", gained(&after, &before)));
+    let mut list = grouped(Sign::Added, gives, "until now only", gained(&before, &after));
+    list.extend(grouped(Sign::Removed, takes, "from now on only", gained(&after, &before)));
     list
 }
 
@@ -210,30 +223,27 @@ fn grouped(
 ) -> Vec<PermissionChange> {
     let Some(differences) = differences else {
         let (actions, rest) = (vec!["more than can be compared".to_owned()], "; see its statements".to_owned());
-        return vec![PermissionChange { sign, words: of_allow, actions, rest }];
+        return vec![PermissionChange { sign, words: of_allow, actions, is_all_but: false, rest }];
     };
     let mut list: Vec<PermissionChange> = Vec::new();
-    for Difference { pair, otherwise: others, by_unread, denied_in_part } in differences {
-        let words = if by_unread { of_deny } else { of_allow };
-        let mut rest = format!(" on {}", pair.resource_text());
-        for (words, statements, joined) in [("if", &pair.statements, " and "), (otherwise, &others, " or ")] {
-            let texts: BTreeSet<String> = statements.iter().map(|statement| condition(statement)).collect();
-            let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
-            if !texts.is_empty() {
-                let _ = write!(rest, ", {words} {}", texts.join(joined));
-            }
-        }
-        if by_unread && of_allow == of_deny {
+    for difference in differences {
+        let Difference { pair, by_unread, .. } = &difference;
+        let words = if *by_unread { of_deny } else { of_allow };
+        let mut rest = format!(" on {}{}", pair.resource_text(), limits(&difference, otherwise));
+        if *by_unread && of_allow == of_deny {
             rest.push_str(", as far as another policy allows it");
         }
-        if denied_in_part {
-            rest.push_str(", except what is denied");
-        }
         let action = pair.action_text();
-        match list.iter_mut().find(|change| change.words == words && change.rest == rest) {
+        // the commas of `everything but A, B` must not meet those of other actions
+        let joined = |change: &&mut PermissionChange| {
+            change.words == words && change.rest == rest && !pair.is_all_but() && !change.is_all_but
+        };
+        match list.iter_mut().find(joined) {
             Some(change) if change.actions.contains(&action) => {}
             Some(change) => change.actions.push(action),
-            None => list.push(PermissionChange { sign, words, actions: vec![action], rest }),
+            None => {
+                list.push(PermissionChange { sign, words, actions: vec![action], is_all_but: pair.is_all_but(), rest });
+            }
         }
     }
     for change in &mut list {
@@ -243,11 +253,39 @@ fn grouped(
     list
 }
 
+/// The conditions of a difference, what the other side has of it, and whether something is denied.
+fn limits(Difference { pair, otherwise, parts, denied_in_part, .. }: &Difference<'_>, other_side: &str) -> String {
+    let mut text = String::new();
+    for (words, statements, joined) in
+        [("if".to_owned(), &pair.statements, " and "), (format!("{other_side} if"), otherwise, " or ")]
+    {
+        let texts: BTreeSet<String> = statements.iter().map(|statement| condition(statement)).collect();
+        let texts: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+        if !texts.is_empty() {
+            // writing to a String cannot fail
+            let _ = write!(text, ", {words} {}", texts.join(joined));
+        }
+    }
+    let part = |part: &Pair<'_>| match (part.action_text(), part.resource_text()) {
+        (action, resource) if resource == pair.resource_text() => action,
+        (action, resource) => format!("{action} on {resource}"),
+    };
+    if !parts.is_empty() {
+        let mut texts: Vec<String> = parts.iter().take(MAX_ACTIONS).map(part).collect();
+        texts.extend((parts.len() > MAX_ACTIONS).then(|| format!("{} more", parts.len() - MAX_ACTIONS)));
+        let _ = write!(text, ", {other_side} {}", texts.join(" and "));
+    }
+    if *denied_in_part {
+        text.push_str(", except what is denied");
+    }
+    text
+}
+
 fn condition(statement: &Statement) -> String {
     statement.to_value().as_object().map(|raw| conditions_text(&conditions(raw))).unwrap_or_default()
 }
 
-/// The first lines of each sign, and the number of the others.
+/// The first lines of each sign, and how many lines are left out.
 pub(crate) fn first(changes: &[PermissionChange]) -> Vec<(Sign, String)> {
     let mut lines = Vec::new();
     for sign in [Sign::Added, Sign::Removed, Sign::Changed] {

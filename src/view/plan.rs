@@ -82,8 +82,9 @@ impl NoteView {
     }
 }
 
-/// The most severe ignored findings that forms without `-v` show, and the most characters of each.
+/// The most severe ignored findings that forms without `-v` show.
 const SEVERE_IGNORED: usize = 20;
+/// The most characters of each of these findings.
 const IGNORED_LENGTH: usize = 400;
 
 impl PlanView {
@@ -139,8 +140,8 @@ impl PlanView {
     }
 }
 
-/// The ignored findings: the severe ones that every form shows, and the others. A change may bring the `ignore` that hides
-/// its own risk, so the objects that change come first; a limited number keeps a comment within its size.
+/// The ignored findings: the severe ones that every form shows, and the rest. A change may bring the `ignore` that
+/// hides its own risk, so the objects that change come first; a limited number keeps a comment within its size.
 fn ignored(plan: &PlanV2) -> (Vec<NoteView>, Vec<NoteView>) {
     let changed: HashSet<&str> = plan.changes.iter().map(|change| change.address.as_str()).collect();
     let mut list: Vec<&IgnoredV2> = plan.ignored.iter().collect();
@@ -151,7 +152,8 @@ fn ignored(plan: &PlanV2) -> (Vec<NoteView>, Vec<NoteView>) {
     (severe, others)
 }
 
-/// The notes, where one note a cluster counts the roles of others that trust it. `-v` keeps each note, `-q` keeps none.
+/// The notes. One note for each cluster counts the roles that trust it and that irsa does not manage. `-v` keeps each
+/// note, `-q` keeps none.
 fn with_foreign_trust_counted(notes: Vec<NoteView>, detail: Detail) -> Vec<NoteView> {
     if detail == Detail::Full {
         return notes;

@@ -159,7 +159,7 @@ pub(super) fn is_severe(name: &str) -> bool {
         || lower.starts_with("arn:") && policies.iter().any(|word| lower.contains(word))
 }
 
-/// The first names, shortened, and the number of the others.
+/// The first names, shortened, and how many names are left out.
 fn list(names: &[String]) -> String {
     let short = |name: &String| {
         let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(at, _)| at);

@@ -10,7 +10,7 @@ use super::document_diff::DocumentDiff;
 use super::permissions::{self, PermissionChange};
 use super::statement::sentence;
 use super::value_diff::display;
-use super::words::duration;
+use super::words::{duration, policy_name};
 use crate::model::marks::{DEFAULT_AUDIENCE, OWNER, PREVENT_DESTROY, ROLE_ARN};
 use crate::model::sanitize::scrub;
 use crate::plan::ConfigKeys;
@@ -205,16 +205,4 @@ impl Lines<'_> {
             NodeText::Folded(_) => {}
         }
     }
-}
-
-/// `aws:PATH/NAME` of an AWS managed policy, as a configuration names it. The name of a customer managed policy, which is
-/// unique in its account, whatever its path. The text of anything else.
-fn policy_name(arn: &str) -> String {
-    let Some((account, path)) = arn.split_once(":iam::").and_then(|(_, rest)| rest.split_once(":policy/")) else {
-        return arn.to_owned();
-    };
-    if account == "aws" {
-        return format!("aws:{path}");
-    }
-    path.rsplit('/').next().unwrap_or(path).to_owned()
 }

@@ -310,11 +310,11 @@ fn pods_gain_and_lose_roles() {
     let released = change(
         "service-account/c/n/a",
         "update",
-        &["no longer declared: our fields are released"],
+        &["no longer declared: irsa removes its labels and annotations"],
         vec![field(role_arn, json!("arn:aws:iam::1:role/x"), Value::Null)],
     );
     insta::assert_snapshot!(lines(released), @r"
-        no longer declared: our fields are released
+        no longer declared: irsa removes its labels and annotations
       - its pods lose
         - role arn:aws:iam::1:role/x
       - annotations.eks.amazonaws.com/role-arn: arn:aws:iam::1:role/x
@@ -342,8 +342,6 @@ fn a_changed_statement_shows_only_what_differs_by_meaning() {
     insta::assert_snapshot!(update("document", old.clone(), new.clone()), @"
     + allows
       + s3:DeleteObject, s3:GetObject, s3:PutObject on arn:aws:s3:::a, if Bool aws:SecureTransport = true and StringEquals aws:sourcevpc = a or b or c
-    - no longer allows
-      - s3:GetObject, S3:putobject on arn:aws:s3:::a, if StringEquals aws:SourceVpc = b or a and bool AWS:SecureTransport = true
     ~ document
       ~ statement `One` (Allow)
         ~ Action
@@ -355,8 +353,6 @@ fn a_changed_statement_shows_only_what_differs_by_meaning() {
     ");
     // the other way round, the other document decides the spelling
     insta::assert_snapshot!(update("document", new, old), @"
-    + allows
-      + s3:GetObject, S3:putobject on arn:aws:s3:::a, if StringEquals aws:SourceVpc = b or a and bool AWS:SecureTransport = true
     - no longer allows
       - s3:DeleteObject, s3:GetObject, s3:PutObject on arn:aws:s3:::a, if Bool aws:SecureTransport = true and StringEquals aws:sourcevpc = a or b or c
     ~ document
@@ -407,6 +403,8 @@ fn everything_in_the_text_is_in_the_plan_file() {
         let text = lines(change);
         for word in text.split_whitespace().filter(|word| word.contains([':', '/']) && !word.ends_with(':')) {
             let word = word.trim_end_matches([',', ':']).rsplit(".amazonaws.com").next().unwrap_or(word);
+            // the short name of an AWS managed policy
+            let word = word.strip_prefix("aws:").filter(|_| !file.contains(word)).unwrap_or(word);
             assert!(file.contains(word), "{word}");
         }
     }

@@ -8,6 +8,7 @@ mod call_sender;
 mod failure;
 mod recent_writes;
 
+pub(crate) use call_sender::{SdkFailure, SdkFuture};
 pub(crate) use failure::{invalid, other, unsigned};
 pub(crate) use recent_writes::WriteKind;
 

@@ -7,6 +7,7 @@
 //! what to write.
 
 mod api_target;
+mod client;
 mod client_certificate;
 mod connection;
 mod exec_plugin;
@@ -22,7 +23,6 @@ mod published;
 mod read;
 mod send;
 mod server_identity;
-mod socks_client;
 #[cfg(test)]
 mod tests;
 mod untrusted_kubeconfig;

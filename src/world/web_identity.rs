@@ -1,6 +1,6 @@
 //! Assumes a role with a ServiceAccount token, as the SDK in a pod does, and asks STS for the ARN of the session.
 //!
-//! The token and the credentials stay in this file: no error, log or output has them.
+//! The credentials stay in this file. No error, log or output has them or the token.
 
 use super::account::{AccountClient, Action, other};
 use super::retry::RetryFacts;

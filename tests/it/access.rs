@@ -56,6 +56,15 @@ fn ask(scene: &Scene, arguments: &[&str]) -> Vec<String> {
     answers(&scene.bench.ends(0, &line).json())
 }
 
+/// Sets an annotation of `apps/sender`. Returns whether the ServiceAccount exists.
+fn annotate(scene: &Scene, key: &str, value: &str) -> bool {
+    scene.world.cluster("main").with(|store| {
+        store.tamper(Resource::ServiceAccounts, "apps", "sender", |object| {
+            object["metadata"]["annotations"][key] = value.into();
+        })
+    })
+}
+
 #[test]
 fn live_policies_decide() {
     let scene = scene();
@@ -110,11 +119,7 @@ fn boundary_limits_and_a_broken_chain_reaches_nothing() {
 fn token_that_the_provider_refuses_reaches_nothing() {
     let scene = scene();
     let orders = ["access", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:orders"];
-    scene.world.cluster("main").with(|store| {
-        store.tamper(Resource::ServiceAccounts, "apps", "sender", |object| {
-            object["metadata"]["annotations"]["eks.amazonaws.com/audience"] = "vault".into();
-        })
-    });
+    assert!(annotate(&scene, "eks.amazonaws.com/audience", "vault"));
     scene
         .bench
         .ends(0, &orders)
@@ -129,13 +134,7 @@ fn token_that_the_provider_refuses_reaches_nothing() {
 #[test]
 fn annotation_with_another_role_decides() {
     let scene = scene();
-    let annotate = |value: &str| {
-        scene.world.cluster("main").with(|store| {
-            store.tamper(Resource::ServiceAccounts, "apps", "sender", |object| {
-                object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"] = value.into();
-            })
-        })
-    };
+    let annotate = |value: &str| annotate(&scene, "eks.amazonaws.com/role-arn", value);
     let sender = ["access", "service-account/main/apps/sender"];
     // a role that irsa does not know may do anything, also what the declared role may not
     assert!(annotate("arn:aws:iam::111122223333:role/foreign"));
@@ -164,7 +163,7 @@ fn annotation_with_another_role_decides() {
         ["yes aws aws", "if reader reader", "yes sender most"]
     );
     assert!(annotate("sender"));
-    scene.bench.ends(0, &["access", "sqs:SendMessage"]).says("its annotation is `sender`, which is no role ARN");
+    scene.bench.ends(0, &["access", "sqs:SendMessage"]).says("its annotation is `sender`, which is not a role ARN");
 }
 
 #[test]
@@ -182,6 +181,21 @@ fn service_account_that_does_not_exist_may_nothing() {
         scene.bench.ends(0, &["access", &format!("service-account/main/{name}")]).says("  it does not exist");
     }
     run.says(": 1 yes, 0 if, 0 may, 5 no.");
+}
+
+#[test]
+fn service_account_of_a_gone_cluster_may_nothing() {
+    let scene = scene();
+    let orders = ["access", "sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:orders", "--format", "json"];
+    assert_eq!(answers(&scene.bench.ends(0, &orders).json()), ["yes most most", "yes sender sender"]);
+    let bound = CONFIGURATION.replace("service-accounts", "cluster = \"main\"\nservice-accounts");
+    let old = "[clusters.old]\nstate = \"gone\"\n[[service-accounts]]\nrole = \"sender\"\ncluster = \"old\"\nnamespace = \"apps\"\nname = \"last\"\n";
+    scene.declare(&format!("{old}{bound}"));
+    assert_eq!(answers(&scene.bench.ends(0, &orders).json()), ["yes most most", "yes sender sender"]);
+    assert_eq!(ask(&scene, &["sqs:SendMessage", "--declared", "--only", "role/sender"]), ["if sender sender"]);
+    let run = scene.bench.ends(64, &["access", "sqs:SendMessage", "--only", "service-account/old/*"]);
+    run.says("`--only 'service-account/old/*'` matches no ServiceAccount");
+    scene.bench.ends(64, &["access", "service-account/old/apps/last"]).says("is not an object of this configuration");
 }
 
 #[test]
@@ -219,7 +233,7 @@ fn object_shows_all_that_it_may_do() {
         run.says(address).says("Allow sqs:Send* on arn:aws:sqs:*:*:orders");
     }
     scene.bench.ends(0, &["access", "role/aws"]).says("aws:AmazonS3ReadOnlyAccess").says("s3:Get*");
-    scene.bench.ends(64, &["access", "role/absent"]).says("is no object of this configuration");
+    scene.bench.ends(64, &["access", "role/absent"]).says("is not an object of this configuration");
     scene.bench.ends(64, &["access", "oidc-provider/default/main"]).says("has no permissions of its own");
 }
 

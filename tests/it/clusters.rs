@@ -252,7 +252,8 @@ fn patch_permission_without_create_permission_is_reported_as_such() {
         cluster.limit_to(runtime, "mine", &["get", "list", "patch"]);
         scene.declare(&entry("create", "mine", "worker", ""));
         let run = scene.bench.ends(6, &["apply", "--auto-approve"]);
-        run.says("serviceaccounts \"worker\" is forbidden").says("allow these credentials `get`, `create` and `patch`");
+        run.says("serviceaccounts \"worker\" is forbidden")
+            .says("give these credentials the verbs `get`, `create` and `patch`");
         assert!(!format!("{}{}", run.stdout, run.stderr).contains("policy of cluster"), "{run}");
         assert!(cluster.get(runtime, "mine", "worker").is_none());
     });

@@ -74,7 +74,7 @@ fn address_shows_declaration_live_object_and_findings() {
         .says("irsa.toml:4")
         .says("role: role/reports");
     scene.bench.ends(0, &["explain", "oidc-provider/default/main"]).says("state: as declared");
-    scene.bench.ends(64, &["explain", "role/absent"]).says("`role/absent` is no object of this configuration");
+    scene.bench.ends(64, &["explain", "role/absent"]).says("`role/absent` is not an object of this configuration");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn refusals_and_findings_print_a_word_that_explain_takes() {
     scene.someone.create_role("app", &crate::ownership::trust(), &[]);
     scene.declare(&crate::ownership::role("app"));
     let run = scene.bench.ends(4, &["plan"]).says("(no-owner)").stdout.clone();
-    assert!(run.contains("carries no owner"), "{run}");
+    assert!(run.contains("has no owner tag"), "{run}");
     scene.bench.ends(0, &["explain", "no-owner"]).says("adopt");
     scene.bench.ends(0, &["explain", "role/app"]).says("refused").says("(no-owner)");
 }
@@ -97,7 +97,7 @@ fn unknown_address_has_a_hint() {
         .bench
         .ends(64, &["explain", "service-account/main/apps/report"])
         .says("did you mean `service-account/main/apps/reports`?");
-    scene.bench.ends(64, &["explain", "orphan/default/role/*"]).says("is no object of this configuration");
+    scene.bench.ends(64, &["explain", "orphan/default/role/*"]).says("is not an object of this configuration");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn nearest_address_is_one_of_any_account_or_cluster() {
         bench.ends(64, &["explain", &typed]).says(&format!("did you mean `{meant}`?"));
         bench.ends(0, &["explain", &meant]).says(&meant).says("would create it");
     }
-    bench.ends(64, &["explain", "account/one"]).says("accounts and clusters are no objects");
+    bench.ends(64, &["explain", "account/one"]).says("accounts and clusters are not objects");
 }
 
 #[test]
@@ -196,12 +196,12 @@ fn error_of_a_refused_run_ends_with_its_word() {
     scene.someone.create_role("app", &crate::ownership::trust(), &[]);
     bench.ends(4, &apply).says("the plan has refusals; nothing was written (has-refusals)");
     // the reason comes again where a saved plan meets it
-    bench.ends(5, &["apply", "plan.json"]).says("role `app` exists and carries no owner (no-owner)");
+    bench.ends(5, &["apply", "plan.json"]).says("role `app` exists and has no owner tag (no-owner)");
     bench.ends(4, &["plan", "-o", "plan.json"]);
-    bench.ends(4, &["apply", "plan.json"]).says("role/app: role `app` exists and carries no owner (no-owner)");
+    bench.ends(4, &["apply", "plan.json"]).says("role/app: role `app` exists and has no owner tag (no-owner)");
     bench
         .ends(0, &["apply", "plan.json", "--skip-refused"])
-        .says("role/app: refused and skipped: role `app` exists and carries no owner (no-owner)");
+        .says("role/app: refused and skipped: role `app` exists and has no owner tag (no-owner)");
     scene.world.deny("GetRole");
     bench.ends(4, &apply).says("could not be read; nothing was written (incomplete)");
     for word in ["no-terminal", "no-prompt", "not-confirmed", "has-refusals", "incomplete", "locked"] {

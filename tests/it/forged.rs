@@ -160,7 +160,7 @@ fn refusals_removed_from_the_file_are_refused_again() {
         plan["summary"]["refused"] = json!(0);
     });
     let run = refused(&scene, 4, &["apply", "forged.json"]);
-    run.says("role/app: role `app` exists and carries no owner").says("--skip-refused");
+    run.says("role/app: role `app` exists and has no owner tag").says("--skip-refused");
     // a refusal in the file also counts if the live state no longer causes it
     forge(&scene, 4, &[], |_| {});
     scene.someone.tag_role("app", "irsa/owner", "me");
@@ -281,7 +281,7 @@ fn inconsistent_plan_file_is_neither_shown_nor_applied() {
         for command in ["show", "apply"] {
             let run = refused(&scene, 5, &[command, "forged.json"]);
             assert!(
-                run.stderr.contains("it was changed since it was written") && run.stdout.is_empty(),
+                run.stderr.contains("it has been changed since irsa wrote it") && run.stdout.is_empty(),
                 "{what}: {run}"
             );
         }
@@ -295,7 +295,7 @@ fn plan_file_of_the_old_format_is_refused_and_of_the_current_one_shown() {
     scene.bench.write("v2.json", GOLDEN);
     for command in ["show", "apply"] {
         let run = refused(&scene, 5, &[command, "v1.json"]);
-        run.says("its format is `1.0`, this version of irsa reads `2.0`").says("irsa plan -o FILE");
+        run.says("its format is `1.0`, but this version of irsa reads only `2.0`").says("irsa plan -o FILE");
     }
     let shown = scene.bench.ends(0, &["show", "v2.json"]);
     shown.says("+ role/comes").says("! role/taken").says("- orphan/default/role/goes");

@@ -269,7 +269,11 @@ fn guards_still_hold_after_others_set_our_labels() {
         .cluster("main")
         .with(|store| (0..60).for_each(|number| labelled(store, "theirs", &format!("s{number}"))));
     scene.declare(&many("description = \"new\"\n"));
-    scene.bench.ends(4, &["plan"]).says("6 of our 13 live objects would change").says("max-change-percent");
+    scene
+        .bench
+        .ends(4, &["plan"])
+        .says("6 of the 13 objects that irsa manages would change")
+        .says("max-change-percent");
     // emptying a cluster counts as emptying it, whatever else the cluster holds
     scene.declare("[guard]\nmax-delete = 100\nmax-change-percent = 100\n[roles.app0]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n");
     let text = scene.bench.read("irsa.toml");

@@ -181,9 +181,9 @@ fn partition_comes_from_the_declared_region_or_the_environment() {
     let (aws, china) = ("arn:aws:s3:::a/*", "arn:aws-cn:s3:::a/*");
     let region = "region = \"cn-north-1\"\n";
     offline(&with("", aws)).ends(0, &["validate"]);
-    offline(&with("", china)).ends(3, &["validate"]).says("is in partition `aws-cn`, the account in `aws`");
+    offline(&with("", china)).ends(3, &["validate"]).says("is in partition `aws-cn`, but the account is in `aws`");
     offline(&with(region, china)).ends(0, &["validate"]);
-    offline(&with(region, aws)).ends(3, &["validate"]).says("is in partition `aws`, the account in `aws-cn`");
+    offline(&with(region, aws)).ends(3, &["validate"]).says("is in partition `aws`, but the account is in `aws-cn`");
     let mut bench = offline(&with("", china));
     bench.set("AWS_REGION", "cn-northwest-1");
     bench.ends(0, &["validate"]);
@@ -206,7 +206,7 @@ fn partition_that_sts_reports_overrides_the_guess() {
     scene.declare(&inline("arn:aws:s3:::a/*"));
     scene.bench.ends(0, &["plan"]);
     scene.declare(&inline("arn:aws-us-gov:s3:::a/*"));
-    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("the account in `aws`");
+    scene.bench.ends(3, &["plan"]).says("irsa.toml:6").says("but the account is in `aws`");
     assert!(scene.world.writes().is_empty());
 }
 

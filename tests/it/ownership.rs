@@ -282,7 +282,7 @@ fn provider_that_others_trust_is_released_with_a_note() {
     assert!(!scene.someone.provider_tags(&arn).is_empty());
     let run = scene.apply(&["--destroy", "--force"]);
     assert_eq!(run.code, 0, "{run}");
-    run.says("left-to-others").says("roles `nobodys`, `theirs` of others trust it");
+    run.says("left-to-others").says("roles that irsa does not manage trust it (`nobodys`, `theirs`)");
     assert!(scene.someone.providers().contains(&arn) && scene.someone.provider_tags(&arn).is_empty());
     assert!(!scene.someone.has_role("app") && scene.service_account("app").is_none());
     assert!(scene.someone.has_role("theirs") && scene.someone.has_role("nobodys"));
@@ -300,7 +300,12 @@ fn policy_that_others_attached_is_neither_deleted_nor_released() {
     scene.someone.create_role("theirs", &trust(), &[]);
     scene.someone.attach("theirs", &arn);
     let plan = scene.bench.plan(&["--destroy", "--force"]);
-    assert!(plan["refused"].to_string().contains("attached 2 times, this plan detaches 1"), "{plan}");
+    assert!(
+        plan["refused"]
+            .to_string()
+            .contains("it has 2 uses (attached, or as a permissions boundary), of which this plan ends 1"),
+        "{plan}"
+    );
     assert!(plan["refused"][0]["hint"].as_str().expect("a hint").contains("`forget = ["), "{plan}");
     assert_eq!(scene.apply(&["--destroy", "--force"]).code, 4);
     assert!(scene.someone.has_role("app") && scene.someone.has_policy(&arn));

@@ -381,13 +381,13 @@ fn guard_flags_tighten_the_limits_and_never_loosen_them() {
     for (flag, code) in [("3", 4), ("0", 4), ("4", 0), ("5000", 0)] {
         let run = scene.bench.ends(code, &["plan", "--guard-max-delete", flag]);
         if code == 4 {
-            run.says(&format!("4 deletes are more than `--guard-max-delete` = {flag}"));
+            run.says(&format!("the plan deletes 4 objects, but `--guard-max-delete` allows only {flag}"));
         }
     }
     for (flag, code) in [("20", 4), ("0", 4), ("100", 0)] {
         let run = scene.bench.ends(code, &["plan", "--guard-max-change-percent", flag]);
         if code == 4 {
-            run.says(&format!("more than `--guard-max-change-percent` = {flag}"));
+            run.says(&format!("but `--guard-max-change-percent` allows only {flag} percent"));
         }
     }
     scene.bench.ends(64, &["plan", "--guard-max-change-percent", "101"]);
@@ -402,7 +402,7 @@ fn guard_flags_tighten_the_limits_and_never_loosen_them() {
     assert!(scene.someone.has_role("app5"));
     // a stricter limit in the file counts
     scene.declare(&format!("{}{}", loose.replace("max-delete = 1000", "max-delete = 1"), many(0..4)));
-    scene.bench.ends(4, &["plan", "--guard-max-delete", "500"]).says("`guard.max-delete` = 1");
+    scene.bench.ends(4, &["plan", "--guard-max-delete", "500"]).says("`guard.max-delete` allows only 1");
     scene.bench.ends(0, &["apply", "--auto-approve", "--guard-max-delete", "500", "--force"]);
     assert!(!scene.someone.has_role("app5"));
 }

@@ -88,7 +88,7 @@ fn fields_owned_by_a_restore_are_kept_with_a_note_and_removed_with_force() {
         cluster.apply(runtime, "velero", "shop", "cart", &kept);
         scene.declare(&keep());
         let plan = scene.bench.ends(4, &["plan"]);
-        plan.says("only velero can remove it").says("cannot assume it");
+        plan.says("because it also belongs to `velero`").says("Pods of this ServiceAccount cannot assume");
         scene.bench.ends(0, &["apply", "--auto-approve", "--force-conflicts"]);
         let object = cluster.get(runtime, "shop", "cart").expect("velero made it");
         assert!(object["metadata"]["annotations"].is_null() && object["metadata"]["labels"].is_null(), "{object}");
@@ -204,7 +204,7 @@ fn undeclared_label_is_removed_or_kept_with_a_note_if_shared() {
         cluster.apply(runtime, "helm", "shop", "cart", &json!({"labels": {"tier": "web"}}));
         write("token-expiration = \"2h\"");
         let plan = scene.bench.ends(0, &["plan", "--detailed-exitcode"]);
-        plan.says("label `tier` is no longer declared, and stays: `helm` holds it too");
+        plan.says("label `tier` is no longer declared, but it stays, because it also belongs to `helm`");
         scene.bench.converges();
         assert_eq!(label().as_deref(), Some("web"));
     });

@@ -68,6 +68,9 @@ fn denied_verifying_read_is_noted_and_is_no_failure() {
         gate.fault(Stage::Before, Match::on("iam", "GetRole"), Fault::Deny, None);
         let ended = inside.irsa(1, "irsa.toml", &["apply", "--auto-approve"]).await;
         assert_eq!(ended.code, 0, "{ended}");
-        assert!(ended.stdout.contains("note: it could not be read once more: iam:GetRole: AccessDenied"), "{ended}");
+        assert!(
+            ended.stdout.contains("note: it was written, but irsa could not read it again: iam:GetRole: AccessDenied"),
+            "{ended}"
+        );
     });
 }

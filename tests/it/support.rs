@@ -14,6 +14,7 @@ pub(crate) mod proxies;
 pub(crate) mod python;
 pub(crate) mod someone;
 pub(crate) mod standin;
+pub(crate) mod verification;
 pub(crate) mod world;
 
 use std::path::PathBuf;

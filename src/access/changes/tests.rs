@@ -134,6 +134,59 @@ fn change_of_a_document_gives_and_takes_actions_on_resources() {
 }
 
 #[test]
+fn another_way_to_write_the_same_access_gives_and_takes_nothing() {
+    let with = |operator: &str, key: &str, value: Value| {
+        let mut statement = allow(&["s3:GetObject"], &["*"]);
+        statement["Condition"] = json!({ operator: { key: value } });
+        json!([statement])
+    };
+    let vpc = |operator: &str, value: Value| with(operator, "aws:SourceVpc", value);
+    let all_but = |actions: &[&str]| json!([{ "Effect": "Allow", "NotAction": actions, "Resource": "*" }]);
+    let all_and_deny = |actions: &[&str]| json!([allow(&["*"], &["*"]), deny(actions, &["*"])]);
+    for (one, other) in [
+        (vpc("StringEquals", json!("a")), vpc("StringLike", json!("a"))),
+        (all_and_deny(&["iam:*"]), all_but(&["iam:*"])),
+        (all_and_deny(&["iam:*", "account:*"]), all_but(&["account:*", "iam:*"])),
+    ] {
+        assert_eq!(between(&one, &other), (vec![], vec![]), "{one}\n{other}");
+        assert_eq!(between(&other, &one), (vec![], vec![]), "{one}\n{other}");
+    }
+    // only narrower
+    for (wide, narrow) in [
+        (vpc("StringLike", json!("a*")), vpc("StringLike", json!("ab*"))),
+        (vpc("StringLike", json!(["a*", "b"])), vpc("StringEquals", json!("ax"))),
+        (vpc("StringNotEquals", json!("a")), vpc("StringNotEquals", json!(["a", "b"]))),
+        (vpc("StringEqualsIfExists", json!("a")), vpc("StringEquals", json!("a"))),
+        (
+            with("IpAddress", "aws:SourceIp", json!("10.0.0.0/8")),
+            with("IpAddress", "aws:SourceIp", json!("10.1.0.0/16")),
+        ),
+        (
+            with("ArnLike", "aws:SourceArn", json!("arn:aws:sns:*:*:*")),
+            with("ArnEquals", "aws:SourceArn", json!("arn:aws:sns:eu-west-1:*:a")),
+        ),
+    ] {
+        let (gains, loses) = between(&wide, &narrow);
+        assert_eq!((gains.len(), loses.len()), (0, 1), "{wide}\n{narrow}: {gains:?} {loses:?}");
+    }
+}
+
+#[test]
+fn what_the_other_side_allows_of_a_difference_is_named() {
+    let (all, part) = (document(&json!([allow(&["s3:*"], &["*"])])), document(&json!([allow(&["s3:Get*"], &["*"])])));
+    let in_bucket = document(&json!([allow(&["s3:Get*"], &[BUCKET]), deny(&["s3:GetObject"], &["*"])]));
+    let side = |document| Permissions { policies: vec![document], boundary: None, unread: false };
+    let parts = |before, after| {
+        let found = gained(&side(before), &side(after)).expect("few pairs");
+        let text = |part: &Pair<'_>| format!("{} on {}", part.action_text(), part.resource_text());
+        found.iter().flat_map(|one| one.parts.iter().map(text)).collect::<Vec<_>>()
+    };
+    assert_eq!(parts(&part, &all), ["s3:Get* on *"]);
+    // what is denied there in part is not named
+    assert!(parts(&in_bucket, &all).is_empty());
+}
+
+#[test]
 fn boundary_that_changes_gives_and_takes_what_the_policies_allow() {
     let policy = document(&json!([allow(&["s3:*"], &[BUCKET])]));
     let (narrow, wide) = (document(&json!([allow(&["s3:Get*"], &["*"])])), document(&json!([allow(&["*"], &["*"])])));

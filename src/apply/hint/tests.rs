@@ -15,7 +15,7 @@ fn hint_names_the_missing_permission_or_the_quota() {
         request_id: None,
     };
     assert!(hint(&error(CallErrorKind::Denied), &call).unwrap().contains("`iam:AttachRolePolicy`"));
-    assert!(hint(&error(CallErrorKind::Limit), &call).unwrap().contains("managed policies of a role"));
+    assert!(hint(&error(CallErrorKind::Limit), &call).unwrap().contains("quota of attached managed policies"));
     assert!(hint(&error(CallErrorKind::Credentials), &call).unwrap().contains("sign in"));
     assert!(hint(&error(CallErrorKind::NotFound), &call).unwrap().contains("`arn:aws:iam::aws:policy/A` exists"));
     assert_eq!(hint(&error(CallErrorKind::Invalid), &call), None);
@@ -48,7 +48,7 @@ fn admission_error_is_not_a_missing_permission() {
     let either = told(CallErrorKind::Rejected, Some("Forbidden"));
     assert!(either.contains("can-i create serviceaccounts -n shop") && either.contains("a policy"), "{either}");
     let gone = told(CallErrorKind::Rejected, Some("NamespaceTerminating"));
-    assert!(gone.contains("namespace `shop` is gone"), "{gone}");
+    assert!(gone.contains("namespace `shop` is deleted"), "{gone}");
     assert!(told(CallErrorKind::Denied, Some("Forbidden")).contains("`get`, `create` and `patch`"));
     assert!(
         told(CallErrorKind::Denied, None).contains("in front of the API"),

@@ -1,4 +1,4 @@
-//! Renews a Lease at a third of its lifetime until it is released, and reports when it is lost.
+//! Renews a Lease each time a third of its lifetime has passed, until it is released. Reports if it is lost.
 
 use super::{LockOptions, RELEASE_LIMIT, no_answer, rules};
 use crate::model::lease::Lease;
@@ -16,7 +16,7 @@ pub(super) struct Keeper<R, W> {
     pub(super) lease: Lease,
     /// The earliest time at which the API may have stored it.
     pub(super) renewed: Instant,
-    pub(super) lose: watch::Sender<Option<String>>,
+    pub(super) lost_sender: watch::Sender<Option<String>>,
 }
 
 enum Renewal {
@@ -51,15 +51,15 @@ impl<R: ReadLease, W: WriteLease> Keeper<R, W> {
                     next = sent + lifetime / 3;
                 }
                 Renewal::Lost(why) => {
-                    self.lose.send_replace(Some(why));
+                    self.lost_sender.send_replace(Some(why));
                     return Ok(());
                 }
                 Renewal::Unknown(error) if Instant::now() >= expires => {
-                    self.lose.send_replace(Some(format!("it could not be renewed in time: {error}")));
+                    self.lost_sender.send_replace(Some(format!("it could not be renewed in time: {error}")));
                     // the Lease may still name this run, so remove the name at the end
                     break released.await;
                 }
-                // at this interval, four attempts fit before the next renewal would be due
+                // tries again soon: up to four attempts fit into a third of the lifetime
                 Renewal::Unknown(_) => next = Instant::now() + lifetime / 12,
             }
         };

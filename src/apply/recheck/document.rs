@@ -7,7 +7,7 @@ use crate::plan::Step;
 use crate::policy::PolicyDocument;
 
 /// The document before and after one write.
-pub(super) type Write<'p> = (Option<&'p PolicyDocument>, Option<&'p PolicyDocument>);
+pub(super) type DocumentWrite<'p> = (Option<&'p PolicyDocument>, Option<&'p PolicyDocument>);
 
 /// Compares the live document with one write of the step. IAM may still show the document before an earlier write
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), or already the document of a later write.
@@ -16,7 +16,7 @@ pub(super) fn document(
     step: &Step,
     field: Field<'_>,
     live: Option<&PolicyDocument>,
-    write: Write<'_>,
+    write: DocumentWrite<'_>,
 ) -> Finding {
     let finding = Finding::field(name, &live, &write.0, &write.1);
     if !matches!(finding, Finding::Stale(_)) {
@@ -34,7 +34,7 @@ pub(super) fn document(
 }
 
 /// The writes of a step to one document, in order.
-pub(super) fn writes_of<'p>(step: &'p Step, field: Field<'_>) -> Vec<Write<'p>> {
+pub(super) fn writes_of<'p>(step: &'p Step, field: Field<'_>) -> Vec<DocumentWrite<'p>> {
     let calls = step.parts.iter().filter_map(|part| part.call.iam()).map(|(_, call)| call);
     let calls = calls.filter(|call| call.field() == field);
     let writes = calls.filter_map(|call| match call.write() {

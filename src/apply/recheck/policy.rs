@@ -22,7 +22,7 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         Ok(self.policy_owner(&live.tags).unless_stale(compare))
     }
 
-    /// For the delete of a version.
+    /// Whether irsa may delete a version: it must not be the default version.
     pub(super) async fn policy_version(&self, arn: &PolicyArn, version: &String) -> Answer<Finding> {
         let Some(live) = self.run.aws.policy(self.account, arn).await? else { return Ok(Finding::Done) };
         Ok(self.policy_owner(&live.policy.tags).unless_stale(|| {
@@ -42,7 +42,8 @@ impl<A: ReadAws, K> IamRecheck<'_, A, K> {
         Ok(live.map_or_else(Finding::gone, compare))
     }
 
-    /// IAM refuses the delete with DeleteConflict if the policy has been attached meanwhile.
+    /// Whether irsa may delete the policy. Does not look for new attachments, because IAM then refuses the call with
+    /// DeleteConflict.
     pub(super) async fn policy_delete(&self, arn: &PolicyArn) -> Answer<Finding> {
         let Some(live) = self.run.aws.policy(self.account, arn).await? else { return Ok(Finding::Done) };
         let live = live.policy;

@@ -1,4 +1,4 @@
-//! Re-reads an OIDC provider: its audiences, its tags, and before its delete the roles that trust it.
+//! Re-reads an OIDC provider: its audiences, its tags, and before its deletion the roles that trust it.
 
 use super::{Finding, IamRecheck, When};
 use crate::ids::{ProviderArn, RoleName};

@@ -1,6 +1,6 @@
 //! Re-reads a role: each call reads the field that it replaces, and the owner tag.
 
-use super::document::{Write, document, writes_of};
+use super::document::{DocumentWrite, document, writes_of};
 use super::{Finding, IamRecheck, When};
 use crate::ids::{PolicyArn, PolicyName, RoleName};
 use crate::model::address::Address;
@@ -63,7 +63,12 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         Ok(live.map_or_else(Finding::gone, compare))
     }
 
-    pub(super) async fn inline(&self, name: &RoleName, policy: &PolicyName, write: Write<'_>) -> Answer<Finding> {
+    pub(super) async fn inline(
+        &self,
+        name: &RoleName,
+        policy: &PolicyName,
+        write: DocumentWrite<'_>,
+    ) -> Answer<Finding> {
         let finding = async {
             let live = self.run.aws.inline(self.account, name, policy).await?;
             Ok(document(&format!("inline.{policy}"), self.step, Field::Inline(policy), live.as_ref(), write))
@@ -89,7 +94,7 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         let finding = finding?;
         Ok(match tags? {
             Some(tags) => self.role_owner(&tags).unless_stale(|| finding),
-            // the delete of the role has deleted its inline policies too
+            // the role is gone, so what the call would remove is gone too
             None if finding == Finding::Done => Finding::Done,
             None => Finding::gone(),
         })
@@ -118,7 +123,8 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
         Ok(Finding::all(findings))
     }
 
-    /// For DeleteRole itself. IAM refuses it with DeleteConflict if a policy has been attached meanwhile.
+    /// Whether irsa may call DeleteRole. Does not look for new policies, because IAM then refuses the call with
+    /// DeleteConflict.
     pub(super) async fn role_delete(&self, name: &RoleName) -> Answer<Finding> {
         let Some(live) = self.run.aws.role_attributes(self.account, name).await? else { return Ok(Finding::Done) };
         let ResourceChange::Role(change) = &self.step.change else { return Ok(Finding::Write) };
@@ -152,7 +158,8 @@ impl<A: ReadAws, K: ReadKubernetes> IamRecheck<'_, A, K> {
     }
 }
 
-/// Whether the step may delete the role: its tags are unchanged, and its trust is the old one or one that the step writes.
+/// Whether the step may delete the role: its owner tag and `irsa/prevent-destroy` are unchanged, and its trust is the
+/// old one or one that the step writes.
 fn unchanged(step: &Step, before: &Role, live: &RoleAttributes) -> Finding {
     let trust = &live.summary.trust;
     let written = writes_of(step, Field::Trust).iter().any(|(_, to)| *to == Some(trust));

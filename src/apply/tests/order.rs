@@ -125,7 +125,7 @@ async fn failure_skips_only_the_dependents() {
     let failed = failure(&report, "role/reports");
     assert_eq!(failed.operation, "iam:PutRolePolicy");
     assert_eq!((failed.code.as_deref(), failed.request_id.as_deref()), (Some("Denied"), Some("request-1")));
-    assert!(failed.hint.as_ref().unwrap().contains("allow these credentials `iam:PutRolePolicy`"));
+    assert!(failed.hint.as_ref().unwrap().contains("give these credentials the permission `iam:PutRolePolicy`"));
     assert!(!failed.stale);
     assert_eq!(failed.done.first().map(String::as_str), Some("iam:CreateRole"));
     assert_eq!(failed.left.first().map(String::as_str), Some("iam:PutRolePolicy"));

@@ -117,7 +117,10 @@ async fn failed_read_is_noted_and_fails_nothing() {
     let addresses: Vec<&str> = told.iter().map(|(address, _)| address.as_str()).collect();
     let all = ["oidc-provider/default/east", "oidc-provider/default/west", "policy/default/bucket", "role/keep"];
     assert_eq!(addresses, [&all[..], &["role/reports"]].concat());
-    assert!(told.iter().all(|(_, note)| note.starts_with("it could not be read once more: ")), "{told:?}");
+    assert!(
+        told.iter().all(|(_, note)| note.starts_with("it was written, but irsa could not read it again: ")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! What IAM must show after a run: each field that the run wrote, with the value that it wrote last.
+//! What a run wrote to each IAM object: each field, with the value that the run wrote last. Reads the object again, and
+//! names the fields that IAM does not show yet.
 
 use crate::apply::report::{Outcome, Report};
 use crate::ids::{Key, PolicyArn, PolicyName, RoleName};
@@ -23,11 +24,11 @@ pub(super) struct Expected<'p> {
     fields: Fields<'p>,
 }
 
-/// None if the field must be absent.
-type Fields<'a> = BTreeMap<Field<'a>, Option<Value<'a>>>;
+/// Fields with their values. None if the field must be absent.
+type Fields<'a> = BTreeMap<WrittenField<'a>, Option<Value<'a>>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Field<'a> {
+enum WrittenField<'a> {
     Trust,
     Document,
     Description,
@@ -81,32 +82,34 @@ impl<'p> Expected<'p> {
             }
             FieldWrite::Create(Created::Policy(policy)) => {
                 fields.extend(tags(&policy.tags));
-                (Field::Document, document(&policy.document))
+                (WrittenField::Document, document(&policy.document))
             }
             FieldWrite::Create(Created::Role(role)) => return fields.extend(attributes(role).chain(tags(&role.tags))),
             FieldWrite::Settings(_, to) => return fields.extend(settings(&to.description, to.max_session_duration)),
             FieldWrite::SetTags(_, to) => return fields.extend(tags(to)),
-            FieldWrite::RemoveTags(from) => return fields.extend(from.keys().map(|key| (Field::Tag(key), None))),
+            FieldWrite::RemoveTags(from) => {
+                return fields.extend(from.keys().map(|key| (WrittenField::Tag(key), None)));
+            }
             // a version that is not the default grants nothing
             FieldWrite::Delete | FieldWrite::DeleteVersion(_) => return,
-            FieldWrite::AddAudience(audience) => (Field::Audience(audience), Some(Value::Present)),
-            FieldWrite::Document(_, to) => (Field::Document, document(to)),
-            FieldWrite::Trust(_, to) => (Field::Trust, document(to)),
-            FieldWrite::Boundary(_, to) => (Field::Boundary, to.map(|arn| Value::Text(arn.as_str()))),
-            FieldWrite::Inline(policy, _, to) => (Field::Inline(policy), to.map(Value::Document)),
-            FieldWrite::Attach(arn) => (Field::Attached(arn), Some(Value::Present)),
-            FieldWrite::Detach(arn) => (Field::Attached(arn), None),
+            FieldWrite::AddAudience(audience) => (WrittenField::Audience(audience), Some(Value::Present)),
+            FieldWrite::Document(_, to) => (WrittenField::Document, document(to)),
+            FieldWrite::Trust(_, to) => (WrittenField::Trust, document(to)),
+            FieldWrite::Boundary(_, to) => (WrittenField::Boundary, to.map(|arn| Value::Text(arn.as_str()))),
+            FieldWrite::Inline(policy, _, to) => (WrittenField::Inline(policy), to.map(Value::Document)),
+            FieldWrite::Attach(arn) => (WrittenField::Attached(arn), Some(Value::Present)),
+            FieldWrite::Detach(arn) => (WrittenField::Attached(arn), None),
         };
         fields.insert(field, value);
     }
 
-    fn has(&self, kind: impl Fn(&Field<'p>) -> bool) -> bool {
+    fn has(&self, kind: impl Fn(&WrittenField<'p>) -> bool) -> bool {
         self.fields.keys().any(kind)
     }
 
     fn inline_names(&self) -> impl Iterator<Item = &'p PolicyName> {
         self.fields.keys().filter_map(|field| match field {
-            Field::Inline(name) => Some(*name),
+            WrittenField::Inline(name) => Some(*name),
             _ => None,
         })
     }
@@ -121,7 +124,8 @@ impl<'p> Expected<'p> {
     pub(super) fn missing_in(&self, role: Option<&Role>) -> Option<String> {
         let Some(role) = role else { return note(["the role itself".to_owned()]) };
         let live = attributes(role);
-        let inline = self.inline_names().map(|name| (Field::Inline(name), role.inline.get(name).map(Value::Document)));
+        let inline =
+            self.inline_names().map(|name| (WrittenField::Inline(name), role.inline.get(name).map(Value::Document)));
         let live = live.chain(tags(&role.tags)).chain(attachments(&role.attached)).chain(inline);
         note(self.differences(live))
     }
@@ -136,7 +140,7 @@ impl<'p> Expected<'p> {
                 self.differences(tags(&live.provider.tags).chain(audiences(&live.provider.audiences)))
             }),
         };
-        missing.map_or_else(|error| Some(format!("it could not be read once more: {error}")), note)
+        missing.map_or_else(|error| Some(format!("it was written, but irsa could not read it again: {error}")), note)
     }
 
     async fn read_role<A: ReadAws>(&self, account: &Key, name: &RoleName, aws: &A) -> Answer<Vec<String>> {
@@ -159,15 +163,15 @@ impl<'p> Expected<'p> {
             let boundary = head.permissions_boundary.as_ref();
             attributes_of(trust, description, *max_session_duration, boundary).chain(tags(&head.tags))
         });
-        let inline = inline.iter().map(|(name, live)| (Field::Inline(name), live.as_ref().map(Value::Document)));
+        let inline = inline.iter().map(|(name, live)| (WrittenField::Inline(name), live.as_ref().map(Value::Document)));
         Ok(self.differences(live.chain(attachments(&attached)).chain(inline)))
     }
 
     async fn read_policy<A: ReadAws>(&self, account: &Key, arn: &PolicyArn, aws: &A) -> Answer<Vec<String>> {
         let gone = || vec!["the policy itself".to_owned()];
-        if self.has(|field| *field == Field::Document) {
+        if self.has(|field| *field == WrittenField::Document) {
             let Some(live) = aws.policy(account, arn).await? else { return Ok(gone()) };
-            let document = (Field::Document, Some(Value::Document(&live.policy.document)));
+            let document = (WrittenField::Document, Some(Value::Document(&live.policy.document)));
             return Ok(self.differences(tags(&live.policy.tags).chain([document])));
         }
         if self.fields.is_empty() {
@@ -178,22 +182,22 @@ impl<'p> Expected<'p> {
     }
 
     /// The names of the fields whose live value is not the expected one.
-    fn differences<'a>(&self, live: impl Iterator<Item = (Field<'a>, Option<Value<'a>>)>) -> Vec<String> {
+    fn differences<'a>(&self, live: impl Iterator<Item = (WrittenField<'a>, Option<Value<'a>>)>) -> Vec<String> {
         let live: Fields<'_> = live.collect();
         let differ = self.fields.iter().filter(|(field, value)| live.get(*field).copied().flatten() != **value);
         differ.map(|(field, _)| field.to_string()).collect()
     }
 }
 
-fn in_get_role(field: &Field<'_>) -> bool {
-    !is_attachment(field) && !matches!(field, Field::Inline(_))
+fn in_get_role(field: &WrittenField<'_>) -> bool {
+    !is_attachment(field) && !matches!(field, WrittenField::Inline(_))
 }
 
-fn is_attachment(field: &Field<'_>) -> bool {
-    matches!(field, Field::Attached(_))
+fn is_attachment(field: &WrittenField<'_>) -> bool {
+    matches!(field, WrittenField::Attached(_))
 }
 
-fn attributes(role: &Role) -> impl Iterator<Item = (Field<'_>, Option<Value<'_>>)> {
+fn attributes(role: &Role) -> impl Iterator<Item = (WrittenField<'_>, Option<Value<'_>>)> {
     let boundary = role.permissions_boundary.as_ref();
     attributes_of(&role.trust, &role.description, role.max_session_duration, boundary)
 }
@@ -203,32 +207,32 @@ fn attributes_of<'a>(
     description: &'a str,
     max_session_duration: u32,
     boundary: Option<&'a PolicyArn>,
-) -> impl Iterator<Item = (Field<'a>, Option<Value<'a>>)> {
-    let trust = (Field::Trust, Some(Value::Document(trust)));
-    let boundary = (Field::Boundary, boundary.map(|arn| Value::Text(arn.as_str())));
+) -> impl Iterator<Item = (WrittenField<'a>, Option<Value<'a>>)> {
+    let trust = (WrittenField::Trust, Some(Value::Document(trust)));
+    let boundary = (WrittenField::Boundary, boundary.map(|arn| Value::Text(arn.as_str())));
     settings(description, max_session_duration).into_iter().chain([trust, boundary])
 }
 
-fn settings(description: &str, max_session_duration: u32) -> [(Field<'_>, Option<Value<'_>>); 2] {
+fn settings(description: &str, max_session_duration: u32) -> [(WrittenField<'_>, Option<Value<'_>>); 2] {
     [
-        (Field::Description, Some(Value::Text(description))),
-        (Field::MaxSessionDuration, Some(Value::Number(max_session_duration))),
+        (WrittenField::Description, Some(Value::Text(description))),
+        (WrittenField::MaxSessionDuration, Some(Value::Number(max_session_duration))),
     ]
 }
 
-fn tags(tags: &StringMap) -> impl Iterator<Item = (Field<'_>, Option<Value<'_>>)> {
-    tags.iter().map(|(key, value)| (Field::Tag(key), Some(Value::Text(value))))
+fn tags(tags: &StringMap) -> impl Iterator<Item = (WrittenField<'_>, Option<Value<'_>>)> {
+    tags.iter().map(|(key, value)| (WrittenField::Tag(key), Some(Value::Text(value))))
 }
 
-fn audiences(audiences: &BTreeSet<String>) -> impl Iterator<Item = (Field<'_>, Option<Value<'_>>)> {
-    audiences.iter().map(|audience| (Field::Audience(audience), Some(Value::Present)))
+fn audiences(audiences: &BTreeSet<String>) -> impl Iterator<Item = (WrittenField<'_>, Option<Value<'_>>)> {
+    audiences.iter().map(|audience| (WrittenField::Audience(audience), Some(Value::Present)))
 }
 
-fn attachments(attached: &BTreeSet<PolicyArn>) -> impl Iterator<Item = (Field<'_>, Option<Value<'_>>)> {
-    attached.iter().map(|arn| (Field::Attached(arn), Some(Value::Present)))
+fn attachments(attached: &BTreeSet<PolicyArn>) -> impl Iterator<Item = (WrittenField<'_>, Option<Value<'_>>)> {
+    attached.iter().map(|arn| (WrittenField::Attached(arn), Some(Value::Present)))
 }
 
-impl fmt::Display for Field<'_> {
+impl fmt::Display for WrittenField<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trust => f.write_str("`trust`"),
@@ -236,9 +240,9 @@ impl fmt::Display for Field<'_> {
             Self::Description => f.write_str("`description`"),
             Self::MaxSessionDuration => f.write_str("`max-session-duration`"),
             Self::Boundary => f.write_str("`permissions-boundary`"),
-            Self::Audience(audience) => write!(f, "`audiences` of `{audience}`"),
+            Self::Audience(audience) => write!(f, "audience `{audience}`"),
             Self::Tag(key) => write!(f, "`tags.{key}`"),
-            Self::Attached(arn) => write!(f, "`attached` of `{arn}`"),
+            Self::Attached(arn) => write!(f, "attached policy `{arn}`"),
             Self::Inline(name) => write!(f, "`inline.{name}`"),
         }
     }

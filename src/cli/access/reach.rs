@@ -4,27 +4,21 @@ use super::World;
 use crate::access::assumes;
 use crate::ids::{Key, ProviderArn, RoleArn};
 use crate::model::desired::{Binding, Manage, Role, Subject};
-use crate::model::evidence::Chain;
-use crate::model::live::{Extent, Live, LiveCluster, LiveServiceAccount, Observed};
+use crate::model::live::{Live, LiveCluster, LiveServiceAccount, Observed};
 use crate::model::marks::ROLE_ARN;
 use crate::policy::evaluate::Truth;
 
 impl World {
-    /// The live ServiceAccount of a binding. Absent too if it waits for its namespace.
-    fn service_account(cluster: &LiveCluster, binding: &Binding) -> Option<Observed<LiveServiceAccount>> {
+    /// The live ServiceAccount of a binding. Absent also if its namespace is absent. None for a pattern.
+    fn service_account<'a>(cluster: &'a LiveCluster, binding: &Binding) -> Option<Observed<&'a LiveServiceAccount>> {
         let Subject::Exact(namespace, name) = &binding.subject else { return None };
-        let is_whole = matches!(cluster.extent, Extent::Whole | Extent::Understood)
-            || cluster.namespaces.get(namespace) == Some(&Observed::Absent);
-        let unread =
-            if is_whole { Observed::Absent } else { Observed::Unknown("the ServiceAccount was not read".to_owned()) };
-        Some(cluster.service_accounts.get(&(namespace.clone(), name.clone())).cloned().unwrap_or(unread))
+        Some(cluster.service_account(namespace, name))
     }
 
-    /// The role that the annotation of a ServiceAccount names, which is declared to have the role `key`.
+    /// The role that the annotation of the binding's ServiceAccount names. `key` is the role that the binding declares.
     pub(super) fn annotated<'a>(&'a self, key: &'a Key, binding: &Binding) -> Annotated<'a> {
-        let Some(cluster) = self.live.as_ref().and_then(|live| live.clusters.get(&binding.cluster)) else {
-            return Annotated::Role(key);
-        };
+        let Some(read) = &self.live else { return Annotated::Role(key) };
+        let Some(cluster) = read.clusters.get(&binding.cluster) else { return Annotated::Role(key) };
         let live = match Self::service_account(cluster, binding) {
             Some(Observed::Present(live)) => live,
             // whoever creates it decides on its annotation
@@ -39,9 +33,12 @@ impl World {
             return Annotated::None("it has no annotation with a role".to_owned());
         };
         let Ok(arn) = RoleArn::parse(found) else {
-            return Annotated::None(format!("its annotation is `{found}`, which is no role ARN"));
+            return Annotated::None(format!("its annotation is `{found}`, which is not a role ARN"));
         };
-        let is_named = |key: &&Key| self.arn_of(key).is_some_and(|one| one == arn);
+        let is_named = |key: &&Key| {
+            let role = &self.desired.roles[*key];
+            self.desired.accounts.get(&role.account).is_some_and(|account| read.role_arn(account, role) == arn)
+        };
         let Some(named) = [key].into_iter().chain(self.desired.roles.keys()).find(is_named) else {
             let why = format!("its annotation names `{arn}`, whose permissions irsa did not read");
             return Annotated::Other(why);
@@ -52,16 +49,6 @@ impl World {
             return Annotated::None(format!("its annotation names another role, role/{named}"));
         }
         Annotated::Role(named)
-    }
-
-    /// The live ARN of a declared role, or the one that it would get.
-    fn arn_of(&self, key: &Key) -> Option<RoleArn> {
-        let role = self.desired.roles.get(key)?;
-        if let Observed::Present(live) = self.live.as_ref()?.role(&role.account, &role.name) {
-            return Some(live.arn.clone());
-        }
-        let account = self.desired.accounts.get(&role.account)?;
-        Some(RoleArn::of(&account.partition, &account.id, &role.path, &role.name))
     }
 
     /// Whether the OIDC provider and the trust policy of a role let the tokens of a ServiceAccount in. With `--declared`
@@ -79,8 +66,7 @@ impl World {
         let provider = ProviderArn::of(&account.partition, &account.id, issuer);
         let claim = binding.subject.claim();
         let read = Self::service_account(cluster, binding);
-        let chain = Chain { role_key: key, role, binding, is_fresh: false };
-        let audience = chain.audience(read.as_ref().and_then(Observed::present));
+        let audience = binding.audience(read.as_ref().and_then(Observed::present).copied());
         match accepts(live, role, &provider, audience) {
             Reach::Yes => {}
             other => return other,
@@ -95,13 +81,13 @@ impl World {
 
 /// The role that an annotation names.
 pub(super) enum Annotated<'a> {
-    /// A declared one.
+    /// A declared role.
     Role(&'a Key),
-    /// Another one; the text names it.
+    /// A role that irsa did not read; the text names it.
     Other(String),
-    /// None, so that pods get no role; the text says why.
+    /// No role; the text says why.
     None(String),
-    /// It is not known; the text says why.
+    /// Unknown; the text says why.
     Unknown(String),
 }
 
@@ -118,14 +104,12 @@ fn accepts(live: &Live, role: &Role, provider: &ProviderArn, audience: &str) -> 
     let Some(account) = live.accounts.get(&role.account) else {
         return Reach::Unknown(format!("account `{}` was not read", role.account));
     };
-    match (account.providers.get(provider), &account.providers_listed) {
-        (Some(Observed::Present(found)), _) if found.provider.audiences.contains(audience) => Reach::Yes,
-        (Some(Observed::Present(_)), _) => {
+    match account.provider(provider) {
+        Observed::Present(found) if found.provider.audiences.contains(audience) => Reach::Yes,
+        Observed::Present(_) => {
             Reach::No(format!("the OIDC provider does not accept the audience `{audience}` of its tokens"))
         }
-        (Some(Observed::Unknown(why)), _) | (None, Observed::Unknown(why)) => Reach::Unknown(why.clone()),
-        (Some(Observed::Absent) | None, _) => {
-            Reach::No(format!("account `{}` has no OIDC provider for its cluster", role.account))
-        }
+        Observed::Unknown(why) => Reach::Unknown(why),
+        Observed::Absent => Reach::No(format!("account `{}` has no OIDC provider for its cluster", role.account)),
     }
 }

@@ -12,7 +12,7 @@ use crate::model::desired::{Binding, Desired};
 use crate::model::live::Live;
 use crate::model::note::Note;
 use crate::model::sanitize::scrub;
-use crate::plan::file::as_created;
+use crate::plan::file::change_v2;
 use crate::plan::{LiveObject, Plan, live_object};
 use crate::view;
 use serde_json::json;
@@ -62,7 +62,7 @@ fn unknown(address: &Address, desired: &Desired) -> Error {
         || "`irsa plan` shows the addresses, `irsa explain` the other words".to_owned(),
         suggest::did_you_mean,
     );
-    Error::usage(format!("`{address}` is no object of this configuration")).hint(hint)
+    Error::usage(format!("`{address}` is not an object of this configuration")).hint(hint)
 }
 
 impl Explained<'_> {
@@ -100,7 +100,7 @@ impl Explained<'_> {
         match self.object() {
             LiveObject::Read(_) => "as declared".to_owned(),
             LiveObject::Listed => "it exists, and was not compared".to_owned(),
-            LiveObject::Absent => "it does not exist".to_owned(),
+            LiveObject::NotFound => "it does not exist".to_owned(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Explained<'_> {
         match self.object() {
             LiveObject::Read(live) => view::live_lines(self.address, &live, &self.plan.names, account.as_deref()),
             LiveObject::Listed => vec!["it exists; irsa did not read it".to_owned()],
-            LiveObject::Absent => Vec::new(),
+            LiveObject::NotFound => Vec::new(),
         }
     }
 
@@ -131,8 +131,8 @@ impl Explained<'_> {
 
     fn document(&self) -> serde_json::Value {
         let live = match self.object() {
-            LiveObject::Read(live) => as_created(self.address, &live).after,
-            LiveObject::Listed | LiveObject::Absent => serde_json::Value::Null,
+            LiveObject::Read(live) => change_v2(self.address, &live).after,
+            LiveObject::Listed | LiveObject::NotFound => serde_json::Value::Null,
         };
         let notes = self.notes().map(|note| {
             let ignored = note.ignored.as_ref().map(|ignored| &ignored.reason);

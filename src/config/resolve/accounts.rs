@@ -77,7 +77,8 @@ impl Resolver<'_> {
         if let (Some(id), Some(role)) = (id, assume_role)
             && role.value.account() != id.value.as_str()
         {
-            let message = format!("`assume-role` is a role of account {}, `id` is {}", role.value.account(), id.value);
+            let message =
+                format!("`assume-role` is a role of account {}, but `id` is {}", role.value.account(), id.value);
             self.errors.push(Diagnostic::at(&role.origin, message).and(&id.origin, "the id is here"));
         }
         if let Some(external) = external_id {

@@ -23,8 +23,9 @@ const BINDING_LIMIT: usize = 1_000_000;
 const GLOB_COST: usize = 32;
 /// `StringLike` takes `*` for any text and `?` for one character.
 const WILDCARDS: [char; 2] = ['*', '?'];
-/// The beginning of the message and the hint, for `manage` and for labels and annotations in an unmanaged cluster.
+/// The beginning of the message and the hint about `manage` in an unmanaged cluster.
 const UNMANAGED: (&str, &str) = ("", "remove `manage` (it is `\"none\"` there), or declare how to reach the cluster");
+/// The same for labels and annotations in an unmanaged cluster.
 const UNMANAGED_METADATA: (&str, &str) = (
     "`labels` and `annotations` are for ServiceAccounts that irsa creates, and ",
     "remove them, or declare how to reach the cluster",

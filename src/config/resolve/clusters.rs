@@ -77,7 +77,7 @@ impl<'a> Resolver<'a> {
             None if accounts.len() == 1 => accounts.keys().next().cloned(),
             None if raw.flawed => None,
             None => {
-                let hint = format!("add `account`: one of {}", quoted(accounts.keys()));
+                let hint = format!("add `account`: one of {}", quoted(accounts.keys()).join(", "));
                 self.refuse(&raw.origin, format!("the account of cluster `{key}` is missing")).hint = Some(hint);
                 None
             }

@@ -3,6 +3,7 @@
 use super::Diagnostic;
 use crate::ids::Key;
 use crate::model::desired::{Binding, Subject};
+use crate::model::quoted::quoted;
 
 /// The error about two bindings that differ in role or settings.
 pub(super) fn conflict((first_role, first): (&Key, &Binding), (role, binding): (&Key, &Binding)) -> Option<Diagnostic> {
@@ -27,7 +28,7 @@ pub(super) fn conflict((first_role, first): (&Key, &Binding), (role, binding): (
         ("annotations", annotations(first) != annotations(binding)),
         ("allow-wildcard", first.subject != binding.subject),
     ];
-    let keys: Vec<String> = differs.iter().filter(|(_, differs)| *differs).map(|(key, _)| format!("`{key}`")).collect();
+    let keys = quoted(differs.iter().filter(|(_, differs)| *differs).map(|(key, _)| key));
     if keys.is_empty() {
         return None;
     }

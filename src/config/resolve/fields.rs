@@ -41,7 +41,7 @@ impl Resolver<'_> {
         let total = all.len() + reserved;
         if total > TAG_LIMIT {
             let message = format!(
-                "{what} has {} tags, and irsa adds {reserved}: together {total}, the limit is {TAG_LIMIT}",
+                "{what} has {} tags, and irsa adds {reserved}: {total} in all, but the limit is {TAG_LIMIT}",
                 all.len()
             );
             self.refuse(origin, message);
@@ -58,12 +58,13 @@ impl Resolver<'_> {
             self.refuse(origin, format!("tag `{key}`: the prefix `irsa/` is reserved for irsa"));
         }
         if key.is_empty() || key_length > TAG_KEY_LIMIT {
-            let message = format!("the key of a tag must be 1-{TAG_KEY_LIMIT} characters long, this has {key_length}");
+            let message =
+                format!("the key of a tag must be 1-{TAG_KEY_LIMIT} characters long, but this one has {key_length}");
             self.refuse(origin, message);
         }
         if value_length > TAG_VALUE_LIMIT {
             let message = format!(
-                "the value of tag `{key}` is at most {TAG_VALUE_LIMIT} characters long, this has {value_length}"
+                "the value of tag `{key}` is at most {TAG_VALUE_LIMIT} characters long, but this one has {value_length}"
             );
             self.refuse(origin, message);
         }
@@ -78,7 +79,8 @@ impl Resolver<'_> {
         let Some(Located { value, origin }) = text else { return String::new() };
         let length = value.chars().count();
         if length > DESCRIPTION_LIMIT {
-            let message = format!("a description is at most {DESCRIPTION_LIMIT} characters long, this has {length}");
+            let message =
+                format!("a description is at most {DESCRIPTION_LIMIT} characters long, but this one has {length}");
             self.refuse(origin, message);
         }
         // the pattern of CreateRole's Description

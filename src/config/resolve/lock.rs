@@ -10,7 +10,7 @@ use crate::model::desired::Lock;
 const NAMESPACE: &str = "kube-system";
 /// The default duration in seconds.
 const SECONDS: u32 = 60;
-/// With less, one slow response would lose the lock. With more, a killed run would block others for too long.
+/// With less, one slow response would lose the lock. With more, a killed run would block other runs for too long.
 const BOUNDS: (u32, u32) = (15, 3600);
 
 impl<'a> Resolver<'a> {

@@ -14,7 +14,7 @@ const NAME_LIMIT: usize = 63;
 const PREFIX_LIMIT: usize = 253;
 /// The limit for all annotations of an object together
 /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set>), less
-/// some space for those of irsa and of others.
+/// some space for annotations that irsa and other programs add.
 const ANNOTATIONS_LIMIT: usize = (256 - 16) * 1024;
 /// The prefix of irsa's own labels and annotations.
 const OWN: &str = "irsa/";
@@ -48,7 +48,7 @@ impl Resolver<'_> {
         }
         let size: usize = annotations.iter().map(|(key, text)| key.len() + text.value.len()).sum();
         if size > ANNOTATIONS_LIMIT {
-            let message = format!("the annotations have {size} bytes, the limit is {ANNOTATIONS_LIMIT}");
+            let message = format!("the annotations have {size} bytes, but the limit is {ANNOTATIONS_LIMIT}");
             self.refuse(&first.origin, message);
         }
         let strings = |table: &StringTable| table.iter().map(|(key, text)| (key.clone(), text.value.clone())).collect();

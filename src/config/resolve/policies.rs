@@ -67,7 +67,7 @@ impl Resolver<'_> {
         let document = self.documents.permissions(&raw.document, what, &raw.origin, variables)?;
         let size = document.size();
         if size > MANAGED_SIZE {
-            self.refuse(&raw.origin, format!("{what} has {size} characters, the limit is {MANAGED_SIZE}")).hint =
+            self.refuse(&raw.origin, format!("{what} has {size} characters, but the limit is {MANAGED_SIZE}")).hint =
                 Some("split it into two policies".to_owned());
         }
         Some(document)

@@ -183,7 +183,7 @@ impl<'a> Resolver<'a> {
             (None, _) => {
                 // if the role has ServiceAccounts, the error that left it without bindings is reported already
                 if raw.service_accounts.is_empty() && !raw.flawed && !raw.trust.is_empty() {
-                    let hint = format!("add `account`: one of {}", quoted(accounts.keys()));
+                    let hint = format!("add `account`: one of {}", quoted(accounts.keys()).join(", "));
                     self.refuse(&raw.origin, format!("the account of role `{key}` is missing")).hint = Some(hint);
                 }
                 None
@@ -252,11 +252,11 @@ impl<'a> Resolver<'a> {
         let account = account?;
         let id = infrastructure.known_id(account)?;
         if arn.account() != "aws" && arn.account() != id.as_str() {
-            return Some(format!("it is in account {}, the role in {id}", arn.account()));
+            return Some(format!("it is in account {}, but the role is in {id}", arn.account()));
         }
         let (_, partition) = self.identities.accounts.get(account)?;
         (arn.partition() != partition.as_str())
-            .then(|| format!("it is in partition `{}`, the role in `{partition}`", arn.partition()))
+            .then(|| format!("it is in partition `{}`, but the role is in `{partition}`", arn.partition()))
     }
 
     fn attachments(
@@ -304,7 +304,7 @@ impl<'a> Resolver<'a> {
         }
         if attachments.len() > ATTACHED_MAXIMUM {
             let message =
-                format!("{} managed policies are attached, the limit is {ATTACHED_MAXIMUM}", attachments.len());
+                format!("{} managed policies are attached, but the limit is {ATTACHED_MAXIMUM}", attachments.len());
             self.refuse(&raw.origin, message).hint = Some("merge several of them into one policy".to_owned());
         }
         attachments
@@ -323,7 +323,8 @@ impl<'a> Resolver<'a> {
         }
         let size: usize = inline.values().map(PolicyDocument::size).sum();
         if size > INLINE_SIZE {
-            let message = format!("the inline policies of {what} have {size} characters, the limit is {INLINE_SIZE}");
+            let message =
+                format!("the inline policies of {what} have {size} characters, but the limit is {INLINE_SIZE}");
             self.refuse(&raw.origin, message).hint = Some("make one of them a managed policy: `[policies]`".to_owned());
         }
         inline
@@ -348,7 +349,7 @@ impl<'a> Resolver<'a> {
         let size = trust::build(&grants, &extra).size();
         if let Some(advice) = budget::trust_advice(size, TRUST_SIZE_MAXIMUM) {
             let message =
-                format!("the trust policy of {what} has {size} characters, the limit is {TRUST_SIZE_MAXIMUM}");
+                format!("the trust policy of {what} has {size} characters, but the limit is {TRUST_SIZE_MAXIMUM}");
             self.refuse(&raw.origin, message).hint = Some(advice);
         }
         extra
@@ -362,7 +363,7 @@ fn parse_boundary(text: &Located<String>) -> Result<Boundary, String> {
     PolicyArn::parse(&text.value).map(Boundary::Policy).map_err(|error| format!("`{}` {error}", text.value))
 }
 
-/// The grants in clusters that declare their issuer. The issuers of the others are unknown until EKS is called.
+/// The grants in clusters that declare their issuer. The issuer of any other cluster is unknown until irsa calls EKS.
 fn known_grants(bindings: &[Binding], account: Option<&Key>, infrastructure: &Infrastructure) -> BTreeSet<Grant> {
     let Some(account) = account.and_then(|key| infrastructure.accounts.get(key)) else { return BTreeSet::new() };
     let known = bindings.iter().filter_map(|binding| {

@@ -42,7 +42,7 @@ impl Resolver<'_> {
         if let Some(Located { value, origin }) = &raw.max_change_percent {
             match u32::try_from(*value).ok().filter(|percent| *percent <= 100) {
                 Some(percent) => guard.max_change_percent = percent,
-                None => drop(self.refuse(origin, format!("`max-change-percent` is at most 100, this is {value}"))),
+                None => drop(self.refuse(origin, format!("`max-change-percent` is at most 100, but this is {value}"))),
             }
         }
         let number = |number: &Located<u64>| usize::try_from(number.value).unwrap_or(usize::MAX);
@@ -69,7 +69,7 @@ impl Resolver<'_> {
         let within = u32::try_from(seconds).ok().filter(|seconds| (least..=most).contains(seconds));
         if within.is_none() {
             let (least, most) = (durations::text(least), durations::text(most));
-            self.refuse(&text.origin, format!("`{key}` must be from {least} to {most}, this is `{}`", text.value));
+            self.refuse(&text.origin, format!("`{key}` must be from {least} to {most}, but this is `{}`", text.value));
         }
         within
     }

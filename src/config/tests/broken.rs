@@ -110,7 +110,7 @@ fn policy_of_another_partition_is_refused_online() {
     let configuration = Folder::alone(text).load().unwrap();
     assert!(configuration.resolve(&online("aws")).is_ok());
     let errors = rendered(&configuration.resolve(&online("aws-cn")).unwrap_err());
-    assert!(errors.contains("it is in partition `aws`, the role in `aws-cn`"), "{errors}");
+    assert!(errors.contains("it is in partition `aws`, but the role is in `aws-cn`"), "{errors}");
 }
 
 /// Each message has the limit and the value.
@@ -145,12 +145,12 @@ fn sizes_beyond_aws_limits_are_refused() {
     let mut messages: Vec<&str> = diagnostics.list().iter().map(|item| item.message.as_str()).collect();
     messages.sort_unstable();
     let expected = [
-        "26 managed policies are attached, the limit is 25",
-        "a description is at most 1000 characters long, this has 1001",
-        "policy `big` has 9294 characters, the limit is 6144",
-        "role `big` has 49 tags, and irsa adds 2: together 51, the limit is 50",
-        "the inline policies of role `big` have 13988 characters, the limit is 10240",
-        "the trust policy of role `many` has 4695 characters, the limit is 4096",
+        "26 managed policies are attached, but the limit is 25",
+        "a description is at most 1000 characters long, but this one has 1001",
+        "policy `big` has 9294 characters, but the limit is 6144",
+        "role `big` has 49 tags, and irsa adds 2: 51 in all, but the limit is 50",
+        "the inline policies of role `big` have 13988 characters, but the limit is 10240",
+        "the trust policy of role `many` has 4695 characters, but the limit is 4096",
     ];
     assert_eq!(messages, expected);
     // one less of each is accepted

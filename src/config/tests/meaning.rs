@@ -61,8 +61,8 @@ fn invalid_lock_is_refused_at_its_position() {
     for (head, text, place, said) in [
         ("", "", "irsa.toml:7:2", "`[lock]` has no `cluster`"),
         ("", "cluster = \"prd\"\n", "irsa.toml:8:11", "there is no cluster `prd`\n"),
-        ("", "cluster = \"prod\"\nduration = \"14s\"\n", "irsa.toml:9:12", "must be from 15s to 1h, this is `14s`"),
-        ("", "cluster = \"prod\"\nduration = \"61m\"\n", "irsa.toml:9:12", "must be from 15s to 1h, this is `61m`"),
+        ("", "cluster = \"prod\"\nduration = \"14s\"\n", "irsa.toml:9:12", "must be from 15s to 1h, but this is `14s`"),
+        ("", "cluster = \"prod\"\nduration = \"61m\"\n", "irsa.toml:9:12", "must be from 15s to 1h, but this is `61m`"),
         ("[clusters.a]\nstate = \"gone\"\n", "cluster = \"a\"\n", "irsa.toml:10:11", "its state is `gone`"),
         (
             "[clusters.a]\nissuer = \"https://example.com/a\"\n",

@@ -174,7 +174,7 @@ fn name_that_cannot_be_a_key_gets_a_hint_at_the_key_for_names() {
         (format!("[roles.{}]\n", long(64)), format!("name = \"{}\"", long(64))),
         (
             format!("[roles.{}]\n", long(65)),
-            "name the role with `name`, which must be 1-64 characters long, this has 65".to_owned(),
+            "name the role with `name`, which must be 1-64 characters long, but this one has 65".to_owned(),
         ),
         ("[roles.\"team+app@x\"]\n".to_owned(), "name = \"team+app@x\"".to_owned()),
         ("[roles.\"team/app\"]\n".to_owned(), "this has `/`".to_owned()),

@@ -41,7 +41,7 @@ impl Defaults {
                 None => shared = Some(tags),
             }
         }
-        // one role is no reason for a default
+        // one role is not a reason for a default
         let shared = shared.filter(|_| draft.roles.len() > 1).unwrap_or_default();
         Self {
             path: most(roles().map(|role| role.path.to_string())).filter(|path| *path != own),

@@ -100,7 +100,7 @@ fn everywhere(context: &PermissionsContext<'_>, actions: &[&str], what: &str) ->
     context.unlimited().filter(|allow| !allow.actions.is_empty()).filter_map(finding).collect()
 }
 
-/// Actions that let others in by the policy of a resource
+/// Actions by which somebody else gets access through the policy of a resource
 /// (<https://github.com/salesforce/endgame>, <https://github.com/salesforce/cloudsplaining>).
 const SEVERE_SHARING: &str = "
     kms:CreateGrant kms:PutKeyPolicy ram:CreateResourceShare s3:PutAccessPointPolicy s3:PutBucketAcl

@@ -251,6 +251,7 @@ fn live_account() -> LiveAccount {
 fn live_cluster(issuer: &str) -> LiveCluster {
     LiveCluster {
         issuer: Observed::Present(IssuerUrl::parse(format!("https://{issuer}")).unwrap()),
+        other_issuer: None,
         api: Access::Granted(()),
         extent: Extent::Whole,
         namespaces: BTreeMap::new(),

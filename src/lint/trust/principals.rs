@@ -107,9 +107,13 @@ pub(super) fn foreign_provider(context: &TrustContext<'_>) -> Vec<Finding> {
         let account = rest.split(':').next()?;
         let (own_account, own_partition) = (context.role.account, context.role.partition);
         if account != own_account {
-            Some(Finding::new(format!("provider `{arn}` is in account `{account}`, the role in `{own_account}`")))
+            Some(Finding::new(format!(
+                "provider `{arn}` is in account `{account}`, but the role is in `{own_account}`"
+            )))
         } else if partition != own_partition {
-            Some(Finding::new(format!("provider `{arn}` is in partition `{partition}`, the role in `{own_partition}`")))
+            Some(Finding::new(format!(
+                "provider `{arn}` is in partition `{partition}`, but the role is in `{own_partition}`"
+            )))
         } else {
             None
         }

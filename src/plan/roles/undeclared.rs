@@ -13,7 +13,7 @@ use crate::plan::context::{Issuer, PlanContext};
 use crate::plan::draft::Draft;
 use crate::plan::file::FOREIGN_TRUST;
 use crate::plan::iam::{FORGET, IamObject, delete_forbidden_by_tags, roles_unlisted, without_own_tags};
-use crate::plan::providers::{of_issuer, trust_to_keep};
+use crate::plan::providers::{of_issuer, refuse_lost_trust};
 use crate::plan::service_accounts::undeclared::{RoleUsers, steps_that_remove, users};
 use crate::policy::PolicyDocument;
 use crate::policy::trust::SUBJECT_PREFIX;
@@ -56,7 +56,7 @@ fn listed_name<'a>(account: &'a LiveAccount, lower_case: &'a str) -> &'a str {
 fn undeclared(draft: &mut Draft, object: &IamObject<'_>, live: &LiveRole, users: &RoleUsers<'_>) {
     let context = object.context;
     let before = live.role.clone();
-    object.own(draft);
+    object.count_as_managed(draft);
     if object.is_forgotten(&before.tags) {
         let after = Role { tags: without_own_tags(&before.tags), ..before.clone() };
         let calls = calls::update(&before, &after);
@@ -97,15 +97,15 @@ fn in_instance_profiles(live: &LiveRole) -> Option<Refusal> {
     })
 }
 
-/// The role trusts a cluster that was not read in full, so a ServiceAccount there may use it.
+/// Refuses to delete a role that trusts a cluster which was not read in full, because a ServiceAccount there may use
+/// the role.
 fn may_have_unseen_users(object: &IamObject<'_>, trust: &PolicyDocument) -> Option<Refusal> {
     let context = object.context;
     trust.federated_issuers().into_iter().find_map(|issuer| match context.cluster_of(&issuer) {
         Some((_, Issuer::Gone(_))) => None,
         Some((cluster, Issuer::Known(_) | Issuer::Missing | Issuer::Unknown(_))) => partly_read(context, cluster),
-        None => {
-            trust_to_keep(context, object.account_key, &issuer).or_else(|| undeclared_cluster(object, trust, &issuer))
-        }
+        None => refuse_lost_trust(context, object.account_key, &issuer)
+            .or_else(|| undeclared_cluster(object, trust, &issuer)),
     })
 }
 
@@ -118,7 +118,7 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
     let remedy = if declared.is_some_and(Cluster::has_api) {
         "allow listing ServiceAccounts in all namespaces there"
     } else {
-        "say how to reach it"
+        "declare `kubernetes` for this cluster, so that irsa can reach it"
     };
     Some(RefusalKind::PartlyReadCluster.because(
         format!("it trusts cluster `{cluster}`, which irsa did not read in full"),
@@ -129,10 +129,11 @@ fn partly_read(context: &PlanContext<'_>, cluster: &Key) -> Option<Refusal> {
     ))
 }
 
-/// The issuer may belong to a cluster that irsa could not read, or that this configuration does not declare.
+/// Refuses to delete a role if the issuer may belong to a cluster that irsa could not read, or that this configuration
+/// does not declare.
 fn undeclared_cluster(object: &IamObject<'_>, trust: &PolicyDocument, issuer: &str) -> Option<Refusal> {
     let context = object.context;
-    if let Some(cluster) = context.cluster_without_issuer() {
+    if let Some(cluster) = context.any_unresolved_cluster() {
         return Some(RefusalKind::UnseenCluster.because(
             format!("it trusts issuer `{issuer}`, which may belong to cluster `{cluster}`, whose issuer is unknown"),
             format!("make `{cluster}` readable, or declare it `state = \"gone\"`"),
@@ -180,8 +181,10 @@ pub(crate) fn note_foreign(context: &PlanContext<'_>, draft: &mut Draft) {
             let clusters: BTreeSet<&Key> =
                 issuers.iter().filter_map(|issuer| Some(context.cluster_of(issuer)?.0)).collect();
             for cluster in clusters {
-                let text =
-                    format!("role `{}`{of_account} is not ours and can be assumed from `{cluster}`", summary.name);
+                let text = format!(
+                    "irsa does not manage role `{}`{of_account}, which can be assumed from `{cluster}`",
+                    summary.name
+                );
                 draft.note(&format!("cluster/{cluster}"), Severity::Info, FOREIGN_TRUST, None, text);
             }
         }

@@ -107,18 +107,13 @@ impl<'a> FieldOwnership<'a> {
         self.entries(true).any(|manager| field.is_owned_by(manager))
     }
 
-    /// Whether another manager owns the field too, so that it stays when irsa no longer applies it.
+    /// Whether another manager owns the field too, so that a server-side apply without the field keeps it.
     pub(crate) fn is_shared(&self, field: MetaField<'_>) -> bool {
         self.entries(false).any(|manager| field.is_owned_by(manager))
     }
 
     /// The other managers that are known to own the field.
-    pub(crate) fn other_owners(&self, field: MetaField<'_>) -> Vec<&'a str> {
-        self.known_owners(field).collect()
-    }
-
-    /// The same as an iterator, because most fields have no other owner.
-    pub(crate) fn known_owners(&self, field: MetaField<'_>) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn other_owners(&self, field: MetaField<'_>) -> impl Iterator<Item = &'a str> {
         let known = move |manager: &&FieldManager| manager.name != UNTRACKED && field.is_owned_by(manager);
         self.entries(false).filter(known).map(|manager| manager.name.as_str())
     }

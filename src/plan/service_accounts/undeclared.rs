@@ -87,8 +87,8 @@ pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
     }
 }
 
-/// Only notes an object that could not be parsed, although irsa may manage it. Otherwise, everybody who can write
-/// ServiceAccounts could block every plan.
+/// Adds a note, and no `unknown` entry, for an object that could not be parsed. An `unknown` entry would stop every
+/// plan, and everybody who can write ServiceAccounts could cause one.
 fn note_unknown(draft: &mut Draft, address: &Address, why: &str) {
     let text = format!("irsa cannot tell whether it manages this object, or whether the object uses a role: {why}");
     draft.note(address, Severity::Medium, "orphans-unseen", None, text);
@@ -97,7 +97,7 @@ fn note_unknown(draft: &mut Draft, address: &Address, why: &str) {
 fn undeclared(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
     let Undeclared { address, ownership, .. } = object;
     if !ownership.live.labels.contains_key(OWNER) || ownership.is_own(MetaField::Label(OWNER)) {
-        draft.own(address, Place::Cluster(object.cluster.clone()));
+        draft.count_as_managed(address, Place::Cluster(object.cluster.clone()));
     }
     if let Some(why) = being_deleted(ownership.live) {
         draft.wait(address, None, why);
@@ -141,7 +141,7 @@ fn remove(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>)
         note_role_kept(context, draft, object);
     }
     let why = if *trusted { "declared `manage = \"none\"`" } else { "no longer declared" };
-    let mut reasons = vec![format!("{why}: our fields are released")];
+    let mut reasons = vec![format!("{why}: irsa removes its labels and annotations")];
     reasons.extend(objections.into_iter().map(|why| format!("not deleted: {why}")));
     let owns_any = ownership.fields().any(|field| ownership.is_own(field));
     let give_up = owns_any.then(|| KubernetesCall::Release { uid, from: removal.own.clone() });
@@ -150,43 +150,44 @@ fn remove(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>)
 
 /// How irsa removes fields of a live object.
 struct Removal<'a> {
-    /// irsa's fields, and the fields of others that irsa removes.
+    /// irsa's fields, and the fields of other managers that irsa removes.
     before: ServiceAccount,
     after: ServiceAccount,
     /// irsa's fields before the change.
     own: ServiceAccount,
-    /// Removes the fields that stay when irsa no longer applies them.
+    /// The patch that removes the fields which a server-side apply would keep, because another manager owns them too.
     patch: Option<KubernetesCall>,
     /// Fields that stay because of other owners.
     kept: Vec<MetaField<'a>>,
 }
 
 impl<'a> Removal<'a> {
-    /// Removes the fields that `wanted` selects.
+    /// Removes the fields that `to_remove` selects.
     ///
-    /// - Only irsa owns the field: the API removes it when irsa no longer applies it.
+    /// - Only irsa owns the field: irsa leaves it out of a server-side apply, so the API server removes it.
     /// - No other owner is known (the object was restored, or its record of managers was reset): irsa removes it with a
     ///   patch, if irsa owns it too or the address annotation names the object.
     /// - Another manager owns it: irsa removes it with a patch, but only with `--force-conflicts`.
     ///
-    /// If the annotation has the ARN of a role that may be foreign, no patch removes the annotations for the webhook.
-    fn of(context: &PlanContext<'_>, object: &Undeclared<'a>, wanted: impl Fn(MetaField<'_>) -> bool) -> Self {
+    /// If the role ARN annotation may name a role of somebody else, no patch removes an `eks.amazonaws.com/*`
+    /// annotation.
+    fn of(context: &PlanContext<'_>, object: &Undeclared<'a>, to_remove: impl Fn(MetaField<'_>) -> bool) -> Self {
         let ownership = object.ownership;
         let has_own_address = object.has_own_address();
         let may_be_foreign = object.annotation(ROLE_ARN).is_some_and(|arn| may_be_foreign_role(context, arn));
         let patchable = |field: MetaField<'_>| {
             let is_kept = may_be_foreign && matches!(field, MetaField::Annotation(key) if key.starts_with(CHAIN));
-            let unowned = ownership.other_owners(field).is_empty();
+            let unowned = ownership.other_owners(field).next().is_none();
             !is_kept && (context.options.force_conflicts || unowned && (has_own_address || ownership.is_own(field)))
         };
         let alone = |field: MetaField<'_>| ownership.is_own(field) && !ownership.is_shared(field);
-        let removed = |field: MetaField<'_>| wanted(field) && (alone(field) || patchable(field));
+        let removed = |field: MetaField<'_>| to_remove(field) && (alone(field) || patchable(field));
         Self {
             before: ownership.pick(|field| ownership.is_own(field) || removed(field)),
             after: ownership.pick(|field| ownership.is_own(field) && !removed(field)),
             own: ownership.pick(|field| ownership.is_own(field)),
             patch: ownership.remove(|field| removed(field) && !alone(field)),
-            kept: ownership.fields().filter(|field| wanted(*field) && !removed(*field)).collect(),
+            kept: ownership.fields().filter(|field| to_remove(*field) && !removed(*field)).collect(),
         }
     }
 
@@ -229,7 +230,7 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
     let Some(cluster) = cluster else { return };
     if !context.desired.clusters.contains_key(&cluster) && !context.options.report_only {
         let why = format!("its annotation `{ADDRESS}` names cluster `{cluster}`, which is not declared");
-        let hint = "check that no other configuration has this `owner`, and the key of the cluster";
+        let hint = "check the key of the cluster, and check that no other configuration uses this `owner`";
         draft.refuse_step(&object.address, RefusalKind::OtherConfiguration.because(why, hint));
     }
 }
@@ -237,26 +238,27 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
 /// Notes that the annotation stays, although the role no longer trusts the pods.
 fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
     let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !may_be_foreign_role(context, arn)) else { return };
-    let owner = who_can_remove(object, MetaField::Annotation(ROLE_ARN));
+    let why = why_it_stays(object, MetaField::Annotation(ROLE_ARN));
     let text = format!(
-        "annotation `{ROLE_ARN}` stays: {owner}. `{arn}` no longer trusts its pods, so they cannot assume it: remove the \
-         annotation where it is set, or with `--force-conflicts`"
+        "annotation `{ROLE_ARN}` stays, because {why}. Pods of this ServiceAccount cannot assume `{arn}`, which no longer \
+         trusts them. Remove the annotation where it is set, or use `--force-conflicts`"
     );
     draft.note(&object.address, Severity::Medium, "annotation-held", None, text);
 }
 
 /// Notes that irsa can remove none of its fields.
 fn note_label_kept(draft: &mut Draft, object: &Undeclared<'_>) {
-    let owner = who_can_remove(object, MetaField::Label(OWNER));
-    let text = format!("it carries our label `{OWNER}`: {owner}; `--force-conflicts` removes it all the same");
+    let why = why_it_stays(object, MetaField::Label(OWNER));
+    let text = format!("it still has irsa's label `{OWNER}`, because {why}; `--force-conflicts` removes the label");
     draft.noted.push(object.address.clone());
     draft.note(&object.address, Severity::Low, "label-held", None, text);
 }
 
-fn who_can_remove(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
-    match object.ownership.other_owners(field)[..] {
-        [] => format!("the field has no recorded owner, and annotation `{ADDRESS}` does not name this object"),
-        ref names => format!("only {} can remove it", names.join(", ")),
+/// Why irsa does not remove a field of its own.
+fn why_it_stays(object: &Undeclared<'_>, field: MetaField<'_>) -> String {
+    match object.ownership.other_owners(field).collect::<Vec<_>>()[..] {
+        [] => format!("no owner of it is recorded, and annotation `{ADDRESS}` does not name this object"),
+        ref names => format!("it also belongs to `{}`", names.join("`, `")),
     }
 }
 
@@ -266,7 +268,7 @@ fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
     let live = ownership.live;
     let mut reasons = Vec::new();
     if *trusted {
-        reasons.push("its trust is still declared".to_owned());
+        reasons.push("the configuration still lets a role trust it (`manage = \"none\"`)".to_owned());
     }
     if object.annotation(CREATED) != Some("true") {
         reasons.push("someone else created it".to_owned());
@@ -304,7 +306,7 @@ fn delete_objections(object: &Undeclared<'_>) -> Vec<String> {
             reasons.push(format!("{} pods use it, for example `{}`", pods.len(), pods[0]));
         }
         Some(Observed::Unknown(why)) => reasons.push(format!("its pods could not be read: {why}")),
-        // `observe` reads pods only if nothing else forbids the delete
+        // `observe` reads pods only if nothing else forbids the deletion
         None if reasons.is_empty() => reasons.push("its pods were not read".to_owned()),
         Some(Observed::Present(_) | Observed::Absent) | None => {}
     }
@@ -344,10 +346,11 @@ pub(crate) fn steps_that_remove(
     for (cluster, live) in users.get(role.as_str()).into_iter().flatten() {
         let (namespace, name) = (&live.namespace, &live.name);
         let address = ServiceAccountRef { cluster, namespace, name }.address();
-        let change = draft.steps.get(&address).and_then(|step| step.change.of_service_account());
+        let change = draft.steps.get(&address).and_then(|step| step.change.as_service_account());
         let removes = change.is_some_and(|change| removes(change, role));
         if !removes {
-            let hint = match FieldOwnership::of(context, live).other_owners(MetaField::Annotation(ROLE_ARN))[..] {
+            let ownership = FieldOwnership::of(context, live);
+            let hint = match ownership.other_owners(MetaField::Annotation(ROLE_ARN)).collect::<Vec<_>>()[..] {
                 [] => format!(
                     "no other owner of the annotation is recorded: remove it with `kubectl annotate serviceaccount -n \
                      {namespace} {name} {ROLE_ARN}-` in cluster `{cluster}`, then plan again"
@@ -365,7 +368,7 @@ pub(crate) fn steps_that_remove(
 }
 
 /// Whether a change removes the annotation with this role: it deletes the object, writes another value, or removes a
-/// field that irsa owns. If only others own the field, the annotation stays.
+/// field that irsa owns. If only other managers own the field, the annotation stays.
 fn removes(change: &Change<ServiceAccount>, role: &RoleArn) -> bool {
     let value = |item: &ServiceAccount| item.annotations.get(ROLE_ARN).cloned();
     let names_role = |item: &ServiceAccount| value(item).as_deref() == Some(role.as_str());

@@ -1,7 +1,7 @@
 //! Accounts, clusters and quotas: what irsa refuses or notes about them.
 
 use super::kit::{Kit, allow, binding, declared, key};
-use super::rules::{applied, apply, live_account, live_role, names, refused, step};
+use super::rules::{applied, apply, live_account, live_role, names, refused, step, undeclare};
 use crate::ids::{IamPath, PolicyName};
 use crate::model::live::{Access, Extent, Observed};
 use crate::model::refusal::RefusalKind;
@@ -30,8 +30,7 @@ pub(super) fn two_keys_of_one_cluster_are_refused() {
 #[test]
 fn cluster_with_new_objects_is_not_emptied() {
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     let bind = |kit: &mut Kit, cluster: &str| {
         kit.desired.roles.get_mut(&key("keep")).unwrap().bindings = vec![binding(cluster, "new")];
     };
@@ -57,9 +56,7 @@ fn only_shows_refusals_of_selected_accounts_and_clusters() {
     };
     assert_eq!(shown(&mut kit, "role/bound"), ["cluster/east"]);
     assert_eq!(shown(&mut kit, "role/other"), [""; 0]);
-    kit.account().identity = Access::Wrong(
-        RefusalKind::WrongAccount.because("its credentials are those of account 999999999999", "use another profile"),
-    );
+    kit.wrong_account();
     assert_eq!(shown(&mut kit, "role/unbound"), ["account/default"]);
     assert_eq!(shown(&mut kit, "service-account/east/*"), ["account/default", "cluster/east"]);
 }
@@ -69,6 +66,11 @@ fn service_account_in_an_unread_namespace_is_unknown() {
     let mut kit = applied();
     kit.role("late", |role| role.bindings = vec![binding("east", "late")]);
     assert!(names(&kit.plan()).contains(&"create service-account/east/apps/late".to_owned()));
+    // a list without a ServiceAccount shows that it does not exist, also if irsa could not parse another entry
+    kit.cluster("east").extent = Extent::Understood;
+    let plan = kit.plan();
+    assert!(names(&plan).contains(&"create service-account/east/apps/late".to_owned()));
+    assert!(plan.complete(), "{:?}", plan.unknown);
     kit.cluster("east").extent = Extent::Named;
     let unknown = |kit: &mut Kit| {
         let plan = kit.plan();
@@ -145,7 +147,7 @@ fn role_waits_for_the_missing_audience_of_its_provider() {
     let provider = step(&plan, "oidc-provider/default/east");
     assert_eq!(step(&plan, "role/reports").needs, std::slice::from_ref(&provider.address));
     assert_eq!(step(&plan, "role/keep").needs, []);
-    let foreign = "it is not ours: irsa only adds to it, and never deletes it".to_owned();
+    let foreign = "irsa does not manage this provider: irsa only adds to it, and never deletes it".to_owned();
     assert!(provider.reasons.contains(&foreign));
     kit.desired.roles.get_mut(&key("keep")).unwrap().bindings[0].audience = Some("other".into());
     apply(&mut applied());
@@ -168,7 +170,7 @@ fn foreign_roles_that_trust_our_clusters_are_noted() {
     let plan = kit.plan();
     let noted: Vec<&str> =
         plan.notes.iter().filter(|note| note.rule == "foreign-trust").map(|note| note.text.as_str()).collect();
-    assert_eq!(noted, ["role `stranger` is not ours and can be assumed from `east`"]);
+    assert_eq!(noted, ["irsa does not manage role `stranger`, which can be assumed from `east`"]);
     assert_eq!(plan.steps, []);
 }
 

@@ -1,7 +1,7 @@
 //! Which objects irsa deletes, and which it only releases. Each rule has its counterexample.
 
 use super::kit::{Kit, NOW, allow, binding, declared, key};
-use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step};
+use super::rules::{applied, apply, live_account, live_role, manager, names, refused, step, undeclare};
 use crate::ids::{IssuerUrl, ProviderArn};
 use crate::model::call::{Call, KubernetesCall};
 use crate::model::desired::{ClusterState, Manage};
@@ -21,8 +21,7 @@ const ITEM: &str = "service-account/east/apps/worker";
 /// `applied`, with `role/reports` and its ServiceAccount no longer declared.
 fn undeclared() -> Kit {
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit
 }
 
@@ -46,8 +45,7 @@ fn with_outside(subject: &str) -> Kit {
     kit.account().providers.insert(arn, Observed::Present(live));
     kit.desired.roles.get_mut(&key("reports")).unwrap().extra_trust = vec![outside(subject)];
     apply(&mut kit);
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit
 }
 
@@ -113,12 +111,15 @@ fn policy_attached_to_and_bounding_the_same_deleted_role_is_deleted() {
     live_role(&mut kit, "reports").role.permissions_boundary = Some(arn.clone());
     let Some(Observed::Present(live)) = kit.account().policies.get_mut(&arn) else { panic!("no {arn}") };
     live.boundaries = 1;
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     assert_eq!(step(&kit.plan(), "orphan/default/policy/bucket").change.action(), Action::Delete);
     let Some(Observed::Present(live)) = kit.account().policies.get_mut(&arn) else { panic!("no {arn}") };
     live.boundaries = 2;
-    refused(&kit.plan(), "orphan/default/policy/bucket", "it is attached 3 times, this plan detaches 2");
+    refused(
+        &kit.plan(),
+        "orphan/default/policy/bucket",
+        "it has 3 uses (attached, or as a permissions boundary), of which this plan ends 2",
+    );
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn role_is_deleted_once_recent_use_has_passed() {
     assert_eq!(step(&plan, ROLE).reasons, ["no longer declared"]);
     kit.options.destroy = true;
     kit.desired.guard.max_delete = 10;
-    assert_eq!(step(&kit.plan(), ROLE).reasons, ["`--destroy` deletes everything"]);
+    assert_eq!(step(&kit.plan(), ROLE).reasons, ["`--destroy` deletes every selected object"]);
 }
 
 #[test]
@@ -145,7 +146,11 @@ pub(super) fn policy_that_any_role_keeps_is_not_deleted() {
     }
     // an update of another field detaches nothing
     live_role(&mut kit, "keep").role.description = "edited".into();
-    refused(&kit.plan(), "orphan/default/policy/bucket", "attached 2 times, this plan detaches 1");
+    refused(
+        &kit.plan(),
+        "orphan/default/policy/bucket",
+        "it has 2 uses (attached, or as a permissions boundary), of which this plan ends 1",
+    );
 }
 
 #[test]
@@ -156,7 +161,11 @@ fn forget_releases_only_the_objects_that_it_names() {
     let plan = kit.plan();
     assert_eq!(step(&plan, ROLE).change.action(), Action::Update);
     assert_eq!(step(&plan, ITEM).change.action(), Action::Delete);
-    refused(&plan, "orphan/default/policy/bucket", "attached 1 times, this plan detaches 0");
+    refused(
+        &plan,
+        "orphan/default/policy/bucket",
+        "it has 1 use (attached, or as a permissions boundary), of which this plan ends 0",
+    );
     // by its current address, whatever its address tag says
     kit.desired.forget = vec![(ROLE.parse().unwrap(), origin)];
     live_role(&mut kit, "reports").role.tags.remove(ADDRESS);
@@ -170,7 +179,11 @@ fn service_account_with_declared_trust_is_released_and_deleted_by_destroy() {
     let plan = kit.plan();
     let released = step(&plan, ITEM);
     assert_eq!(released.change.action(), Action::Update);
-    assert!(released.reasons.contains(&"not deleted: its trust is still declared".to_owned()));
+    assert!(
+        released
+            .reasons
+            .contains(&"not deleted: the configuration still lets a role trust it (`manage = \"none\"`)".to_owned())
+    );
     let ResourceChange::ServiceAccount(change) = &released.change else { panic!("{released:?}") };
     assert!(change.after().unwrap().labels.is_empty(), "the label goes with the rest");
     kit.options.destroy = true;
@@ -196,7 +209,7 @@ fn field_with_another_owner_stays_on_release() {
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let note = plan.notes.iter().find(|note| note.rule == "label-held").unwrap();
-    assert_eq!((note.address.as_str(), note.text.contains("only helm can remove it")), (ITEM, true));
+    assert_eq!((note.address.as_str(), note.text.contains("because it also belongs to `helm`")), (ITEM, true));
 }
 
 fn applies(plan: &Plan) -> (&crate::model::resource::ServiceAccount, bool) {

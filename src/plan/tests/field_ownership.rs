@@ -1,7 +1,7 @@
 //! Which labels and annotations of a ServiceAccount are removed or stay, by their field managers.
 
 use super::kit::{Kit, binding, key};
-use super::rules::{applied, live_account, manager, names, refused, step};
+use super::rules::{applied, live_account, manager, names, refused, step, undeclare};
 use super::simulate;
 use crate::ids::Namespace;
 use crate::model::call::{Call, KubernetesCall};
@@ -18,8 +18,7 @@ const SKIP: &str = "eks.amazonaws.com/skip-containers";
 
 fn undeclared() -> Kit {
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit
 }
 
@@ -80,8 +79,8 @@ fn fields_of_an_object_with_another_address_stay_without_force() {
     item(&mut kit).annotations.insert(ADDRESS.into(), "service-account/east/apps/other".into());
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
-    assert!(note(&plan, "label-held").contains("the field has no recorded owner"));
-    assert!(note(&plan, "annotation-held").contains("cannot assume it"));
+    assert!(note(&plan, "label-held").contains("no owner of it is recorded"));
+    assert!(note(&plan, "annotation-held").contains("cannot assume `arn:"));
     kit.options.force_conflicts = true;
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
 }
@@ -139,8 +138,11 @@ fn annotation_owned_by_a_restore_stays_with_a_note_without_force() {
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let text = note(&plan, "annotation-held");
-    assert!(text.contains("only velero-server") && text.contains("cannot assume it"), "{text}");
-    assert!(note(&plan, "label-held").contains("only velero-server can remove it"));
+    assert!(
+        text.contains("because it also belongs to `velero-server`") && text.contains("cannot assume `arn:"),
+        "{text}"
+    );
+    assert!(note(&plan, "label-held").contains("because it also belongs to `velero-server`"));
     refused(&plan, "orphan/default/role/reports", "still points at it");
     kit.options.force_conflicts = true;
     let plan = kit.plan();
@@ -171,7 +173,7 @@ fn declared_object_is_updated_after_a_restore() {
     assert_eq!(names(&kit.plan()), [""; 0]);
     item(&mut kit).annotations.insert(ROLE_ARN.into(), "arn:aws:iam::111122223333:role/old".into());
     let plan = kit.plan();
-    assert!(step(&plan, ITEM).reasons.iter().any(|why| why.contains("taken back from `before-first-apply`")));
+    assert!(step(&plan, ITEM).reasons.iter().any(|why| why.contains("over from `before-first-apply`")));
 }
 
 fn spoiled(key: &str, value: &str, by: Option<&str>) -> Kit {
@@ -256,7 +258,7 @@ fn annotation_from_a_manifest_stays_if_harmless_and_is_refused_otherwise() {
         refused(&spoiled(AUDIENCE, "other", Some(by)).plan(), ITEM, &format!("manager `{by}` holds annotation"));
         // a field of ours with another value is drift all the same
         let plan = spoiled(ROLE_ARN, "arn:aws:iam::111122223333:role/other", Some(by)).plan();
-        assert!(step(&plan, ITEM).reasons.contains(&format!("annotation `{ROLE_ARN}` is taken back from `{by}`")));
+        assert!(step(&plan, ITEM).reasons.contains(&format!("irsa takes annotation `{ROLE_ARN}` over from `{by}`")));
     }
 }
 
@@ -264,13 +266,13 @@ fn annotation_from_a_manifest_stays_if_harmless_and_is_refused_otherwise() {
 fn hint_offers_force_only_to_commands_that_write() {
     let mut kit = spoiled(AUDIENCE, "other", Some("helm"));
     let hint = |kit: &mut Kit| kit.plan().refused.first().expect("it is refused").hint.clone();
-    let forced = "declare it, remove it where it is set, or have it removed with `--force-conflicts`";
+    let forced = "declare it, remove it where it is set, or let irsa remove it with `--force-conflicts`";
     assert_eq!(hint(&mut kit), forced);
     kit.options.report_only = true;
     assert_eq!(hint(&mut kit), "declare it, or remove it where it is set");
     let mut kit = spoiled(ROLE_ARN, "other", Some("helm"));
     kit.options.report_only = true;
-    assert_eq!(hint(&mut kit), "take the field out of what that manager applies");
+    assert_eq!(hint(&mut kit), "stop that manager from setting the field");
 }
 
 /// irsa removes its own field without another recorded owner. A field that another manager owns too stays.
@@ -292,7 +294,7 @@ fn undeclared_field_is_removed_unless_another_manager_owns_it() {
             simulate::run(&mut kit.live, &plan, |_| 0, |_| ());
         } else {
             assert_eq!(names(&plan), [""; 0]);
-            assert!(note(&plan, "field-shared").contains("stays: `helm` holds it too"));
+            assert!(note(&plan, "field-shared").contains("it stays, because it also belongs to `helm`"));
             // beside something else that changes
             item(&mut kit).annotations.insert(ROLE_ARN.into(), "other".into());
             let plan = kit.plan();
@@ -347,8 +349,7 @@ fn declared_mark_of_another_tool_does_not_prevent_a_delete() {
     let mut kit = applied();
     declare(&mut kit, Some(metadata(&[("argocd.argoproj.io/instance", "x")], &[])));
     super::rules::apply(&mut kit);
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     assert_eq!(step(&kit.plan(), ITEM).change.action(), Action::Delete);
 }
 

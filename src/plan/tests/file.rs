@@ -7,7 +7,7 @@ use crate::model::live::{LiveServiceAccount, Observed};
 use crate::model::resource::ServiceAccount;
 use crate::plan::PlanV2;
 use crate::plan::change::is_map;
-use crate::plan::fields::{self, FieldValue, PlanFields};
+use crate::plan::field_diff::{self, FieldValue, PlanFields};
 use crate::plan::file::{ChangeV2, FieldV2, FileError, NoteV2, RefusedV2, UnknownV2};
 use serde_json::{Value, json};
 
@@ -50,10 +50,10 @@ fn read(file: PlanV2) -> Result<PlanV2, FileError> {
 #[test]
 fn every_value_has_the_form_of_its_field() {
     fn check<T: PlanFields>(item: &T) {
-        let (values, json) = (item.values(), fields::json(item));
-        assert_eq!(values.len(), T::FORMS.len());
-        for ((name, form), value) in T::FORMS.iter().zip(values) {
-            assert!(form.holds(&json[*name]), "{name}: {}", json[*name]);
+        let (values, json) = (item.values(), field_diff::json(item));
+        assert_eq!(values.len(), T::FIELD_TYPES.len());
+        for ((name, kind), value) in T::FIELD_TYPES.iter().zip(values) {
+            assert!(kind.accepts(&json[*name]), "{name}: {}", json[*name]);
             assert_eq!(matches!(value, FieldValue::Map(_)), is_map(name), "{name}");
         }
     }
@@ -144,7 +144,7 @@ fn word_of_a_refusal_is_one_that_explain_takes() {
     };
     assert!(with(Some("no-owner")).is_ok());
     assert!(with(None).is_ok_and(|file| file.refused[0].reason() == "no"), "a file of an earlier version");
-    assert_eq!(with(Some("no-word")), Err(FileError::Contradiction("`no-word` is no refusal".into())));
+    assert_eq!(with(Some("no-word")), Err(FileError::Contradiction("`no-word` is not a word for a refusal".into())));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn field<'a>(change: &'a mut ChangeV2, path: &str) -> &'a mut FieldV2 {
 
 /// The name of a change, the change, and the message.
 const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
-    ("no owner", |file| file.owner = "a\nb".into(), "is no owner"),
+    ("no owner", |file| file.owner = "a\nb".into(), "is not a valid owner"),
     ("no shard", |file| file.options.shard = Some("x".into()), "its `shard` is not of the form `I/N`"),
     (
         "a shard of everything that goes",
@@ -212,15 +212,15 @@ const CONTRADICTIONS: &[(&str, Forge, &str)] = &[
     (
         "a letter of another alphabet",
         |file| find(file, "role/comes").address = "role/c\u{43e}mes".into(),
-        "is no address",
+        "is not an address",
     ),
     (
         "a letter of another alphabet, in an orphan",
         |file| find(file, "orphan/default/role/goes").address = "orphan/default/role/g\u{43e}es".into(),
-        "is no address",
+        "is not an address",
     ),
-    ("no address", |file| find(file, "role/comes").address = "all".into(), "is no address"),
-    ("an unknown action", |file| find(file, "role/comes").action = "replace".into(), "has no action"),
+    ("no address", |file| find(file, "role/comes").address = "all".into(), "is not an address"),
+    ("an unknown action", |file| find(file, "role/comes").action = "replace".into(), "has an unknown action"),
     (
         "another action",
         |file| find(file, "role/comes").action = "update".into(),

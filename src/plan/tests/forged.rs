@@ -73,7 +73,7 @@ fn added_field_is_stale() {
         let mut file = good.clone();
         set(&mut file.changes[0], path, before, after);
         let why = outcome(&file, &mut kit).unwrap_err();
-        assert_eq!(why, format!("role/reports: field `{path}` has changed since"));
+        assert_eq!(why, format!("role/reports: field `{path}` has changed since the plan was saved"));
     }
     assert_eq!(outcome(&good, &mut kit), Ok(vec!["update role/reports".to_owned()]));
 }
@@ -93,7 +93,7 @@ fn forged_unchanged_field_is_stale() {
         let mut file = good.clone();
         set(&mut file.changes[0], path, value.clone(), value);
         let why = outcome(&file, &mut kit).unwrap_err();
-        assert_eq!(why, format!("role/reports: field `{path}` has changed since"));
+        assert_eq!(why, format!("role/reports: field `{path}` has changed since the plan was saved"));
     }
     let mut file = good.clone();
     for side in ["before", "after"] {
@@ -102,7 +102,7 @@ fn forged_unchanged_field_is_stale() {
         object["inline"] = json!({});
     }
     let why = outcome(&file, &mut kit).unwrap_err();
-    assert_eq!(why, "role/reports: field `inline.queue` has changed since");
+    assert_eq!(why, "role/reports: field `inline.queue` has changed since the plan was saved");
 }
 
 #[test]
@@ -125,7 +125,10 @@ fn ignored_tags_and_attachments_of_others_are_not_stale() {
     assert_eq!(outcome(&file, &mut kit), Ok(Vec::new()));
     live_role(&mut kit, "reports").role.description = String::new();
     live_role(&mut kit, "reports").role.attached.insert(aws("PowerUserAccess"));
-    assert_eq!(outcome(&file, &mut kit), Err("role/reports: field `attached` has changed since".into()));
+    assert_eq!(
+        outcome(&file, &mut kit),
+        Err("role/reports: field `attached` has changed since the plan was saved".into())
+    );
 }
 
 #[test]

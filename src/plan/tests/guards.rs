@@ -1,15 +1,14 @@
-//! Guards, incomplete views, gone clusters, `--only`, `confirm` and saved plans.
+//! Guards, gone clusters, wrong accounts and clusters, and `--only`.
 
-use super::kit::{Kit, NOW, allow, binding, key};
-use super::rules::{applied, apply, live_account, live_role, names, refused, step};
+use super::kit::{Kit, NOW, binding, key};
+use super::rules::{applied, apply, live_account, live_role, names, refused, step, undeclare};
 use super::simulate;
 use crate::ids::{IssuerUrl, RoleName};
 use crate::model::desired::ClusterState;
-use crate::model::live::{Access, Extent, FieldManager, Observed};
+use crate::model::live::{Access, FieldManager, Observed};
 use crate::model::marks::{ADDRESS, OWNER, ROLE_ARN, address_mark};
 use crate::model::refusal::RefusalKind;
 use crate::plan::change::Action;
-use crate::plan::{PlanV2, confirm, saved};
 use std::sync::Arc;
 
 /// `count` roles beside those of `applied`.
@@ -29,7 +28,7 @@ pub(super) fn too_many_deletes_are_refused_until_forced() {
         kit.desired.roles.remove(&key(&format!("r{index}")));
     }
     // three roles and three ServiceAccounts
-    refused(&kit.plan(), "orphan/default/role/r0", "`guard.max-delete` = 5");
+    refused(&kit.plan(), "orphan/default/role/r0", "but `guard.max-delete` allows only 5");
     kit.desired.guard.max_delete = 6;
     assert_eq!(kit.plan().refused, []);
     kit.desired.guard.max_delete = 0;
@@ -45,7 +44,7 @@ pub(super) fn too_many_changes_are_refused_from_min_existing_on() {
     }
     assert_eq!(kit.plan().refused, [], "4 of 14 are 28 %");
     live_role(&mut kit, "keep").role.description = "edited".into();
-    refused(&kit.plan(), "role/keep", "`guard.max-change-percent` = 30");
+    refused(&kit.plan(), "role/keep", "but `guard.max-change-percent` allows only 30 percent");
     kit.desired.guard.min_existing = 100;
     assert_eq!(kit.plan().refused, []);
     kit.desired.guard.min_existing = 10;
@@ -79,7 +78,7 @@ fn owner_label_of_another_field_manager_does_not_count() {
         live_role(&mut kit, name).role.description = "edited".into();
     }
     labelled(&mut kit, "kubectl-label");
-    refused(&kit.plan(), "role/keep", "5 of our 14 live objects would change");
+    refused(&kit.plan(), "role/keep", "5 of the 14 objects that irsa manages would change");
     // nor does it hide an emptied cluster or a reused owner
     let mut kit = applied();
     labelled(&mut kit, "kubectl-label");
@@ -101,8 +100,7 @@ fn owner_label_of_another_field_manager_does_not_count() {
 pub(super) fn a_role_in_use_is_not_deleted() {
     let mut kit = applied();
     live_role(&mut kit, "reports").last_used = Some(NOW - 3600);
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     refused(&kit.plan(), "orphan/default/role/reports", "`guard.recent-use`");
     kit.options.force = true;
     assert_eq!(step(&kit.plan(), "orphan/default/role/reports").change.action(), Action::Delete);
@@ -137,8 +135,7 @@ pub(super) fn deletes_while_nothing_declared_exists_are_refused() {
 #[test]
 pub(super) fn delete_of_an_object_of_an_undeclared_account_or_cluster_is_refused() {
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     for policy in kit.account().policies.values_mut() {
         if let Observed::Present(policy) = policy {
             policy.policy.tags.insert("irsa/address".into(), "policy/elsewhere/bucket".into());
@@ -199,41 +196,17 @@ fn recreated_cluster_has_its_issuer_replaced_in_every_role() {
 #[test]
 fn role_with_the_address_of_an_undeclared_cluster_gets_the_hint_of_a_reused_owner() {
     for (address, hint) in [
-        ("service-account/lost/apps/worker", "check that no other configuration has this `owner`"),
+        ("service-account/lost/apps/worker", "check that no other configuration uses this `owner`"),
         ("oidc-provider/default/lost", "declare `[clusters.lost]` with `state = \"gone\"`"),
     ] {
         let mut kit = applied();
-        kit.desired.roles.remove(&key("reports"));
-        kit.desired.policies.clear();
+        undeclare(&mut kit);
         live_role(&mut kit, "reports").role.tags.insert(ADDRESS.into(), address.into());
         let plan = kit.plan();
         refused(&plan, "orphan/default/role/reports", "its tag `irsa/address` names cluster `lost`");
         let refused = plan.refused.iter().find(|item| item.address == "orphan/default/role/reports").unwrap();
         assert!(refused.hint.contains(hint), "{address}: {}", refused.hint);
     }
-}
-
-#[test]
-pub(super) fn unknown_object_is_neither_changed_nor_deleted() {
-    let mut kit = applied();
-    kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
-    kit.cluster("west").issuer = Observed::Unknown("eks:DescribeCluster: timeout".into());
-    kit.cluster("west").api = Access::Unknown("not reached".into());
-    let plan = kit.plan();
-    assert!(!plan.complete());
-    assert!(plan.unknown.iter().any(|item| item.address == "cluster/west" && item.why.contains("timeout")));
-    let trust_changes = plan.steps.iter().any(|step| step.fields.iter().any(|field| field.path == "trust"));
-    assert!(!trust_changes, "while an issuer is unknown the role's trust is not changed");
-    // an undeclared role stays while a cluster in its trust was not read in full
-    let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
-    kit.cluster("east").extent = Extent::Named;
-    refused(&kit.plan(), "orphan/default/role/reports", "did not read in full");
-    // a cluster that does not exist is refused by name
-    let mut kit = applied();
-    kit.cluster("east").issuer = Observed::Absent;
-    refused(&kit.plan(), "cluster/east", "EKS has no cluster");
 }
 
 #[test]
@@ -247,9 +220,7 @@ fn wrong_account_or_cluster_is_refused_and_the_rest_is_planned() {
     let plan = kit.plan();
     refused(&plan, "cluster/east", "another server");
     assert!(names(&plan).contains(&"create service-account/west/apps/other".to_owned()));
-    kit.account().identity = Access::Wrong(
-        RefusalKind::WrongAccount.because("its credentials are those of account 999999999999", "use another profile"),
-    );
+    kit.wrong_account();
     let plan = kit.plan();
     refused(&plan, "account/default", "999999999999");
     assert_eq!(plan.steps, []);
@@ -260,8 +231,7 @@ pub(super) fn role_with_a_foreign_service_account_is_not_deleted() {
     let mut kit = applied();
     let item = live_account(&mut kit, "east", "worker");
     item.managers.push(super::rules::manager("helm", ROLE_ARN));
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     refused(&kit.plan(), "orphan/default/role/reports", "still points at it");
 }
 
@@ -274,34 +244,8 @@ fn role_whose_annotation_another_manager_owns_is_not_deleted() {
         Arc::make_mut(manager).annotations.retain(|key| key != ROLE_ARN);
     }
     item.managers.push(super::rules::manager("helm", ROLE_ARN));
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     refused(&kit.plan(), "orphan/default/role/reports", "still points at it");
-}
-
-#[test]
-fn unreadable_undeclared_object_makes_the_plan_incomplete() {
-    let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
-    let unknown = "iam:ListRoleTags: timeout";
-    kit.account().roles.insert("reports".into(), Observed::Unknown(unknown.into()));
-    for policy in kit.account().policies.values_mut() {
-        *policy = Observed::Unknown(unknown.into());
-    }
-    let plan = kit.plan();
-    let unknown: Vec<&str> = plan.unknown.iter().map(|item| item.address.as_str()).collect();
-    assert_eq!(unknown, ["orphan/default/policy/bucket", "orphan/default/role/reports"]);
-    assert!(!names(&plan).iter().any(|step| step.contains("orphan/")));
-}
-
-#[test]
-fn partly_listed_cluster_is_noted() {
-    let mut kit = applied();
-    kit.cluster("east").extent = Extent::Named;
-    let plan = kit.plan();
-    assert!(plan.notes.iter().any(|note| note.address == "cluster/east" && note.rule == "orphans-unseen"));
-    assert!(plan.complete());
 }
 
 #[test]
@@ -313,7 +257,7 @@ pub(super) fn service_account_needs_its_role_and_is_refused_with_it() {
     foreign.role.tags.clear();
     kit.account().roles.insert("taken".into(), Observed::Present(foreign));
     let plan = kit.plan();
-    refused(&plan, "role/taken", "carries no owner");
+    refused(&plan, "role/taken", "has no owner tag");
     refused(&plan, "service-account/east/apps/taken", "`role/taken`, which it depends on, is refused");
 }
 
@@ -331,136 +275,11 @@ fn only_selects_with_dependencies_and_refuses_dangling_deletes() {
     kit.options.only = vec!["role/nothing".into()];
     assert_eq!(kit.plan().unmatched, ["role/nothing"]);
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit.options.only = vec!["orphan/default/role/*".into()];
     refused(&kit.plan(), "orphan/default/role/reports", "is not selected");
     kit.options.only.push("service-account/east/apps/worker".into());
     assert_eq!(kit.plan().refused, []);
-}
-
-#[test]
-fn difference_missing_from_the_second_plan_is_dropped() {
-    let mut kit = applied();
-    live_role(&mut kit, "reports").role.description = "edited".into();
-    let first = kit.plan();
-    live_role(&mut kit, "reports").role.description = String::new();
-    live_role(&mut kit, "keep").role.description = "edited".into();
-    let second = kit.plan();
-    assert_eq!((names(&first).len(), names(&second).len()), (1, 1));
-    let confirmed = confirm(&first, second);
-    assert_eq!((names(&confirmed).len(), confirmed.unchanged.len()), (0, 6));
-    let first = kit.plan();
-    let second = kit.plan();
-    assert_eq!(names(&confirm(&first, second)), ["update role/keep"]);
-}
-
-#[test]
-fn saved_plan_tells_done_steps_from_stale_ones() {
-    let mut kit = applied();
-    kit.policy("bucket", allow("s3:PutObject"));
-    live_role(&mut kit, "reports").role.description = "edited".into();
-    let text = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
-    let file = PlanV2::read(&text).unwrap();
-    assert_eq!(names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()).len(), 2);
-    // done already
-    live_role(&mut kit, "reports").role.description = String::new();
-    assert_eq!(
-        names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()),
-        ["update policy/default/bucket"]
-    );
-    // a change of another object does not matter
-    live_role(&mut kit, "keep").role.description = "edited".into();
-    assert_eq!(
-        names(&saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap()),
-        ["update policy/default/bucket"]
-    );
-    // neither the state before nor the state after
-    live_role(&mut kit, "reports").role.description = "third".into();
-    let stale = saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
-    assert_eq!((stale.len(), stale[0].address.as_str()), (1, "role/reports"));
-    // one changed byte is refused, or asks for less, even with both digests recomputed
-    let at = text.find("PutObject").unwrap();
-    let forged = format!("{}Get{}", &text[..at], &text[at + 3..]);
-    assert!(PlanV2::read(&forged).is_err());
-    assert!(PlanV2::read(&text.replace('\n', "\n ")).is_err());
-}
-
-#[test]
-fn policy_of_a_held_role_is_held_too() {
-    let mut kit = applied();
-    kit.policy("bucket", allow("s3:PutObject"));
-    kit.role("reports", |role| {
-        role.bindings = vec![binding("west", "worker")];
-        role.attach = [super::kit::declared("bucket")].into();
-    });
-    assert_eq!(
-        step(&kit.plan(), "policy/default/bucket").parts.len(),
-        2,
-        "nobody keeps the role: it takes, then gives"
-    );
-    let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/west";
-    kit.account().providers.insert(arn.parse().unwrap(), Observed::Unknown("timeout".into()));
-    let plan = kit.plan();
-    assert!(plan.unknown.iter().any(|item| item.address == "role/reports"), "{:?}", plan.unknown);
-    let held = plan.unknown.iter().find(|item| item.address == "policy/default/bucket").expect("it waits for the role");
-    assert!(held.why.contains("`role/reports`, which must come first"), "{}", held.why);
-}
-
-#[test]
-pub(super) fn role_that_trusts_an_unread_cluster_is_not_deleted() {
-    let mut kit = applied();
-    kit.role("far", |role| role.bindings = vec![binding("west", "far")]);
-    apply(&mut kit);
-    for provider in kit.account().providers.values_mut() {
-        if let Observed::Present(live) = provider {
-            live.provider.tags.clear();
-        }
-    }
-    kit.desired.roles.remove(&key("far"));
-    let mut gone = kit.desired.clusters.remove(&key("west")).unwrap();
-    kit.live.clusters.remove(&key("west"));
-    refused(&kit.plan(), "orphan/default/role/far", "whose cluster is not declared");
-    gone.state = ClusterState::Gone;
-    gone.issuer = Some(IssuerUrl::parse("https://oidc.example.com/id/west").unwrap());
-    kit.desired.clusters.insert(key("west"), gone);
-    assert_eq!(names(&kit.plan()), ["delete orphan/default/role/far"]);
-}
-
-#[test]
-pub(super) fn trust_in_an_issuer_with_an_unreadable_provider_stays() {
-    for listed in [true, false] {
-        let mut kit = applied();
-        kit.role("reports", |role| role.bindings = vec![binding("east", "worker"), binding("west", "worker")]);
-        apply(&mut kit);
-        kit.role("reports", |role| role.bindings = vec![binding("east", "worker")]);
-        kit.desired.clusters.remove(&key("west"));
-        kit.live.clusters.remove(&key("west"));
-        kit.options.allow_incomplete = true;
-        let arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/west".parse().unwrap();
-        if listed {
-            kit.account().providers.insert(arn, Observed::Unknown("timeout".into()));
-        } else {
-            kit.account().providers.remove(&arn);
-            kit.account().providers_listed = Observed::Unknown("timeout".into());
-        }
-        refused(&kit.plan(), "role/reports", "the owner of its provider is unknown: timeout");
-    }
-}
-
-#[test]
-fn saved_delete_is_not_done_if_its_account_or_cluster_changed() {
-    let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
-    let file = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z");
-    assert_eq!(file.summary.delete, 3);
-    kit.account().identity = Access::Wrong(
-        RefusalKind::WrongAccount.because("its credentials are those of account 999999999999", "use another profile"),
-    );
-    let stale = saved::recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
-    assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
-    assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");
 }
 
 #[test]
@@ -470,8 +289,7 @@ fn delete_of_a_service_account_with_an_undeclared_cluster_in_its_long_address_is
         let item = live_account(&mut kit, "east", "worker");
         let far = format!("service-account/far/{}/{name}", "s".repeat(60)).parse().unwrap();
         item.annotations.insert(ADDRESS.into(), address_mark(&far));
-        kit.desired.roles.remove(&key("reports"));
-        kit.desired.policies.clear();
+        undeclare(&mut kit);
         refused(&kit.plan(), "service-account/east/apps/worker", "cluster `far`");
     }
 }

@@ -152,6 +152,14 @@ impl Kit {
         self.live.accounts.get_mut(&key("default")).unwrap()
     }
 
+    /// The credentials are those of another account.
+    pub(crate) fn wrong_account(&mut self) {
+        self.account().identity = Access::Wrong(
+            RefusalKind::WrongAccount
+                .because("its credentials are those of account 999999999999", "use another profile"),
+        );
+    }
+
     pub(crate) fn cluster(&mut self, name: &str) -> &mut LiveCluster {
         self.live.clusters.get_mut(&key(name)).unwrap()
     }
@@ -182,6 +190,7 @@ fn live_account() -> LiveAccount {
 fn live_cluster(name: &str) -> LiveCluster {
     LiveCluster {
         issuer: Observed::Present(IssuerUrl::parse(format!("https://oidc.example.com/id/{name}")).unwrap()),
+        other_issuer: None,
         api: Access::Granted(()),
         extent: Extent::Whole,
         namespaces: BTreeMap::from([(Namespace::parse("apps").unwrap(), Observed::Present(NamespacePhase::Active))]),

@@ -24,12 +24,16 @@ fn command_line_tightens_max_delete() {
     // three roles and three ServiceAccounts
     assert_eq!(kit.plan().summary().delete, 6);
     kit.desired.guard.at_most.max_delete = Some(5);
-    refused(&kit.plan(), "orphan/default/role/r0", "6 deletes are more than `--guard-max-delete` = 5");
+    refused(
+        &kit.plan(),
+        "orphan/default/role/r0",
+        "the plan deletes 6 objects, but `--guard-max-delete` allows only 5",
+    );
     kit.desired.guard.at_most.max_delete = Some(6);
     assert_eq!(kit.plan().refused, []);
     // the file has a lower limit
     kit.desired.guard.max_delete = 4;
-    refused(&kit.plan(), "orphan/default/role/r0", "6 deletes are more than `guard.max-delete` = 4");
+    refused(&kit.plan(), "orphan/default/role/r0", "the plan deletes 6 objects, but `guard.max-delete` allows only 4");
     kit.options.force = true;
     assert_eq!(kit.plan().refused, []);
 }
@@ -47,11 +51,11 @@ fn command_line_tightens_max_change_percent_and_min_existing() {
         kit.plan()
     };
     assert_eq!(percent(&mut kit, 100, 50).refused, []);
-    refused(&percent(&mut kit, 100, 10), "role/r3", "more than `--guard-max-change-percent` = 10");
-    refused(&percent(&mut kit, 5, 10), "role/r3", "more than `guard.max-change-percent` = 5");
+    refused(&percent(&mut kit, 100, 10), "role/r3", "but `--guard-max-change-percent` allows only 10 percent");
+    refused(&percent(&mut kit, 5, 10), "role/r3", "but `guard.max-change-percent` allows only 5 percent");
     // `min-existing` of the file does not switch off the limit of the command line
     kit.desired.guard.min_existing = usize::MAX;
-    refused(&percent(&mut kit, 100, 10), "role/r3", "more than `--guard-max-change-percent` = 10");
+    refused(&percent(&mut kit, 100, 10), "role/r3", "but `--guard-max-change-percent` allows only 10 percent");
     kit.desired.guard.at_most = GuardLimits::default();
     assert_eq!(kit.plan().refused, []);
 }

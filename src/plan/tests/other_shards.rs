@@ -74,14 +74,14 @@ fn role_waits_for_the_policy_of_another_shard() {
         why(&first, "role/b"),
         format!("`policy/default/bucket` comes first: it belongs to shard {east}, so run that shard first")
     );
-    assert!(first.leaves() && !first.is_empty(), "its provider is made already");
+    assert!(first.has_waiting_iam() && !first.is_empty(), "its provider is made already");
     // nor is it created while the policy is unknown
     kit.account().policies_listed = Observed::Unknown("denied".into());
     assert!(unknown(&of(&kit, west)).contains(&"role/b"));
     kit.account().policies_listed = Observed::Present(());
     run(&mut kit, east);
     run(&mut kit, west);
-    assert!(!of(&kit, west).leaves() && of(&kit, west).is_empty());
+    assert!(!of(&kit, west).has_waiting_iam() && of(&kit, west).is_empty());
     // nor attached while its document differs
     kit.role("c", |role| {
         role.bindings = vec![binding("west", "c")];
@@ -278,14 +278,14 @@ fn policy_waits_for_the_deferred_role_that_loses_a_principal() {
         role.bindings = names.iter().map(|name| binding("east", name)).collect();
         role.attach = [declared("bucket"), declared("fresh")].into();
     };
-    let held = ["policy/default/bucket", "role/b", "service-account/east/apps/comes"];
+    let deferred = ["policy/default/bucket", "role/b", "service-account/east/apps/comes"];
     declare(&mut kit, &["comes"]);
     let plan = of(&kit, east);
-    assert_eq!(waiting(&plan), held, "who leaves would have what the policy gives from now on");
+    assert_eq!(waiting(&plan), deferred, "who leaves would have what the policy gives from now on");
     assert!(why(&plan, "policy/default/bucket").contains("`role/b` comes first"));
     declare(&mut kit, &["comes", "leaves"]);
     let plan = of(&kit, east);
-    assert_eq!(waiting(&plan), held[1..], "nobody leaves");
+    assert_eq!(waiting(&plan), deferred[1..], "nobody leaves");
     declare(&mut kit, &["comes"]);
     run(&mut kit, west);
     assert_eq!(waiting(&of(&kit, east)), [""; 0]);

@@ -2,7 +2,7 @@
 
 use super::kit::{Kit, REFUSED, allow, aws, binding, declared, key};
 use super::rules::{applied, apply, refused};
-use super::{accounts_and_clusters, deletes, field_ownership, guards, ordering, reported, rules};
+use super::{accounts_and_clusters, deletes, field_ownership, guards, ordering, reported, rules, unread};
 use crate::model::address::OrphanKind;
 use crate::model::desired::Boundary;
 use crate::model::live::{Malformed, Observed};
@@ -41,11 +41,11 @@ fn every_kind_is_made_by_a_test() {
         guards::deletes_while_nothing_declared_exists_are_refused,
         guards::delete_of_an_object_of_an_undeclared_account_or_cluster_is_refused,
         guards::trust_in_our_issuer_stays_until_its_cluster_is_declared_gone,
-        guards::unknown_object_is_neither_changed_nor_deleted,
+        unread::unknown_object_is_neither_changed_nor_deleted,
         guards::role_with_a_foreign_service_account_is_not_deleted,
         guards::service_account_needs_its_role_and_is_refused_with_it,
-        guards::role_that_trusts_an_unread_cluster_is_not_deleted,
-        guards::trust_in_an_issuer_with_an_unreadable_provider_stays,
+        unread::role_that_trusts_an_unread_cluster_is_not_deleted,
+        unread::trust_in_an_issuer_with_an_unreadable_provider_stays,
         rules::object_of_another_owner_needs_adopt_from,
         rules::live_role_keeps_its_path_and_another_declared_path_is_refused,
         rules::field_of_another_manager_is_refused_unless_it_is_kubectl,

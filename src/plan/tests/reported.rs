@@ -2,7 +2,7 @@
 
 use super::guards::crowd;
 use super::kit::{NOW, binding, key};
-use super::rules::{applied, live_account, live_role, refused, step};
+use super::rules::{applied, live_account, live_role, refused, step, undeclare};
 use super::simulate;
 use crate::ids::RoleName;
 use crate::model::live::Observed;
@@ -35,8 +35,7 @@ fn reported_plan_has_no_guards() {
 #[test]
 fn refused_change_is_shown_only_for_our_objects() {
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     live_role(&mut kit, "reports").instance_profiles = vec!["nodes".into()];
     kit.role("theirs", |role| role.bindings = vec![binding("east", "theirs")]);
     let mut theirs = live_role(&mut kit, "keep").clone();

@@ -29,6 +29,12 @@ pub(super) fn applied() -> Kit {
     kit
 }
 
+/// Removes the declarations of `role/reports`, its ServiceAccount and its policy.
+pub(super) fn undeclare(kit: &mut Kit) {
+    kit.desired.roles.remove(&key("reports"));
+    kit.desired.policies.clear();
+}
+
 pub(super) fn apply(kit: &mut Kit) {
     let plan = kit.plan();
     assert_eq!(plan.refused, []);
@@ -111,7 +117,7 @@ fn creates_go_from_provider_to_service_account_and_deletes_in_reverse() {
 fn object_without_owner_is_refused_until_adopted() {
     let mut kit = applied();
     live_role(&mut kit, "reports").role.tags.clear();
-    refused(&kit.plan(), "role/reports", "carries no owner");
+    refused(&kit.plan(), "role/reports", "has no owner tag");
     kit.options.adopt = true;
     let plan = kit.plan();
     assert_eq!(step(&plan, "role/reports").change.action(), Action::Adopt);
@@ -248,8 +254,7 @@ fn foreign_service_account_is_released_and_not_deleted() {
     let item = live_account(&mut kit, "east", "worker");
     item.managers.push(manager("helm", "meta.helm.sh/release-name"));
     item.annotations.insert("meta.helm.sh/release-name".into(), "x".into());
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     let plan = kit.plan();
     let released = step(&plan, "service-account/east/apps/worker");
     assert_eq!(released.change.action(), Action::Update);
@@ -277,8 +282,7 @@ fn service_account_that_must_not_be_deleted_is_released() {
     ];
     for (name, spoil) in spoils {
         let mut kit = applied();
-        kit.desired.roles.remove(&key("reports"));
-        kit.desired.policies.clear();
+        undeclare(&mut kit);
         assert_eq!(step(&kit.plan(), "service-account/east/apps/worker").change.action(), Action::Delete);
         spoil(live_account(&mut kit, "east", "worker"));
         assert_eq!(step(&kit.plan(), "service-account/east/apps/worker").change.action(), Action::Update, "{name}");
@@ -341,7 +345,7 @@ fn missing_namespace_and_annotate_without_an_object_wait() {
     assert_eq!(waiting, ["service-account/east/apps/later", "service-account/west/apps/later"]);
     assert!(names(&plan).contains(&"create role/late".to_owned()));
     assert_eq!(plan.summary().waiting, 2);
-    assert!(!plan.leaves(), "no IAM object waits");
+    assert!(!plan.has_waiting_iam(), "no IAM object waits");
 }
 
 #[test]
@@ -361,8 +365,7 @@ pub(super) fn live_prevent_destroy_tag_prevents_a_delete() {
     kit.desired.roles.get_mut(&key("reports")).unwrap().prevent_destroy = true;
     apply(&mut kit);
     assert_eq!(live_role(&mut kit, "reports").role.tags.get(PREVENT_DESTROY).unwrap(), "true");
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     kit.options.force = true;
     refused(&kit.plan(), "orphan/default/role/reports", PREVENT_DESTROY);
 }

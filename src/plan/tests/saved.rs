@@ -1,7 +1,8 @@
-//! Saved plans that are applied later: which of their changes remain, are done, or are stale.
+//! Plans that are applied later: which of their changes remain, are done, or are stale. Also `confirm`, which compares the
+//! plan that was shown with a second one.
 
 use super::kit::{Kit, allow, key};
-use super::rules::{applied, apply, live_account, live_role, names};
+use super::rules::{applied, apply, live_account, live_role, names, undeclare};
 use crate::ids::PolicyName;
 use crate::model::desired::{Adopt, Manage};
 use crate::model::live::{Access, Observed};
@@ -51,11 +52,11 @@ fn interrupted_create_continues_as_update() {
     assert_eq!(left(&file, &mut kit), ["update role/fresh"]);
     // somebody changed the description
     live_role(&mut kit, "fresh").role.description = "theirs".into();
-    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since the plan was saved");
     // the role lost its owner tag
     live_role(&mut kit, "fresh").role.tags.clear();
     let why = stale(&file, &mut kit);
-    assert!(why.contains("carries no owner"), "{why}");
+    assert!(why.contains("has no owner tag"), "{why}");
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn interrupted_adoption_continues_as_update() {
     live_role(&mut kit, "fresh").role.tags = marks;
     assert_eq!(left(&file, &mut kit), ["update role/fresh"]);
     kit.desired.roles.get_mut(&key("fresh")).unwrap().description = "another".into();
-    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since the plan was saved");
 }
 
 #[test]
@@ -87,10 +88,10 @@ fn change_with_another_action_is_stale_and_names_both() {
     }
     kit.desired.roles.insert(key("fresh"), role);
     live_role(&mut kit, "fresh").role.description = "edited".into();
-    assert_eq!(stale(&file, &mut kit), "the saved plan says delete, now it would be update");
+    assert_eq!(stale(&file, &mut kit), "the saved plan has action `delete`, but a new plan has `update`");
     live_role(&mut kit, "fresh").role.tags.clear();
     kit.options.adopt = true;
-    assert_eq!(stale(&file, &mut kit), "the saved plan says delete, now it would be adopt");
+    assert_eq!(stale(&file, &mut kit), "the saved plan has action `delete`, but a new plan has `adopt`");
     // somebody created the role, and now it would be adopted
     kit.account().roles.insert("fresh".into(), Observed::Absent);
     let there = kit.live.clone();
@@ -99,7 +100,7 @@ fn change_with_another_action_is_stale_and_names_both() {
     kit.live = there;
     apply(&mut kit);
     live_role(&mut kit, "fresh").role.tags.clear();
-    assert_eq!(stale(&file, &mut kit), "the saved plan says create, now it would be adopt");
+    assert_eq!(stale(&file, &mut kit), "the saved plan has action `create`, but a new plan has `adopt`");
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn empty_field_that_somebody_filled_is_stale() {
     let file = saved(&mut kit);
     assert_eq!(left(&file, &mut kit), ["update role/reports"]);
     live_role(&mut kit, "reports").role.description = "theirs".into();
-    assert_eq!(stale(&file, &mut kit), "field `description` has changed since");
+    assert_eq!(stale(&file, &mut kit), "field `description` has changed since the plan was saved");
 }
 
 #[test]
@@ -177,8 +178,7 @@ fn undeclared_update_is_stale_and_delete_of_missing_object_is_done() {
     assert_eq!(left(&file, &mut kit), [""; 0]);
     // somebody has deleted the object
     let mut kit = applied();
-    kit.desired.roles.remove(&key("reports"));
-    kit.desired.policies.clear();
+    undeclare(&mut kit);
     let file = saved(&mut kit);
     apply(&mut kit);
     assert_eq!(left(&file, &mut kit), [""; 0]);
@@ -205,4 +205,57 @@ fn object_missing_only_in_the_second_read_is_not_unchanged() {
     live_role(&mut kit, "reports").role.tags.insert("stray".into(), "x".into());
     assert!(live_role(&mut kit, "reports").role.tags.contains_key(OWNER));
     assert_eq!(confirm(&first, kit.plan()).unchanged.len(), 6);
+}
+
+#[test]
+fn difference_missing_from_the_second_plan_is_dropped() {
+    let mut kit = applied();
+    live_role(&mut kit, "reports").role.description = "edited".into();
+    let first = kit.plan();
+    live_role(&mut kit, "reports").role.description = String::new();
+    live_role(&mut kit, "keep").role.description = "edited".into();
+    let second = kit.plan();
+    assert_eq!((names(&first).len(), names(&second).len()), (1, 1));
+    let confirmed = confirm(&first, second);
+    assert_eq!((names(&confirmed).len(), confirmed.unchanged.len()), (0, 6));
+    let first = kit.plan();
+    let second = kit.plan();
+    assert_eq!(names(&confirm(&first, second)), ["update role/keep"]);
+}
+
+#[test]
+fn saved_plan_tells_done_steps_from_stale_ones() {
+    let mut kit = applied();
+    kit.policy("bucket", allow("s3:PutObject"));
+    live_role(&mut kit, "reports").role.description = "edited".into();
+    let text = PlanV2::of(&kit.plan(), "2026-01-01T00:00:00Z").to_text();
+    let file = PlanV2::read(&text).unwrap();
+    assert_eq!(left(&file, &mut kit).len(), 2);
+    // done already
+    live_role(&mut kit, "reports").role.description = String::new();
+    assert_eq!(left(&file, &mut kit), ["update policy/default/bucket"]);
+    // a change of another object does not matter
+    live_role(&mut kit, "keep").role.description = "edited".into();
+    assert_eq!(left(&file, &mut kit), ["update policy/default/bucket"]);
+    // neither the state before nor the state after
+    live_role(&mut kit, "reports").role.description = "third".into();
+    let stale = recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
+    assert_eq!((stale.len(), stale[0].address.as_str()), (1, "role/reports"));
+    // one changed byte is refused, or asks for less, even with both digests recomputed
+    let at = text.find("PutObject").unwrap();
+    let forged = format!("{}Get{}", &text[..at], &text[at + 3..]);
+    assert!(PlanV2::read(&forged).is_err());
+    assert!(PlanV2::read(&text.replace('\n', "\n ")).is_err());
+}
+
+#[test]
+fn saved_delete_is_not_done_if_its_account_or_cluster_changed() {
+    let mut kit = applied();
+    undeclare(&mut kit);
+    let file = saved(&mut kit);
+    assert_eq!(file.summary.delete, 3);
+    kit.wrong_account();
+    let stale = recheck(&file, kit.plan(), &kit.desired, &kit.live).unwrap_err();
+    assert_eq!(stale.len(), 2, "the role and the policy, while the cluster is as it was");
+    assert!(stale.iter().all(|item| item.why.contains("999999999999")), "{stale:?}");
 }

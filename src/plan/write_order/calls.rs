@@ -1,4 +1,4 @@
-//! Every call of a plan, also of deferred changes, with its effects on each role that it affects.
+//! Every call of a plan and of its deferred changes, with the effects of the call on each role.
 
 use super::effects::{DocumentChange, Documents, Effects, Factor};
 use super::mutant::{self, Mutant};
@@ -12,7 +12,7 @@ use crate::model::resource::Role;
 use crate::plan::change::{Action, ResourceChange, rank};
 use crate::plan::context::PlanContext;
 use crate::plan::draft::Draft;
-use crate::plan::step::Step;
+use crate::plan::types::Step;
 use crate::policy::permission_effects;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -56,10 +56,10 @@ pub(super) struct PlannedCall {
     /// Its effects on the affected roles at these positions.
     pub effects: Vec<(usize, Effects)>,
     /// The sort key of calls of one object that no edge puts in order.
-    pub place: usize,
+    pub sequence: usize,
 }
 
-/// A role that calls of the plan affect. It need not change itself.
+/// A role that some call affects, even if the plan does not change the role itself.
 #[derive(Debug, Default)]
 pub(super) struct AffectedRole {
     /// The position of its object, if the role itself changes.
@@ -70,9 +70,16 @@ pub(super) struct AffectedRole {
     unread_attached: BTreeSet<PolicyArn>,
     /// Likewise, the changed policies that are their boundary.
     unread_bounds: BTreeSet<PolicyArn>,
-    /// The calls that add and remove the inline policy that denies everything. The first is `None` if an earlier run
-    /// left the policy there.
-    pub deny: Option<(Option<usize>, usize)>,
+    /// The calls on the inline policy that denies everything, if the role has or gets this policy.
+    pub deny: Option<DenyCalls>,
+}
+
+/// The calls that add and remove the inline policy that denies everything, by position.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DenyCalls {
+    /// `None` if an earlier run left the policy there.
+    pub put: Option<usize>,
+    pub delete: usize,
 }
 
 /// All calls, with the objects that they change and the roles that they affect. A position is an index into one of
@@ -90,7 +97,7 @@ pub(super) struct Calls {
     pub objects_by_arn: HashMap<String, usize>,
 }
 
-/// The distance between the places of two calls, so that the parts of a split call fit between them.
+/// The distance between the sequence numbers of two calls, so that the parts of a split call fit between them.
 const SPREAD: usize = 4;
 
 impl Calls {
@@ -209,7 +216,7 @@ impl Calls {
     /// Adds a call of unknown content for each role whose declared trust is unknown, because somebody may be about to
     /// lose the role. Calls that give must wait for it.
     fn add_unknown_trust(&mut self, context: &PlanContext<'_>, draft: &Draft) {
-        for address in draft.trust_unknown.iter().filter(|_| !mutant::is(Mutant::UnknownTrustStays)) {
+        for address in draft.trust_unknown.iter().filter(|_| !mutant::is_active(Mutant::UnknownTrustStays)) {
             let Address::Role { key } = address else { continue };
             let Some(role) = context.desired.roles.get(key) else { continue };
             let lower_case = role.name.lower_case();
@@ -253,14 +260,14 @@ impl Calls {
 
     fn add_calls(&mut self, object: usize, step: &Step) {
         let role = self.objects[object].role;
-        for (place, part) in step.parts.iter().enumerate() {
+        for (sequence, part) in step.parts.iter().enumerate() {
             let mut effects = match (part.call.iam(), role) {
                 (None, _) => Vec::new(),
                 (Some((_, call)), Some(role)) => vec![(role, self.documents.effects(call))],
                 (Some((_, call)), None) => self.effects_on_others(call),
             };
             effects.retain(|(_, effects)| !effects.is_none());
-            self.nodes.push(PlannedCall::new(object, Some(part.call.clone()), effects, place * SPREAD));
+            self.nodes.push(PlannedCall::new(object, Some(part.call.clone()), effects, sequence * SPREAD));
         }
     }
 
@@ -288,7 +295,7 @@ impl Calls {
             let Some(IamCall::DeleteInline { policy, .. }) = node.iam() else { continue };
             if policy.as_str() == TRANSITION {
                 for (role, _) in &node.effects {
-                    self.roles[*role].deny = Some((None, position));
+                    self.roles[*role].deny = Some(DenyCalls { put: None, delete: position });
                 }
             }
         }
@@ -296,8 +303,8 @@ impl Calls {
 
     /// The sort key of calls that no edge puts in order.
     pub(super) fn rank(&self, node: usize) -> (u8, usize, usize) {
-        let PlannedCall { object, place, .. } = self.nodes[node];
-        (self.objects[object].rank, object, place)
+        let PlannedCall { object, sequence, .. } = self.nodes[node];
+        (self.objects[object].rank, object, sequence)
     }
 
     pub(super) fn is_deferred(&self, node: usize) -> bool {
@@ -331,12 +338,12 @@ impl Calls {
         all
     }
 
-    /// The calls of each object, by place.
+    /// The calls of each object, by sequence number.
     pub(super) fn by_object(&self) -> Vec<Vec<usize>> {
         let mut all = vec![Vec::new(); self.objects.len()];
         self.nodes.iter().enumerate().for_each(|(position, node)| all[node.object].push(position));
         for nodes in &mut all {
-            nodes.sort_by_key(|node| self.nodes[*node].place);
+            nodes.sort_by_key(|node| self.nodes[*node].sequence);
         }
         all
     }
@@ -355,17 +362,17 @@ impl Calls {
         let put = IamCall::PutInline { name: name.clone(), policy: policy.clone(), from: None, to: to.clone() };
         let delete = IamCall::DeleteInline { name, policy, from: to };
         let (first, object) = (self.nodes.len(), *object);
-        for (call, place) in [(put, 0), (delete, usize::MAX)] {
+        for (call, sequence) in [(put, 0), (delete, usize::MAX)] {
             let call = Some(Call::Iam(account.clone(), call));
-            self.nodes.push(PlannedCall::new(object, call, Vec::new(), place));
+            self.nodes.push(PlannedCall::new(object, call, Vec::new(), sequence));
         }
-        self.roles[role].deny = Some((Some(first), first + 1));
+        self.roles[role].deny = Some(DenyCalls { put: Some(first), delete: first + 1 });
         true
     }
 
     /// Replaces a call by a call that only takes and a call that only gives, with the call `between` them.
     pub(super) fn split(&mut self, position: usize, [taking, giving]: [IamCall; 2], between: Option<IamCall>) {
-        let PlannedCall { object, ref effects, place, .. } = self.nodes[position];
+        let PlannedCall { object, ref effects, sequence, .. } = self.nodes[position];
         let Some(account) = self.objects[object].account.clone() else { return };
         let iam = |call| Some(Call::Iam(account.clone(), call));
         let part = |which: fn(Effects) -> Effects| {
@@ -374,9 +381,9 @@ impl Calls {
         };
         let (taken, given) = (part(Effects::only_takes), part(Effects::only_gives));
         if let Some(call) = between {
-            self.nodes.push(PlannedCall::new(object, iam(call), Vec::new(), place + 1));
+            self.nodes.push(PlannedCall::new(object, iam(call), Vec::new(), sequence + 1));
         }
-        let giving = PlannedCall::new(object, iam(giving), given, place + SPREAD - 1);
+        let giving = PlannedCall::new(object, iam(giving), given, sequence + SPREAD - 1);
         self.nodes.push(PlannedCall { split: SplitCall::Giving, ..giving });
         let node = &mut self.nodes[position];
         (node.call, node.split, node.effects) = (iam(taking), SplitCall::Taking, taken);
@@ -388,8 +395,8 @@ impl Calls {
 }
 
 impl PlannedCall {
-    fn new(object: usize, call: Option<Call>, effects: Vec<(usize, Effects)>, place: usize) -> Self {
-        Self { object, call, split: SplitCall::Unsplit, effects, place }
+    fn new(object: usize, call: Option<Call>, effects: Vec<(usize, Effects)>, sequence: usize) -> Self {
+        Self { object, call, split: SplitCall::Unsplit, effects, sequence }
     }
 
     pub(super) fn iam(&self) -> Option<&IamCall> {

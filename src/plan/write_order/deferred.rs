@@ -11,7 +11,7 @@ use crate::model::note::Severity;
 use crate::model::refusal::RefusalKind;
 use crate::plan::change::{Change, ResourceChange};
 use crate::plan::draft::{BlockedBy, Draft};
-use crate::plan::step::{Part, Step};
+use crate::plan::types::{Part, Step};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Defers every step that needs an object whose own change is blocked.
@@ -22,7 +22,7 @@ pub(super) fn defer_dependents(draft: &mut Draft) {
             dependents.entry(need.clone()).or_default().push(step.address.clone());
         }
     }
-    // an object outside `--only` blocks nothing here, because its live state counts
+    // an object outside `--only` does not defer its dependents here: they are planned against its live state
     let blocks =
         |draft: &Draft, need: &&Address| draft.blocked.get(need).is_some_and(|by| *by != BlockedBy::NotSelected);
     let is_blocked = |step: &&Step| step.needs.iter().any(|need| blocks(draft, &need));
@@ -45,7 +45,10 @@ fn defer(draft: &mut Draft, address: &Address, first: &Address, relation: &str) 
     match draft.blocked.get(first).cloned() {
         Some(BlockedBy::Refused) => {
             let why = format!("`{first}`, {relation}, is refused");
-            draft.refuse(address, RefusalKind::DependsOnRefused.because(why, format!("mend `{first}` first")));
+            draft.refuse(
+                address,
+                RefusalKind::DependsOnRefused.because(why, format!("resolve the refusal of `{first}` first")),
+            );
         }
         Some(BlockedBy::Waits(why)) => draft.wait(address, None, format!("`{first}` comes first: {why}")),
         Some(BlockedBy::NotSelected) => {
@@ -72,7 +75,8 @@ pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -
     let mut waiting: BTreeMap<usize, usize> = BTreeMap::new();
     for node in (0..calls.nodes.len()).filter(|node| calls.is_deferred(*node)) {
         for (next, reason) in graph.after(node) {
-            if *reason == EdgeReason::Courtesy || calls.is_deferred(*next) || mutant::is(Mutant::NothingFollows) {
+            if *reason == EdgeReason::Courtesy || calls.is_deferred(*next) || mutant::is_active(Mutant::NothingFollows)
+            {
                 continue;
             }
             let object = calls.nodes[*next].object;
@@ -89,7 +93,7 @@ pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -
         defer(draft, address, first, "which must come first");
     }
     for (object, calls_after) in of_one_object.into_iter().filter(|(object, _)| !waiting.contains_key(object)) {
-        only_shrink(draft, calls, graph, object, calls_after);
+        keep_removals(draft, calls, graph, object, calls_after);
     }
     if any {
         defer_dependents(draft);
@@ -97,35 +101,38 @@ pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -
     any
 }
 
-/// Reduces the step of a role whose declared trust is unknown to the calls that remove permissions. Drops the calls in
-/// `out`, the calls that must come after them, and each call that removes a permission which a dropped call would add
-/// in another policy.
-fn only_shrink(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut out: BTreeSet<usize>) {
+/// For a role whose declared trust is unknown: keeps only the calls that remove permissions. Drops the calls in
+/// `dropped`, the calls that must come after them, and each call that removes a permission which a dropped call would
+/// add in another policy.
+fn keep_removals(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut dropped: BTreeSet<usize>) {
     let nodes = calls.by_object().swap_remove(object);
     loop {
         let is_moved = |node: usize| {
-            let mut adding = out.iter().filter(|first| calls.effects(**first).gives_in(Factor::Allows));
+            let mut adding = dropped.iter().filter(|first| calls.effects(**first).gives_in(Factor::Allows));
             calls.effects(node).takes_in(Factor::Allows) && adding.any(|adds| notes::may_overlap(calls, *adds, node))
         };
-        let follows = |node: usize| out.iter().any(|first| graph.after(*first).iter().any(|(next, _)| *next == node));
-        let is_out = |node: &&usize| !out.contains(*node) && (is_moved(**node) || follows(**node));
-        let more: Vec<usize> = nodes.iter().filter(is_out).copied().collect();
+        let follows =
+            |node: usize| dropped.iter().any(|first| graph.after(*first).iter().any(|(next, _)| *next == node));
+        let is_dropped = |node: &&usize| !dropped.contains(*node) && (is_moved(**node) || follows(**node));
+        let more: Vec<usize> = nodes.iter().filter(is_dropped).copied().collect();
         if more.is_empty() {
             break;
         }
-        out.extend(more);
+        dropped.extend(more);
     }
-    let left_out = out.iter().filter_map(|node| calls.iam(*node));
+    let left_out = dropped.iter().filter_map(|node| calls.iam(*node));
     let operations: BTreeSet<String> = left_out.map(|call| format!("`{}`", call.operation())).collect();
     let operations: Vec<String> = operations.into_iter().collect();
     let address = calls.objects[object].address.clone();
     let text = format!(
-        "irsa does not know whom it should trust, so it removes permissions and adds none: left out are {}",
+        "irsa does not know whom this role should trust, so irsa only removes permissions, and does not make these \
+         calls: {}",
         operations.join(", ")
     );
     draft.note(&address, Severity::Medium, "held-back", None, text);
     let Some(mut step) = draft.steps.remove(&address) else { return };
-    let kept: Vec<usize> = nodes.into_iter().filter(|node| !out.contains(node) && calls.iam(*node).is_some()).collect();
+    let kept: Vec<usize> =
+        nodes.into_iter().filter(|node| !dropped.contains(node) && calls.iam(*node).is_some()).collect();
     if kept.is_empty() {
         draft.deferred.insert(address, step);
         return;

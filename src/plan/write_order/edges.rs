@@ -1,7 +1,8 @@
-//! Draws the edges: which call must come before which. An edge has one of three reasons: a rule of the write order
-//! (take before give), an object that another object needs, or courtesy (nobody loses access for a moment).
+//! Draws the edges: which call must come before which. An edge has one of four reasons (`EdgeReason`): the second call
+//! would fail or be unsafe before the first one, rule 1 or 2 (take before give), a role that attaches or detaches a
+//! policy whose document changes, or courtesy (nobody loses access for a moment).
 
-use super::calls::{Calls, PlannedCall, SplitCall};
+use super::calls::{Calls, DenyCalls, PlannedCall, SplitCall};
 use super::effects::{Effects, Factor};
 use super::graph::{EdgeReason, Graph};
 use super::mutant::{self, Mutant};
@@ -75,7 +76,7 @@ pub(super) fn graph(
     between_objects(calls, &by_object, &mut graph);
     annotation_before_old_trust(calls, draft, &by_object, &mut graph);
     graph.retain(|first, second, reason| {
-        (reason != EdgeReason::Courtesy && !mutant::is(Mutant::NoSplit)) || !dropped.contains(&(first, second))
+        (reason != EdgeReason::Courtesy && !mutant::is_active(Mutant::NoSplit)) || !dropped.contains(&(first, second))
     });
     for object in at_quota {
         super::quota::free_space_first(calls, &by_object[*object], &mut graph);
@@ -86,7 +87,7 @@ pub(super) fn graph(
 /// Rules 1 and 2, for each role and every two calls that affect it.
 fn take_before_give(calls: &Calls, graph: &mut Graph) {
     for ((position, role), nodes) in calls.roles.iter().enumerate().zip(&calls.by_role()) {
-        if let Some((put, delete)) = role.deny {
+        if let Some(DenyCalls { put, delete }) = role.deny {
             let own = nodes.iter().map(|(node, _)| *node).filter(|node| *node != delete);
             for node in own.chain(put) {
                 if let Some(put) = put {
@@ -108,7 +109,7 @@ fn take_before_give(calls: &Calls, graph: &mut Graph) {
                     graph.edge(*first, *second, reason);
                 }
             }
-            // a role that is about to be deleted goes first, because the provider would let somebody use it
+            // the role is deleted before its provider accepts more, so that nobody new can use the role
             if takes.gives_in(Factor::Provider)
                 && let Some(deletion) = deletion()
             {
@@ -169,13 +170,13 @@ fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut 
     let (added, removed) = policies_added_and_removed(calls, node);
     for arn in added {
         created_before(arn.as_str(), graph);
-        if let Some(taking) = changing(calls, &writes.taking, arn, PermissionEffects::takes) {
+        if let Some(taking) = document_call_if(calls, &writes.taking, arn, PermissionEffects::takes) {
             graph.edge(taking, node, EdgeReason::ChangedDocument);
         }
     }
     for arn in removed {
         deleted_after(arn.as_str(), graph);
-        if let Some(giving) = changing(calls, &writes.giving, arn, PermissionEffects::gives) {
+        if let Some(giving) = document_call_if(calls, &writes.giving, arn, PermissionEffects::gives) {
             graph.edge(node, giving, EdgeReason::ChangedDocument);
         }
     }
@@ -189,14 +190,14 @@ fn references(calls: &Calls, writes: &WritesByArn<'_>, node: usize, graph: &mut 
 }
 
 /// The call that writes the document of a policy, if the document changes in this way.
-fn changing(
+fn document_call_if(
     calls: &Calls,
     writing: &HashMap<&str, usize>,
     arn: &PolicyArn,
     how: fn(PermissionEffects) -> bool,
 ) -> Option<usize> {
     let changes = calls.documents.changes.get(arn).is_some_and(|change| how(change.effects));
-    writing.get(arn.as_str()).copied().filter(|_| changes && !mutant::is(Mutant::NoChangedDocument))
+    writing.get(arn.as_str()).copied().filter(|_| changes && !mutant::is_active(Mutant::NoChangedDocument))
 }
 
 /// The order of the calls of one object.
@@ -310,7 +311,7 @@ fn annotation_before_old_trust(calls: &Calls, draft: &Draft, by_object: &[Vec<us
     }
 }
 
-/// Two calls that run in an order in which a role lacks access between them.
+/// Two calls of a role. If `second` runs before `first`, the role lacks access between them.
 pub(super) struct AccessGap {
     /// The position of the role among the affected ones.
     pub role: usize,
@@ -335,10 +336,12 @@ pub(super) fn add_before_remove(calls: &Calls, graph: &mut Graph) -> Vec<AccessG
     for node in 0..calls.nodes.len() {
         let Some(role) = calls.objects[calls.nodes[node].object].role else { continue };
         let (added, removed) = policies_added_and_removed(calls, node);
-        let giving = added.into_iter().filter_map(|arn| changing(calls, &writes.giving, arn, PermissionEffects::gives));
+        let giving =
+            added.into_iter().filter_map(|arn| document_call_if(calls, &writes.giving, arn, PermissionEffects::gives));
         wanted.extend(giving.map(|first| AccessGap { role, first, second: node }));
-        let taking =
-            removed.into_iter().filter_map(|arn| changing(calls, &writes.taking, arn, PermissionEffects::takes));
+        let taking = removed
+            .into_iter()
+            .filter_map(|arn| document_call_if(calls, &writes.taking, arn, PermissionEffects::takes));
         wanted.extend(taking.map(|second| AccessGap { role, first: node, second }));
     }
     let mut gaps = Vec::new();

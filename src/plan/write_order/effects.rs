@@ -34,7 +34,7 @@ impl Factor {
     /// need that, because one call writes the whole value. Allows do not need it either: irsa adds new allows before it
     /// removes old ones, so that a permission that moves between two policies is never missing.
     fn takes_before_it_gives(self) -> bool {
-        matches!(self, Self::Denies | Self::Boundary | Self::Tags) && !mutant::is(Mutant::NoRuleTwo)
+        matches!(self, Self::Denies | Self::Boundary | Self::Tags) && !mutant::is_active(Mutant::NoRuleTwo)
     }
 
     /// Whether a session keeps the value that this factor has when the session starts. If so, a deny for everything
@@ -46,9 +46,9 @@ impl Factor {
     /// Whether rule 1 is broken on purpose for this factor.
     fn is_overlooked(self) -> bool {
         match self {
-            Self::Denies => mutant::is(Mutant::RuleOneWithoutDenies),
-            Self::Boundary => mutant::is(Mutant::RuleOneWithoutBoundary),
-            Self::Session | Self::Tags => mutant::is(Mutant::RuleOneWithoutSettings),
+            Self::Denies => mutant::is_active(Mutant::RuleOneWithoutDenies),
+            Self::Boundary => mutant::is_active(Mutant::RuleOneWithoutBoundary),
+            Self::Session | Self::Tags => mutant::is_active(Mutant::RuleOneWithoutSettings),
             Self::Trust | Self::Allows | Self::Provider => false,
         }
     }
@@ -74,7 +74,7 @@ impl Effects {
     /// The effects of changing a document that the role has as a policy.
     pub(super) fn of_policy(document: PermissionEffects) -> Self {
         let PermissionEffects { allow_leaves, allow_arrives, deny_leaves, deny_arrives } = document;
-        if mutant::is(Mutant::DenyIsAllow) {
+        if mutant::is_active(Mutant::DenyIsAllow) {
             return Self::of(Factor::Allows, allow_leaves || deny_leaves, allow_arrives || deny_arrives);
         }
         Self::of(Factor::Allows, allow_leaves, allow_arrives).or(Self::of(Factor::Denies, deny_arrives, deny_leaves))

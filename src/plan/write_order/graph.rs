@@ -12,7 +12,7 @@ pub(super) enum EdgeReason {
     TakeBeforeGive(usize),
     /// A role attaches or detaches a policy whose document changes.
     ChangedDocument,
-    /// Otherwise somebody would lose access for a moment. If a cycle needs it, irsa drops such an edge.
+    /// In the other order, somebody would lose access for a moment. irsa drops such an edge if that breaks a cycle.
     Courtesy,
 }
 

@@ -27,12 +27,12 @@ thread_local! {
 }
 
 #[cfg(test)]
-pub(super) fn is(mutant: Mutant) -> bool {
+pub(super) fn is_active(mutant: Mutant) -> bool {
     BROKEN.get() == Some(mutant)
 }
 
 #[cfg(not(test))]
-pub(super) fn is(_: Mutant) -> bool {
+pub(super) fn is_active(_: Mutant) -> bool {
     false
 }
 

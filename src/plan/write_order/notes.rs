@@ -15,7 +15,7 @@ use crate::policy::{PolicyDocument, permission_effects, trust_effects};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most names in a note.
-const NAMED: usize = 3;
+const MAX_NAMES: usize = 3;
 
 pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, order: &Order) {
     let mut notes: Vec<(usize, String)> = Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn add(context: &PlanContext<'_>, draft: &mut Draft, calls: &Calls, o
 
 /// Roles that deny everything for a moment.
 fn denied(calls: &Calls, note: &mut impl FnMut(usize, String)) {
-    for role in calls.roles.iter().filter(|role| role.deny.is_some_and(|(put, _)| put.is_some())) {
+    for role in calls.roles.iter().filter(|role| role.deny.is_some_and(|deny| deny.put.is_some())) {
         let Some(object) = role.object.filter(|_| somebody_stays(role)) else { continue };
         let text = "for a moment nobody can do anything with it: no order of its calls is safe, so the inline policy \
                     `irsa-transition` denies everything until the last call";
@@ -70,8 +70,8 @@ fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
     }
 }
 
-/// Split documents whose old and new value allow the same with other words. The value between them has only the words
-/// that both share, so these permissions are missing for a moment.
+/// Split documents whose old and new value allow the same thing in different words. The document between them has only
+/// what both word alike, so these permissions are missing for a moment.
 fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     let mut reworded: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitCall::Taking) {
@@ -89,8 +89,8 @@ fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     }
     for (object, names) in reworded {
         let text = format!(
-            "{} first allows only what the old and the new document allow in the same words, so what both allow in other \
-             words is missing for a moment",
+            "irsa writes {} in two steps. Between them, permissions are missing that the old and the new document give in \
+             different words",
             list(names)
         );
         note(object, text);
@@ -132,7 +132,7 @@ fn document(calls: &Calls, node: usize, after: bool) -> Option<PolicyDocument> {
 
 /// What a call writes, in a note.
 fn name(calls: &Calls, node: usize) -> String {
-    let Some(call) = &calls.nodes[node].call else { return "what is not known".to_owned() };
+    let Some(call) = &calls.nodes[node].call else { return "a call that irsa does not know yet".to_owned() };
     match call.iam().map(|(_, call)| (call.write(), call.target())) {
         Some((FieldWrite::Inline(policy, ..), _)) => format!("inline policy `{policy}`"),
         Some(
@@ -144,8 +144,8 @@ fn name(calls: &Calls, node: usize) -> String {
 
 fn list(names: impl IntoIterator<Item = String>) -> String {
     let names: Vec<String> = names.into_iter().collect();
-    match names.len().checked_sub(NAMED) {
-        Some(more) if more > 0 => format!("{} and {more} more", names[..NAMED].join(", ")),
+    match names.len().checked_sub(MAX_NAMES) {
+        Some(more) if more > 0 => format!("{} and {more} more", names[..MAX_NAMES].join(", ")),
         _ => names.join(", "),
     }
 }

@@ -11,7 +11,7 @@ use crate::plan::roles::calls::without_permissions;
 use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
 
-/// The objects that would exceed a quota of their account if the calls were made in this order, and why.
+/// For each object that would exceed a quota if irsa made the calls in this order: which quota.
 pub(super) fn exceeded(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize]) -> BTreeMap<usize, String> {
     let mut by_object: BTreeMap<usize, Vec<&IamCall>> = BTreeMap::new();
     for node in sorted {
@@ -30,7 +30,7 @@ pub(super) fn exceeded(context: &PlanContext<'_>, calls: &Calls, sorted: &[usize
 /// Which quota a role exceeds between these calls.
 fn exceeded_by(mut role: Role, made: &[&IamCall], quotas: &Quotas) -> Option<String> {
     let over = |what: &str, count: usize, unit: &str, quota: usize| {
-        (count > quota).then(|| format!("during the change {what} would have {count} {unit}, the quota is {quota}"))
+        (count > quota).then(|| format!("during the change {what} would have {count} {unit}, but the quota is {quota}"))
     };
     made.iter().find_map(|call| {
         call.apply_to(&mut role);

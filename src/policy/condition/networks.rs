@@ -1,9 +1,9 @@
-//! How much of the IPv4 or IPv6 address space a list of CIDR blocks covers.
+//! CIDR blocks: whether one contains another, and how much of the address space a list of them covers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether the blocks cover at least an eighth of all IPv4 or IPv6 addresses, so that they are no limit. Only an eighth
-/// of IPv6 is in use (<https://www.iana.org/assignments/ipv6-address-space>).
+/// Whether the blocks cover at least an eighth of all IPv4 or IPv6 addresses, so that they do not limit anything. Only
+/// an eighth of IPv6 is in use (<https://www.iana.org/assignments/ipv6-address-space>).
 pub(super) fn cover_most_addresses(blocks: &[String]) -> bool {
     let covered = |bits: u32| {
         let of_family = blocks.iter().filter_map(|block| range(block)).filter(|range| range.bits == bits);
@@ -12,6 +12,12 @@ pub(super) fn cover_most_addresses(blocks: &[String]) -> bool {
         count(&ranges)
     };
     covered(Ipv4Addr::BITS) >= 1 << (32 - 3) || covered(Ipv6Addr::BITS) >= 1 << (128 - 3)
+}
+
+/// Whether the first block has every address of the second. False if one is no block.
+pub(super) fn contains(wide: &str, narrow: &str) -> bool {
+    let (Some(wide), Some(narrow)) = (range(wide), range(narrow)) else { return false };
+    wide.bits == narrow.bits && wide.first <= narrow.first && narrow.last <= wide.last
 }
 
 /// From the first address to the last.

@@ -1,6 +1,6 @@
 //! The pairs of an action and a resource in which two sets of documents differ.
 
-use super::{ComparedStatement, Item, compared_statements, includes};
+use super::{ComparedStatement, Item, compared_statements, includes, is_within};
 use crate::policy::canonical::{Choice, Effect, Quantifier};
 use crate::policy::condition::conditions;
 use crate::policy::document::{PolicyDocument, Statement};
@@ -20,6 +20,8 @@ pub struct Pair<'a> {
     syntax: Syntax,
     /// The statement that has it. With the deny that it meets, if one decides too. All their conditions must hold.
     pub statements: Vec<&'a Statement>,
+    /// Another statement that has the names of the item.
+    named_in: Option<&'a Statement>,
 }
 
 /// All pairs that the documents allow.
@@ -37,11 +39,19 @@ pub fn denies_lacking<'a>(from: &[&'a PolicyDocument], to: &[&'a PolicyDocument]
     lacking(Effect::Deny, from, to)
 }
 
+/// The pairs that the documents deny.
+pub fn denied<'a>(documents: &[&'a PolicyDocument]) -> Vec<Pair<'a>> {
+    lacking(Effect::Deny, documents, &[])
+}
+
 fn lacking<'a>(effect: Effect, from: &[&'a PolicyDocument], to: &[&'a PolicyDocument]) -> Vec<Pair<'a>> {
-    let to: Vec<ComparedStatement<'a>> = to.iter().flat_map(|document| compared_statements(Some(*document))).collect();
-    let from = from.iter().flat_map(|document| compared_statements(Some(*document)));
+    let compared = |documents: &[&'a PolicyDocument]| -> Vec<ComparedStatement<'a>> {
+        documents.iter().flat_map(|document| compared_statements(Some(*document))).collect()
+    };
+    let (from, to) = (compared(from), compared(to));
     let mut pairs = Vec::new();
-    for statement in from.filter(|statement| statement.canonical.effect == effect) {
+    for statement in from.iter().filter(|statement| statement.canonical.effect == effect) {
+        let statement = statement.without_denied(&from);
         let (written, resources) = (statement.written, statement.resources());
         for (action, row) in statement.actions().into_iter().zip(statement.coverage(&to)) {
             let lacking = resources.iter().zip(row).filter(|(_, covered)| !covered);
@@ -50,11 +60,32 @@ fn lacking<'a>(effect: Effect, from: &[&'a PolicyDocument], to: &[&'a PolicyDocu
                 resource: *resource,
                 syntax: statement.syntax,
                 statements: vec![written],
+                named_in: statement.deny,
             };
             pairs.extend(lacking.map(pair).flat_map(|pair| pair.without_all_but(&to)));
         }
     }
     pairs
+}
+
+impl ComparedStatement<'_> {
+    /// `*`, limited by a deny without conditions: `Allow *` and `Deny iam:*` allow `everything but iam:*`.
+    fn without_denied(&self, all: &[Self]) -> Self {
+        let Self { written, canonical, syntax, .. } = *self;
+        let is_star = canonical.effect == Effect::Allow && canonical.actions.named() == ["*"];
+        let limits = |deny: &&Self| {
+            let of_resource = |item: Item<'_>| {
+                let choice = deny.canonical.resources.as_ref();
+                choice.is_none_or(|choice| is_within((item, syntax), (choice, deny.syntax), arn_covers))
+            };
+            deny.canonical.effect == Effect::Deny
+                && deny.canonical.conditions.is_empty()
+                && !deny.canonical.actions.named().is_empty()
+                && self.resources().into_iter().all(of_resource)
+        };
+        let deny = all.iter().find(limits).filter(|_| is_star).map(|deny| deny.written);
+        Self { written, canonical, syntax, deny }
+    }
 }
 
 impl<'a> Pair<'a> {
@@ -65,7 +96,7 @@ impl<'a> Pair<'a> {
         let (resource, syntax) = narrower((self.resource, self.syntax), (other.resource, other.syntax))?;
         let mut statements = self.statements.clone();
         statements.extend(&other.statements);
-        Some(Self { action, resource, syntax, statements })
+        Some(Self { action, resource, syntax, statements, named_in: self.named_in.or(other.named_in) })
     }
 
     /// Only what is excepted in `to` and not here, if a statement of `to` covers the rest: `everything but A` lacks `B`
@@ -83,7 +114,11 @@ impl<'a> Pair<'a> {
             let resources = other.canonical.resources.as_ref();
             match (self.action, &other.canonical.actions, self.resource, resources) {
                 (Item::AllBut(own), Choice::AllBut(wide), ..) if other.resources().contains(&self.resource) => {
-                    return more(own, wide).into_iter().map(|action| Self { action, ..self.clone() }).collect();
+                    let named_in = Some(other.written);
+                    return more(own, wide)
+                        .into_iter()
+                        .map(|action| Self { action, named_in, ..self.clone() })
+                        .collect();
                 }
                 (_, _, Item::AllBut(own), Some(Choice::AllBut(wide))) if other.actions().contains(&self.action) => {
                     return more(own, wide).into_iter().map(|resource| Self { resource, ..self.clone() }).collect();
@@ -122,8 +157,12 @@ impl<'a> Pair<'a> {
             pair.statements.iter().map(|statement| &statement.canonical().conditions).collect()
         };
         let (own, others) = (conditions(self), conditions(other));
-        own.iter().all(|block| block.is_empty() || others.contains(block))
-            && includes((self.action, Syntax::Literal), (other.action, Syntax::Literal), covers_as)
+        own.iter().all(|block| block.is_empty() || others.contains(block)) && self.includes(other)
+    }
+
+    /// Whether this pair has every action and resource of `other`, whatever the conditions.
+    pub fn includes(&self, other: &Self) -> bool {
+        includes((self.action, Syntax::Literal), (other.action, Syntax::Literal), covers_as)
             && includes((self.resource, self.syntax), (other.resource, other.syntax), arn_covers)
     }
 
@@ -140,14 +179,22 @@ impl<'a> Pair<'a> {
     /// The action as it is written, or `everything but ACTIONS`.
     pub fn action_text(&self) -> String {
         // the canonical form has lower case
-        let written = |name: &str, element: &str| {
-            let all = self.statements.iter().flat_map(|statement| texts(&statement.to_value()[element]));
-            all.into_iter().find(|text| text.eq_ignore_ascii_case(name)).unwrap_or_else(|| name.to_owned())
+        let sources: Vec<Value> =
+            self.statements.iter().copied().chain(self.named_in).map(Statement::to_value).collect();
+        let written = |name: &str| {
+            let mut all = sources.iter().flat_map(|source| ["Action", "NotAction"].map(|key| texts(&source[key])));
+            let same = |list: Vec<String>| list.into_iter().find(|text| text.eq_ignore_ascii_case(name));
+            all.find_map(same).unwrap_or_else(|| name.to_owned())
         };
         match self.action {
-            Item::One(name) => written(name, "Action"),
-            Item::AllBut(names) => all_but(names.iter().map(|name| written(name, "NotAction"))),
+            Item::One(name) => written(name),
+            Item::AllBut(names) => all_but(names.iter().map(|name| written(name))),
         }
+    }
+
+    /// Whether the action is all but a list, whose text has commas.
+    pub fn is_all_but(&self) -> bool {
+        matches!(self.action, Item::AllBut(_))
     }
 
     /// The resource, or `everything but RESOURCES`.

@@ -3,7 +3,8 @@
 
 use super::dice::Dice;
 use super::evaluator::{Context, Document, Piece, Place, Request as OracleRequest, Verdict, Who};
-use super::vocabulary::{ASKED_ACTIONS, ASKED_BY, ASKED_RESOURCES, Words, contexts};
+use super::tables::contexts;
+use super::vocabulary::{ASKED_ACTIONS, ASKED_BY, ASKED_RESOURCES, Words};
 use super::{cases, read};
 use crate::policy::evaluate::{Caller, KnownKeys, Request, Truth, evaluate};
 

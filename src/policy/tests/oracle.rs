@@ -4,7 +4,8 @@
 
 use super::dice::Dice;
 use super::spelling::{anew, respelled};
-use super::vocabulary::{Words, tables};
+use super::tables::tables;
+use super::vocabulary::Words;
 use super::{cases, read};
 use serde_json::Value;
 

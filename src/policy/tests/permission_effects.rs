@@ -21,6 +21,18 @@ const RESOURCES: [&str; 8] = [
     "arn:aws:s3:::b/${*}",
 ];
 
+const OPERATORS: [&str; 8] = [
+    "StringEquals",
+    "StringEquals",
+    "StringLike",
+    "StringLike",
+    "StringNotEquals",
+    "StringNotLike",
+    "StringEqualsIfExists",
+    "StringEqualsIgnoreCase",
+];
+const TEAMS: [&str; 5] = ["ann", "bob", "an*", "a*", "${aws:username}"];
+
 const USER: Key = &[Folded("aws:username")];
 const TEAM: Key = &[Folded("aws:PrincipalTag/"), Exact("Team")];
 
@@ -33,9 +45,9 @@ fn statement(dice: &mut Dice) -> Value {
     map.insert("Effect".into(), json!(dice.pick(&["Allow", "Allow", "Allow", "Deny"])));
     map.insert((*dice.pick(&["Action", "Action", "NotAction"])).into(), some(&ACTIONS, dice));
     map.insert((*dice.pick(&["Resource", "NotResource"])).into(), some(&RESOURCES, dice));
-    if dice.below(4) == 0 {
-        let team = dice.pick(&["ann", "${aws:username}"]);
-        map.insert("Condition".into(), json!({ "StringEquals": { "aws:PrincipalTag/Team": team } }));
+    if dice.below(3) == 0 {
+        let operator = *dice.pick(&OPERATORS);
+        map.insert("Condition".into(), json!({ operator: { "aws:PrincipalTag/Team": some(&TEAMS, dice) } }));
     }
     Value::Object(map)
 }
@@ -61,7 +73,7 @@ pub(super) fn neighbour(document: &Value, dice: &mut Dice) -> Value {
         1 if list.len() > 1 => drop(list.remove(index)),
         _ => {
             let old = list[index].as_object_mut().unwrap();
-            let name = *dice.pick(&["Action", "Resource", "Resource"]);
+            let name = *dice.pick(&["Action", "Resource", "Resource", "Condition"]);
             for name in [name.to_owned(), format!("Not{name}")] {
                 old.remove(&name);
                 old.extend(new.get(&name).map(|value| (name, value.clone())));
@@ -75,7 +87,7 @@ pub(super) fn neighbour(document: &Value, dice: &mut Dice) -> Value {
 pub(super) fn requests() -> Vec<Request> {
     let mut list = Vec::new();
     for user in [None, Some("ann"), Some("bob"), Some("*")] {
-        for team in [None, Some("ann"), Some("bob"), Some("${aws:username}")] {
+        for team in [None, Some("ann"), Some("Bob"), Some("bob"), Some("andy"), Some("a*"), Some("${aws:username}")] {
             let mut context = Context::default();
             context.0.extend(user.map(|value| (USER, vec![value])));
             context.0.extend(team.map(|value| (TEAM, vec![value])));

@@ -1,6 +1,8 @@
 //! The text: a row for each ServiceAccount and a column for each link, then each failure and each reason, once for all
-//! ServiceAccounts that share it.
+//! ServiceAccounts that share it. With a width, text is wrapped, and the links of a table that is too wide stand below their
+//! ServiceAccount.
 
+use super::super::wrap::wrap;
 use super::super::{Ink, Style, write_inert};
 use super::SummaryV1;
 use crate::model::sanitize::scrub;
@@ -13,6 +15,9 @@ use unicode_width::UnicodeWidthStr;
 /// The addresses that one reason lists; more are counted.
 const LISTED: usize = 10;
 
+/// The column of the role, the last one before the links.
+const ROLE: usize = 1;
+
 /// Writes the text. With `all`, also what was proved.
 ///
 /// # Errors
@@ -24,24 +29,52 @@ pub fn text(chains: &[ChainLinks], all: bool, style: &Style, out: &mut dyn Write
         text.push('\n');
     }
     for ((status, kind, reason, hints), addresses) in reasons(chains, all) {
-        let word = style.paint(ink(status), sign(status));
-        // a string takes everything
-        let _ = writeln!(text, "{word} {}: {}", kind.word(), scrub(&reason));
+        let lead = format!("{} {}: ", style.paint(ink(status), sign(status)), kind.word());
+        wrapped(&mut text, style, &lead, sign(status).len() + kind.word().len() + 3, &scrub(&reason));
         for address in addresses.iter().take(LISTED) {
+            // a string takes everything
             let _ = writeln!(text, "    {}", scrub(address));
         }
         if let Some(more @ 1..) = addresses.len().checked_sub(LISTED) {
             let _ = writeln!(text, "    and {more} more");
         }
         for hint in hints {
-            let _ = writeln!(text, "    -> {}", scrub(&hint));
+            wrapped(&mut text, style, "    -> ", 7, &scrub(&hint));
         }
         text.push('\n');
     }
-    let SummaryV1 { service_accounts, ok, failed, unknown } = SummaryV1::of(chains);
+    let SummaryV1 { service_accounts, ok, failed, unknown, missing } = SummaryV1::of(chains);
     let noun = if service_accounts == 1 { "ServiceAccount" } else { "ServiceAccounts" };
-    let _ = writeln!(text, "Verified {service_accounts} {noun}: {ok} ok, {failed} broken, {unknown} not fully seen.");
+    let missing = if missing == 0 { String::new() } else { format!(", {missing} not there") };
+    let _ = writeln!(
+        text,
+        "Verified {service_accounts} {noun}: {ok} ok, {failed} broken, {unknown} not fully seen{missing}."
+    );
     write_inert(&text, out)
+}
+
+/// Writes a text behind `lead`, which is `column` wide and to which further lines are indented. A command line is not
+/// broken, so that it can be copied.
+fn wrapped(text: &mut String, style: &Style, lead: &str, column: usize, words: &str) {
+    let room = style.width().map(|width| width.saturating_sub(column));
+    for (index, line) in wrap(&with_whole_commands(words), room).iter().enumerate() {
+        let line = line.replace(NO_BREAK, " ");
+        let _ = if index == 0 { writeln!(text, "{lead}{line}") } else { writeln!(text, "{:column$}{line}", "") };
+    }
+}
+
+/// A space at which `wrap` does not break.
+const NO_BREAK: char = '\u{a0}';
+
+/// The text with `NO_BREAK` in what stands in backticks, and from `kubectl` to the end.
+fn with_whole_commands(text: &str) -> String {
+    let whole = |text: &str| text.replace(' ', NO_BREAK.encode_utf8(&mut [0; 4]));
+    let pieces = text.split('`').enumerate().map(|(index, piece)| match piece.find("kubectl ") {
+        _ if index % 2 == 1 => whole(piece),
+        Some(at) => format!("{}{}", &piece[..at], whole(&piece[at..])),
+        None => piece.to_owned(),
+    });
+    pieces.collect::<Vec<_>>().join("`")
 }
 
 /// Sorted as printed: what is broken last, next to the summary.
@@ -90,10 +123,13 @@ fn table(text: &mut String, chains: &[ChainLinks], style: &Style) {
     let columns = rows[0].len();
     let width = |column: usize| rows.iter().map(|row| row[column].0.width()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..columns).map(width).collect();
+    let is_wide = style.width().is_some_and(|width| widths.iter().sum::<usize>() + 2 * (columns - 1) > width);
     for row in &rows {
         for (column, (cell, ink)) in row.iter().enumerate() {
             text.push_str(&style.paint(*ink, cell));
-            if column + 1 < columns {
+            if is_wide && column == ROLE {
+                text.push_str("\n  ");
+            } else if column + 1 < columns {
                 text.push_str(&" ".repeat(widths[column] - cell.width() + 2));
             }
         }

@@ -15,6 +15,7 @@ fn chain(name: &str, status: Status, text: &str) -> ChainLinks {
         namespace: "apps".to_owned(),
         name: name.to_owned(),
         role: "role/app".to_owned(),
+        is_missing: false,
         links: LinkKind::ALL.into_iter().map(link).collect(),
     }
 }
@@ -53,6 +54,51 @@ fn hostile_text_stays_text() {
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(value["summary"]["failed"], 1);
     assert_eq!(value["service-accounts"][0]["links"][7]["hint"], "restart <it>");
+}
+
+#[test]
+fn missing_service_account_is_not_ok() {
+    let missing = |chain: ChainLinks| ChainLinks { is_missing: true, ..chain };
+    let chains = [
+        chain("a", Status::Ok, ""),
+        missing(chain("b", Status::NotApplicable, "it waits")),
+        missing(chain("c", Status::Failed, "x")),
+    ];
+    let text = written(|out| super::text(&chains, false, &Style::plain(), out));
+    assert!(text.ends_with("Verified 3 ServiceAccounts: 1 ok, 1 broken, 0 not fully seen, 1 not there.\n"), "{text}");
+    let json = written(|out| super::json(&chains, out));
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let summary = serde_json::json!({"service-accounts": 3, "ok": 1, "failed": 1, "unknown": 0, "missing": 1});
+    assert_eq!(value["summary"], summary);
+}
+
+#[test]
+fn text_wraps_at_the_width_and_keeps_commands_whole() {
+    let mut broken = chain("a", Status::Failed, &"some words ".repeat(12));
+    let command =
+        "kubectl --context arn:aws:eks:eu-west-1:111122223333:cluster/main -n apps rollout restart deployment/a";
+    broken.links[7].hints = vec![
+        format!("{}: {command}", "restart ".repeat(10).trim_end()),
+        "delete it: `aws eks delete-pod-identity-association --cluster-name main --association-id a-1`; then restart"
+            .to_owned(),
+    ];
+    let chains = [broken];
+    let text = written(|out| super::text(&chains, false, &Style::plain().with_width(Some(80)), out));
+    let lines: Vec<&str> = text.lines().collect();
+    let delete = "       `aws eks delete-pod-identity-association --cluster-name main --association-id a-1`;";
+    let whole = |line: &&str| line.ends_with(command) || *line == delete;
+    assert!(lines.iter().all(|line| line.len() <= 80 || whole(line)), "{text}");
+    assert_eq!(lines.iter().filter(|line| whole(line)).count(), 2, "{text}");
+    // further lines begin behind the name of the link
+    let first = lines.iter().position(|line| line.starts_with("FAIL pods: some words ")).expect("the link");
+    assert!(lines[first + 1].starts_with("           some words") || lines[first + 1].starts_with("           words"));
+    // the links stand below the ServiceAccount, in their columns
+    assert_eq!(lines[0], "SERVICE ACCOUNT  ROLE");
+    assert_eq!(lines[1], "  issuer  provider  trust  annotation  webhook  token  assume  pods");
+    assert_eq!(lines[2], "prod apps/a      app");
+    assert_eq!(lines[3], "  ok      ok        ok     ok          ok       ok     ok      FAIL");
+    let wide = written(|out| super::text(&chains, false, &Style::plain(), out));
+    assert!(wide.starts_with("SERVICE ACCOUNT  ROLE  issuer  provider"), "{wide}");
 }
 
 #[test]

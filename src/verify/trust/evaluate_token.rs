@@ -2,6 +2,7 @@
 //! fails.
 
 use crate::model::evidence::TokenClaims;
+use crate::model::quoted::quoted;
 use crate::policy::evaluate::{self, Applied, DecidingCondition, Truth, evaluate};
 use crate::policy::pattern::is_wild;
 use crate::policy::trust::WITH_WEB_IDENTITY;
@@ -51,13 +52,13 @@ pub(super) fn evaluate_token(trust: &PolicyDocument, request: &Request<'_>) -> D
         let failed: Vec<String> = nearest.found.failed.iter().map(|one| why_not(one, host_path)).collect();
         return Decision::Refused(format!("in {}, {}", nearest.name(), failed.join(", and ")));
     }
-    let others: Vec<String> = trust.federated_issuers().iter().map(|issuer| format!("`{issuer}`")).collect();
+    let others = quoted(trust.federated_issuers());
     let others = if others.is_empty() { "no issuer".to_owned() } else { others.join(", ") };
     Decision::Refused(format!("no statement trusts `{host_path}` with `{WITH_WEB_IDENTITY}`; it trusts {others}"))
 }
 
 fn open(conditions: &[DecidingCondition]) -> String {
-    let texts: Vec<String> = conditions.iter().map(|condition| format!("`{condition}`")).collect();
+    let texts = quoted(conditions);
     if texts.is_empty() { "something unknown holds".to_owned() } else { texts.join(" and ") }
 }
 
@@ -85,7 +86,7 @@ fn why_not(condition: &DecidingCondition, host_path: &str) -> String {
     let claim = if is_of_token { key.rsplit_once(':').map_or(key.as_str(), |(_, claim)| claim) } else { key };
     let is_plain = ["stringequals", "stringnotequals"].iter().any(|plain| operator.contains(plain));
     let wild = if is_plain && wanted.iter().any(|value| is_wild(value)) {
-        "; `*` and `?` are plain characters there, only `StringLike` reads them as wildcards"
+        "; `*` and `?` are plain characters there; only `StringLike` reads them as wildcards"
     } else {
         ""
     };

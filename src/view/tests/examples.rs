@@ -155,7 +155,7 @@ fn notes() -> Vec<NoteV2> {
             "info",
             "foreign-trust",
             "",
-            "role `legacy` is not ours and can be assumed from `prod-eu`",
+            "irsa does not manage role `legacy`, which can be assumed from `prod-eu`",
         ),
         note(
             "service-account/prod-eu/batch/nightly",
@@ -256,7 +256,7 @@ pub(crate) fn taken_back_service_account() -> ChangeV2 {
         "update",
         &[
             "differs from its declaration at irsa.toml:33",
-            "annotation `eks.amazonaws.com/role-arn` is taken back from `kubectl-annotate`",
+            "irsa takes annotation `eks.amazonaws.com/role-arn` over from `kubectl-annotate`",
         ],
         vec![field(
             "annotations.eks.amazonaws.com/role-arn",
@@ -297,7 +297,7 @@ pub(crate) fn report() -> Report {
         left: vec!["iam:UpdateAssumeRolePolicy".into()],
     };
     let unseen = StepOutcome {
-        note: Some("written, but IAM does not show it yet: `audiences` of `sts.amazonaws.com`".into()),
+        note: Some("written, but IAM does not show it yet: audience `sts.amazonaws.com`".into()),
         ..step("oidc-provider/prod/prod-eu", Action::Create, Outcome::Applied)
     };
     Report {

@@ -308,6 +308,21 @@ fn an_update_shows_which_actions_the_role_gains_and_loses() {
         told.contains("+ gains sqs:Action0, sqs:Action1, sqs:Action2, sqs:Action3 and 5 more actions on *\n"),
         "{told}"
     );
+    // the list of exceptions has a line of its own, as it is written
+    let statements = json!([
+        { "Effect": "Allow", "NotAction": ["iam:*", "s3:DeleteObject"], "Resource": "*" },
+        allow("", &["iam:GetRole"], "*"),
+    ]);
+    let narrow = json!([{ "Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*" }]);
+    let told = text(vec![inline("a", Value::Null, document(statements.as_array().unwrap()))]);
+    assert!(told.contains("+ gains everything but iam:*, s3:DeleteObject on *\n"), "{told}");
+    assert!(told.contains("+ gains iam:GetRole on *\n"), "{told}");
+    let told = text(vec![inline("a", document(statements.as_array().unwrap()), document(narrow.as_array().unwrap()))]);
+    assert!(told.contains("+ gains s3:DeleteObject on *\n"), "{told}");
+    // what the role keeps
+    let told =
+        text(vec![inline("a", document(&[allow("", &["s3:*"], "*")]), document(&[allow("", &["s3:Get*"], "*")]))]);
+    assert!(told.contains("- loses s3:* on *, from now on only s3:Get*\n"), "{told}");
     // another inline policy that stays the same in the role allows it already
     let mut change = change("role/cart", "update", &[], vec![inline("a", Value::Null, document(&[get()]))]);
     for side in [&mut change.before, &mut change.after] {
@@ -350,7 +365,7 @@ fn attached_policy_gives_what_its_new_document_allows() {
     // the roles of a policy that changes need no change
     let widened = read("update", |new| (document(&[allow("", &["s3:GetObject"], "*")]), new), &["s3:*"]);
     let told = summary(&plan(vec![widened]), None);
-    assert!(told.contains("actions    + allows s3:* on *\n"), "{told}");
+    assert!(told.contains("actions    + allows s3:* on *, until now only s3:GetObject\n"), "{told}");
 }
 
 #[test]
@@ -370,7 +385,7 @@ fn boundary_of_which_the_plan_has_the_document_limits_what_a_role_gains() {
     };
     let unchanged = || role(json!("arn:aws:iam::111122223333:policy/limit"));
     let told = summary(&plan(vec![unchanged(), limit(with("sqs:*"), with("s3:Get*"))]), None);
-    assert!(!told.contains("+ gains"), "{told}");
+    assert!(told.contains("+ gains s3:Get* on *"), "{told}");
     let told = summary(&plan(vec![unchanged(), limit(with("sqs:*"), with("s3:*"))]), None);
     assert!(told.contains("+ gains s3:* on *"), "{told}");
     // without a document on one side, the boundary is not compared

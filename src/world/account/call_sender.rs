@@ -23,6 +23,16 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// The error of an SDK operation.
+pub(crate) trait SdkFailure: ProvideErrorMetadata + Error + Send + Sync + 'static {}
+
+impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> SdkFailure for E {}
+
+/// The future of an SDK operation.
+pub(crate) trait SdkFuture<T, E>: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send {}
+
+impl<T, E, F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send> SdkFuture<T, E> for F {}
+
 /// Sends the calls of one account.
 pub(crate) struct CallSender {
     account: Key,
@@ -68,33 +78,23 @@ impl CallSender {
     }
 
     /// Makes a call, and retries it while `facts` and the budget allow.
-    pub(crate) async fn call<T, E, Sent>(
+    pub(crate) async fn call<T: Send, E: SdkFailure, Sent: SdkFuture<T, E>>(
         &self,
         action: Action,
         facts: RetryFacts,
         send: impl Fn() -> Sent + Send + Sync,
-    ) -> Answer<T>
-    where
-        T: Send,
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-    {
+    ) -> Answer<T> {
         self.call_unless(&CancellationToken::new(), action, facts, send).await
     }
 
     /// Like [`Self::call`], but sends nothing once `halt` is cancelled. A request that is then in flight ends normally.
-    pub(crate) async fn call_unless<T, E, Sent>(
+    pub(crate) async fn call_unless<T: Send, E: SdkFailure, Sent: SdkFuture<T, E>>(
         &self,
         halt: &CancellationToken,
         action: Action,
         facts: RetryFacts,
         send: impl Fn() -> Sent + Send + Sync,
-    ) -> Answer<T>
-    where
-        T: Send,
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-    {
+    ) -> Answer<T> {
         if let Some(fault) = &self.fault {
             return Err(invalid(action, fault));
         }

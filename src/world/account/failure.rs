@@ -218,6 +218,12 @@ pub(crate) fn invalid(action: Action, what: impl Into<String>) -> CallError {
 }
 
 impl CallError {
+    /// The error, and what the user can do about it.
+    pub(crate) fn with_hint(&self) -> String {
+        let hint = self.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{self}{hint}")
+    }
+
     /// What the user can do about the error. None if irsa does not know.
     pub fn hint(&self) -> Option<String> {
         match self.kind {

@@ -7,16 +7,12 @@ use crate::ids::PolicyArn;
 use crate::model::call::IamCall;
 use crate::model::resource::{ManagedPolicy, Provider, Role, StringMap};
 use crate::policy::PolicyDocument;
-use crate::world::account::{AccountClient, Action, WriteKind, other};
+use crate::world::account::{AccountClient, Action, SdkFailure, SdkFuture, WriteKind, other};
 use crate::world::retry::RetryFacts;
 use crate::world::{Answer, CallErrorKind, Written};
 use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::operation::RequestId;
 use aws_sdk_iam::types::Tag;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::error::Error;
 use tokio_util::sync::CancellationToken;
 
 /// How many times irsa sends CreatePolicyVersion, at most, if its outcome is unclear.
@@ -55,12 +51,10 @@ macro_rules! send {
 }
 
 impl Writer<'_> {
-    async fn send<T, E, Sent>(&self, send: impl Fn() -> Sent + Send + Sync) -> Answer<Written>
-    where
-        T: RequestId + Send,
-        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-        Sent: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
-    {
+    async fn send<T: RequestId + Send, E: SdkFailure, Sent: SdkFuture<T, E>>(
+        &self,
+        send: impl Fn() -> Sent + Send + Sync,
+    ) -> Answer<Written> {
         let answer = self.account.sender.call_unless(self.halt, self.action, self.facts, send).await?;
         Ok(Written { request_id: answer.request_id().map(str::to_owned), already_done: false })
     }

@@ -2,9 +2,9 @@
 
 use super::RunState;
 use super::api_target::{ApiTarget, CredentialSource, bearer};
+use super::client;
 use super::exec_plugin;
 use super::failure::{ApiFailure, clean, of_kube};
-use super::socks_client;
 use crate::ids::Key;
 use crate::world::bounds::read_text;
 use crate::world::{ClusterFacts, redact};
@@ -129,13 +129,7 @@ impl ClusterConnection {
     }
 
     fn client(&self, config: Config) -> Result<Client, ApiFailure> {
-        let made = match (socks_client::user(config.proxy_url.as_ref()), &config.proxy_url) {
-            (Some(user), Some(proxy)) if self.run.transports.kubernetes.is_none() => {
-                socks_client::client(&config, proxy, user)
-            }
-            _ => self.run.transports.kubernetes(config),
-        };
-        made.map_err(|error| of_kube(&error))
+        client::of(&self.run.transports, config).map_err(|error| of_kube(&error))
     }
 
     async fn eks_token(&self) -> Result<(SecretString, i64), ApiFailure> {

@@ -55,6 +55,10 @@ impl ApiFailure {
         Self::new(CallErrorKind::Invalid, message)
     }
 
+    pub(crate) fn unbuilt() -> Self {
+        Self::invalid("the request could not be built")
+    }
+
     pub(crate) fn credentials(message: impl Into<String>) -> Self {
         Self::new(CallErrorKind::Credentials, message)
     }
@@ -76,6 +80,11 @@ impl ApiFailure {
     /// The response has a form that irsa does not understand.
     pub(crate) fn malformed() -> Self {
         Self::other("irsa does not understand the API's answer")
+    }
+
+    /// Whether the server's certificate is not trusted, or the system has no authorities to trust.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        [UNTRUSTED, UNUSABLE].iter().any(|text| self.message.contains(text))
     }
 
     pub(crate) fn at(self, operation: &str) -> CallError {
@@ -172,6 +181,10 @@ impl ApiFailure {
     }
 }
 
+/// What rustls says of a certificate that it does not trust.
+const UNTRUSTED: &str = "invalid peer certificate";
+/// kube could not set up TLS.
+const UNUSABLE: &str = "its authority, client certificate or key cannot be used";
 const FIELD_CONFLICT: &str = "FieldManagerConflict";
 /// The cause with which the NamespaceLifecycle admission plugin refuses to create objects in a namespace that is being
 /// deleted.
@@ -229,7 +242,7 @@ pub(crate) fn of_kube(error: &kube::Error) -> ApiFailure {
     match error {
         kube::Error::Auth(_) => ApiFailure::credentials("the token file cannot be read"),
         kube::Error::InferKubeconfig(_) => ApiFailure::credentials("its client certificate or key cannot be read"),
-        kube::Error::RustlsTls(_) => ApiFailure::credentials("its authority, client certificate or key cannot be used"),
+        kube::Error::RustlsTls(_) => ApiFailure::credentials(UNUSABLE),
         kube::Error::HyperError(source) => of_connection(source),
         kube::Error::Service(source) if source.is::<kube::client::AuthError>() => {
             ApiFailure::credentials("the token file cannot be read")
@@ -255,7 +268,7 @@ fn of_connection(error: &(dyn std::error::Error + 'static)) -> ApiFailure {
              `http://USER:PASSWORD@HOST:PORT`, in `proxy-url` of the kubeconfig or `HTTPS_PROXY`",
         );
     }
-    if text.contains("invalid peer certificate") {
+    if text.contains(UNTRUSTED) {
         return ApiFailure { retry: Retry::Never, ..ApiFailure::broken(with_certificate_hint(text)) };
     }
     let retry = if text.contains("dns error") || text.contains("failed to lookup address") {

@@ -2,11 +2,14 @@
 //! it. irsa does not contact it either, because a forged discovery document could make irsa send requests into the
 //! internal network. Does no IO.
 
+use super::proxy::host;
+use http::Uri;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether a host is this machine, or an internal address. Other names are not looked up.
-pub(super) fn is_internal_host(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.').to_ascii_lowercase();
+/// Whether the host of a URL is this machine, or an internal address. Other names are not looked up.
+pub(super) fn is_internal_host(url: &Uri) -> bool {
+    let host = host(url);
+    let host = host.trim_end_matches('.');
     if let Ok(address) = host.parse() {
         return is_internal_address(address);
     }

@@ -9,6 +9,7 @@ use super::RunState;
 use super::failure::{ApiFailure, clean};
 use super::untrusted_kubeconfig::UntrustedKubeconfig;
 use crate::context::Context;
+use crate::model::quoted::quoted;
 use crate::world::bounds::read_file;
 use kube::config::{Kubeconfig, KubeconfigError};
 use std::io;
@@ -65,7 +66,7 @@ async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, ApiFailure> {
         });
     }
     merged.ok_or_else(|| {
-        let names: Vec<String> = files.iter().map(|file| format!("`{}`", file.display())).collect();
+        let names = quoted(files.iter().map(|file| file.display()));
         ApiFailure::invalid(format!("kubeconfig {} is not there", names.join(", ")))
     })
 }

@@ -8,6 +8,7 @@ use super::failure::{ApiFailure, clean};
 use super::proxy;
 use super::untrusted_kubeconfig::UntrustedKubeconfig;
 use crate::context::Context;
+use crate::model::quoted::quoted;
 use crate::world::bounds::{read_file, read_text};
 use crate::world::{certificate, redact};
 use base64::Engine;
@@ -66,8 +67,7 @@ fn entries(kubeconfig: &Kubeconfig, name: &str) -> Result<(Cluster, AuthInfo), A
 }
 
 fn no_context(kubeconfig: &Kubeconfig, name: &str) -> ApiFailure {
-    let mut known: Vec<String> =
-        kubeconfig.contexts.iter().map(|context| format!("`{}`", clean(&context.name))).collect();
+    let mut known = quoted(kubeconfig.contexts.iter().map(|context| clean(&context.name)));
     known.sort();
     let others = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
     ApiFailure::invalid(format!("the kubeconfig has no context `{name}`; {others}"))

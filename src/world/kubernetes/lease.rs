@@ -111,7 +111,7 @@ fn body(object: &Value, hold: &LeaseRecord) -> Result<Vec<u8>, ApiFailure> {
     ] {
         object["spec"][field] = value;
     }
-    serde_json::to_vec(&object).map_err(|_| ApiFailure::invalid("the request could not be built"))
+    serde_json::to_vec(&object).map_err(|_| ApiFailure::unbuilt())
 }
 
 #[cfg(test)]

@@ -1,28 +1,27 @@
 //! Makes a client that connects to public addresses only. It also checks the addresses that a host name resolves to.
 
+use super::client;
 use super::internal::is_internal_address;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
-use hyper_util::rt::TokioExecutor;
 use kube::Config;
-use kube::client::{Body, ConfigExt};
+use kube::client::ConfigExt;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
-use tower::{BoxError, Service, ServiceBuilder};
+use tower::Service;
 
 /// Why irsa does not contact a host.
 pub(super) const INTERNAL: &str = "it has an internal address, which STS does not reach; irsa does not contact it";
 
 /// A client for the host of `config`. It uses no proxy, because a proxy resolves names itself.
 pub(super) fn client(config: &Config) -> Result<kube::Client, kube::Error> {
-    over(config, PublicAddresses(GaiResolver::new()))
+    resolved_by(config, PublicAddresses(GaiResolver::new()))
 }
 
-fn over<R>(config: &Config, resolver: R) -> Result<kube::Client, kube::Error>
+fn resolved_by<R>(config: &Config, resolver: R) -> Result<kube::Client, kube::Error>
 where
     R: Service<Name, Error = io::Error> + Clone + Send + Sync + 'static,
     R::Response: Iterator<Item = SocketAddr>,
@@ -30,14 +29,7 @@ where
 {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
-    let client =
-        Client::builder(TokioExecutor::new()).build::<_, Body>(config.rustls_https_connector_with_connector(tcp)?);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .layer(config.extra_headers_layer()?)
-        .map_err(BoxError::from)
-        .service(client);
-    Ok(kube::Client::new(service, config.default_namespace.clone()))
+    client::over(config, config.rustls_https_connector_with_connector(tcp)?)
 }
 
 /// Resolves with another resolver, and keeps only the public addresses.

@@ -2,12 +2,12 @@
 //! (<https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig>).
 //!
 //! The host is the issuer's, not the API's. It gets no credentials. TLS is checked with the system's authorities
-//! (`SSL_CERT_FILE` replaces them), and then with the authorities in `AWS_CA_BUNDLE`. The proxy is the one of the
-//! environment. irsa follows no redirect. Without a proxy, irsa contacts only public addresses.
+//! (`SSL_CERT_FILE` replaces them). If the certificate is not trusted, irsa tries the authorities in `AWS_CA_BUNDLE`. The
+//! proxy is the one of the environment. irsa follows no redirect. Without a proxy, irsa contacts only public addresses.
 
+use super::client;
 use super::failure::{ApiFailure, clean, of_kube};
 use super::internal::is_internal_host;
-use super::proxy::host;
 use super::public_client::{self, INTERNAL};
 use super::{RunState, kubeconfig_context};
 use crate::ids::IssuerUrl;
@@ -64,7 +64,7 @@ fn published_key(key: &Value) -> Option<PublishedKey> {
 
 async fn send(run: &RunState, config: Config, path: &str) -> Result<http::Response<Body>, ApiFailure> {
     let is_direct = config.proxy_url.is_none() && run.transports.kubernetes.is_none();
-    let client = if is_direct { public_client::client(&config) } else { run.transports.kubernetes(config) };
+    let client = if is_direct { public_client::client(&config) } else { client::of(&run.transports, config) };
     let client = client.map_err(|error| of_kube(&error))?;
     let request = http::Request::get(path).body(Body::empty()).map_err(|_| ApiFailure::invalid("it is not a URL"))?;
     run.requests.fetch_add(1, Ordering::Relaxed);
@@ -81,7 +81,7 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let Some(uri) = uri.filter(|uri| uri.scheme_str() == Some("https") && uri.authority().is_some()) else {
         return Err(broken("is not an `https` URL"));
     };
-    if is_internal_host(&host(&uri)) {
+    if is_internal_host(&uri) {
         return Err(not_seen(INTERNAL.to_owned()));
     }
     let origin = format!("https://{}", uri.authority().map_or("", http::uri::Authority::as_str));
@@ -90,11 +90,17 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
         kubeconfig_context::bare_config(&origin, None, &run.context).map_err(|failure| not_seen(failure.message))?;
     let answered = async {
         let mut sent = send(run, config.clone(), path).await;
-        if sent.as_ref().is_err_and(|failure| failure.message != INTERNAL)
-            && let Some(authorities) = ca_bundle::of_environment(&run.context).await
+        if let Err(failure) = &mut sent
+            && failure.is_untrusted()
         {
-            config.root_cert = Some(authorities.map_err(not_seen)?);
-            sent = send(run, config, path).await;
+            match ca_bundle::of_environment(&run.context).await {
+                Some(Ok(authorities)) => {
+                    config.root_cert = Some(authorities);
+                    sent = send(run, config, path).await;
+                }
+                Some(Err(why)) => failure.message = format!("{}; {why}", failure.message),
+                None => {}
+            }
         }
         let response = sent.map_err(|failure| not_seen(failure.message))?;
         let status = response.status().as_u16();
@@ -113,3 +119,6 @@ async fn get(run: &RunState, url: &str) -> Result<Value, Published> {
     let body = timeout(patience, answered).await.map_err(|_| not_seen("no answer in time".to_owned()))??;
     serde_json::from_slice(&body).map_err(|_| broken("is not JSON"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,9 +27,13 @@ use tokio::time::Instant;
 
 const LIST: &str = "list ServiceAccounts";
 const GET: &str = "get ServiceAccount";
-const LIST_NAMESPACES: &str = "list Namespaces";
+pub(super) const LIST_NAMESPACES: &str = "list Namespaces";
 const GET_NAMESPACE: &str = "get Namespace";
-const LIST_PODS: &str = "list Pods";
+pub(super) const LIST_PODS: &str = "list Pods";
+
+/// Selects the pods that have not ended
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/>).
+pub(super) const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// Objects in one page, the same as kubectl's.
 const PAGE: u32 = 500;
@@ -95,12 +99,9 @@ impl ReadKubernetes for KubernetesReader {
         Ok(found.map(|object| object.metadata.namespace_phase()))
     }
 
-    /// Leaves out pods that have ended
-    /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/>).
     async fn pods(&self, cluster: &Key, namespace: &Namespace, name: &ServiceAccountName) -> Answer<Vec<String>> {
         let connection = self.clusters.connection(cluster, LIST_PODS).await?;
-        let fields = format!("spec.serviceAccountName={name},status.phase!=Succeeded,status.phase!=Failed");
-        let params = ListParams::default().fields(&fields);
+        let params = ListParams::default().fields(&format!("spec.serviceAccountName={name},{NOT_ENDED}"));
         // a pod without a readable name counts too
         let name = |object: &RawValue| {
             let read = serde_json::from_str(object.get()).ok();
@@ -194,7 +195,7 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, ApiF
 
 /// Converts the error of kube's request builder.
 pub(crate) fn built(request: Result<HttpRequest, kube::core::request::Error>) -> Result<HttpRequest, ApiFailure> {
-    request.map_err(|_| ApiFailure::invalid("the request could not be built"))
+    request.map_err(|_| ApiFailure::unbuilt())
 }
 
 /// One ServiceAccount. None if the API says that it does not exist.

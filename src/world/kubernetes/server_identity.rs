@@ -181,7 +181,7 @@ async fn check_issuer(
 /// The issuer in the API's discovery document, verbatim.
 async fn api_issuer(connection: &ClusterConnection) -> Result<Option<String>, ApiFailure> {
     let request = http::Request::get(DISCOVERY).body(Vec::new());
-    let request = request.map_err(|_| ApiFailure::invalid("the request could not be made"))?;
+    let request = request.map_err(|_| ApiFailure::unbuilt())?;
     let reply = connection.send(&request).await?;
     let document: Option<Value> = serde_json::from_slice(&reply.body).ok();
     Ok(document.as_ref().and_then(|document| document.get("issuer")?.as_str()).map(clean))

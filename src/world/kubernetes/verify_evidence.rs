@@ -1,11 +1,11 @@
 //! Sends the requests that only the command `verify` needs: for tokens, webhooks, pods, and the labels of namespaces.
 //!
-//! A TokenRequest is the only request here that is not a read, and it creates no object. Its answer is parsed here, and
-//! only `web_identity` sees the token.
+//! A TokenRequest is the only request here that is not a read, and it creates no object. Its answer is parsed here. Only
+//! `web_identity` and `IdentityToken::is_verified_by` read the token again.
 
 use super::failure::{ApiFailure, clean};
 use super::metadata::string_map;
-use super::read::{Object, collection, get, list, list_whole};
+use super::read::{LIST_NAMESPACES, LIST_PODS, NOT_ENDED, Object, collection, decode, get, list, list_whole};
 use super::{KubernetesReader, published};
 use crate::ids::{IssuerUrl, Key, Namespace, ServiceAccountName};
 use crate::model::evidence::{
@@ -27,8 +27,6 @@ use std::collections::BTreeMap;
 
 const TOKEN: &str = "create serviceaccounts/token";
 const LIST_WEBHOOKS: &str = "list MutatingWebhookConfigurations";
-const LIST_NAMESPACES: &str = "list Namespaces";
-const LIST_PODS: &str = "list Pods";
 const GET_REPLICA_SET: &str = "get ReplicaSet";
 
 /// The shortest lifetime that the API accepts for a token, in seconds.
@@ -50,10 +48,8 @@ impl ReadKubernetesEvidence for KubernetesReader {
             });
             let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
             let request = http::Request::post(path).header("content-type", "application/json");
-            let request = request.body(body.to_string().into_bytes());
-            let request = request.map_err(|_| ApiFailure::invalid("the request could not be made"))?;
-            let reply = connection.send(&request).await?;
-            let answer: Issued = serde_json::from_slice(&reply.body).map_err(|_| ApiFailure::malformed())?;
+            let request = request.body(body.to_string().into_bytes()).map_err(|_| ApiFailure::unbuilt())?;
+            let answer: Issued = decode(&connection.send(&request).await?)?;
             token(answer.status.token.into()).ok_or_else(ApiFailure::malformed)
         };
         asked.await.map_err(|failure| failure.at(TOKEN))
@@ -95,15 +91,21 @@ impl ReadKubernetesEvidence for KubernetesReader {
     /// Leaves out pods that have ended or are being deleted.
     async fn running_pods(&self, cluster: &Key, within: Option<&Namespace>) -> Answer<BTreeMap<Namespace, Vec<Pod>>> {
         let connection = self.clusters.connection(cluster, LIST_PODS).await?;
-        let params = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
+        let params = ListParams::default().fields(NOT_ENDED);
         let parse = |object: &RawValue| {
             let parsed: Option<core::Pod> = serde_json::from_str(object.get()).ok();
             if parsed.as_ref().is_some_and(|pod| pod.metadata.deletion_timestamp.is_some()) {
                 return Ok(None);
             }
-            let parsed = parsed.and_then(pod).or_else(|| malformed_pod(&any(object)));
+            if let Some(pod) = parsed.and_then(pod) {
+                return Ok(Some(pod));
+            }
+            let object = any(object);
+            if text(&object, "/metadata/deletionTimestamp").is_some() {
+                return Ok(None);
+            }
             // a pod without a readable namespace may use any ServiceAccount
-            parsed.map(Some).ok_or_else(ApiFailure::malformed)
+            malformed_pod(&object).map(Some).ok_or_else(ApiFailure::malformed)
         };
         let all = list_whole(&connection, &collection(within, "pods"), &params, parse).await;
         let all = all.and_then(|all| all.into_iter().collect::<Result<Vec<_>, _>>());
@@ -170,16 +172,11 @@ fn token(secret: SecretString) -> Option<IdentityToken> {
 
 fn webhook(configuration: &str, index: usize, webhook: MutatingWebhook) -> Webhook {
     let client = webhook.client_config;
-    let target = match (&client.service, &client.url) {
-        (Some(service), _) => format!("service {}/{}", service.namespace, service.name),
-        (None, url) => url.clone().unwrap_or_default(),
-    };
     let bundle = client.ca_bundle.map(|bundle| bundle.0);
     Webhook {
         configuration: configuration.to_owned(),
         name: clean(&webhook.name),
         index,
-        target: clean(&target),
         in_cluster: client.service.is_some(),
         ca_bundle: bundle.and_then(|bytes| certificate::from_pem(&String::from_utf8(bytes).ok()?)),
         namespace_selector: selector(webhook.namespace_selector),
@@ -264,11 +261,14 @@ fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
 
 fn container(container: core::Container, volumes: &[core::Volume]) -> Container {
     let environment = container.env.unwrap_or_default();
-    let has = |name: &str| environment.iter().any(|variable| variable.name == name);
     // of several with one name, the last one counts
-    let value = |name: &str| {
-        let last = environment.iter().rfind(|variable| variable.name == name)?;
-        Some(clean(last.value.as_deref().unwrap_or_default()))
+    let last = |name: &str| environment.iter().rfind(|variable| variable.name == name);
+    let value = |name: &str| Some(clean(last(name)?.value.as_deref().unwrap_or_default()));
+    // SDKs ignore an empty variable
+    let is_set = |name: &str| {
+        let is_empty =
+            |one: &core::EnvVar| one.value_from.is_none() && one.value.as_deref().unwrap_or_default().is_empty();
+        last(name).is_some_and(|one| !is_empty(one))
     };
     let mounts = container.volume_mounts.iter().flatten();
     Container {
@@ -278,8 +278,8 @@ fn container(container: core::Container, volumes: &[core::Volume]) -> Container 
         token_file: value("AWS_WEB_IDENTITY_TOKEN_FILE")
             .map(|file| file.strip_prefix("C:").unwrap_or(&file).replace('\\', "/")),
         tokens: mounts.flat_map(|mount| tokens_at(mount, volumes)).collect(),
-        static_keys: has("AWS_ACCESS_KEY_ID"),
-        pod_identity: has("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        static_keys: is_set("AWS_ACCESS_KEY_ID"),
+        pod_identity: is_set("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
     }
 }
 

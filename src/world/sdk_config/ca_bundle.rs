@@ -27,8 +27,7 @@ pub(super) async fn trust_only(setting: &str, file: &Path) -> Result<TlsContext,
 
 /// The certificates of the file in `AWS_CA_BUNDLE`, in DER. None if the variable is not set.
 pub(crate) async fn of_environment(context: &Context) -> Option<Result<Vec<Vec<u8>>, String>> {
-    let home = Path::new(context.variable("HOME").unwrap_or_default());
-    let file = in_home(context.variable("AWS_CA_BUNDLE")?, home);
+    let file = in_home(context.variable("AWS_CA_BUNDLE")?, context);
     Some(read("`AWS_CA_BUNDLE`", &file).await)
 }
 

@@ -7,6 +7,7 @@ mod signers;
 
 use super::profile::{NamedBy, Profile, is_http_url};
 use crate::context::Context;
+use crate::model::quoted::quoted;
 use crate::world::bounds::read_file;
 use crate::world::clean;
 use std::fmt;
@@ -146,7 +147,7 @@ fn missing_profile(profile: &Profile) -> String {
     }
     let setting = if is_declared { "the configuration" } else { "`AWS_PROFILE`" };
     let all = all.iter().flat_map(aws_config::profile::ProfileSet::profiles);
-    let mut known: Vec<String> = all.map(|name| format!("`{}`", clean(name))).collect();
+    let mut known = quoted(all.map(clean));
     known.sort();
     let verb = match known.len() {
         0 => "there is none",

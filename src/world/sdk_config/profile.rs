@@ -36,9 +36,9 @@ pub(super) struct Profile {
     pub(super) files: [(&'static str, PathBuf); 2],
 }
 
-/// The variable for each file, and the default path in the home directory.
+/// The variable for each file, and the default path.
 const FILES: [(&str, &str); 2] =
-    [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")];
+    [("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")];
 
 /// The services that irsa calls, as in `AWS_ENDPOINT_URL_<SERVICE>`.
 const SERVICES: [&str; 3] = ["IAM", "STS", "EKS"];
@@ -69,11 +69,8 @@ impl Profile {
         };
         let files = EnvConfigFiles::default();
         let all = profile::load(&Fs::real(), &Env::real(), &files, Some(Cow::Owned(name.to_owned()))).await;
-        let home = Path::new(context.variable("HOME").unwrap_or_default());
-        let files = FILES.map(|(variable, default)| {
-            let file = context.variable(variable).map_or_else(|| home.join(default), |file| in_home(file, home));
-            (variable, file)
-        });
+        let files = FILES
+            .map(|(variable, default)| (variable, in_home(context.variable(variable).unwrap_or(default), context)));
         Self { name: name.to_owned(), named_by, all: all.ok(), files }
     }
 
@@ -110,7 +107,7 @@ impl Profile {
     /// The file with the authorities to trust instead of the system's, and the setting that names it.
     pub(super) fn ca_bundle(&self, context: &Context) -> Option<(String, PathBuf)> {
         let (what, file) = self.setting(context, &["AWS_CA_BUNDLE"], "ca_bundle")?;
-        Some((what, in_home(file, Path::new(context.variable("HOME").unwrap_or_default()))))
+        Some((what, in_home(file, context)))
     }
 
     /// The endpoints that the environment or the profile sets, by service.
@@ -180,7 +177,9 @@ impl Profile {
     }
 }
 
-pub(super) fn in_home(file: &str, home: &Path) -> PathBuf {
+/// A path, in the home directory if it begins with `~/`.
+pub(super) fn in_home(file: &str, context: &Context) -> PathBuf {
+    let home = Path::new(context.variable("HOME").unwrap_or_default());
     file.strip_prefix("~/").map_or_else(|| file.into(), |rest| home.join(rest))
 }
 

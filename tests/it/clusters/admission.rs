@@ -17,7 +17,7 @@ const CODES: [(u16, &str); 4] = [(403, "Forbidden"), (422, "Invalid"), (404, "No
 fn blames_the_policy(run: &Run) {
     run.says(&format!("admission webhook \"{WEBHOOK}\" denied the request: {WHY}"));
     let text = format!("{}{}", run.stdout, run.stderr);
-    for word in ["allow these credentials", "RBAC", "plan again", "create namespace"] {
+    for word in ["give these credentials", "RBAC", "plan again", "create namespace"] {
         assert!(!text.contains(word), "`{word}` is in {run}");
     }
 }
@@ -98,8 +98,8 @@ fn exhausted_quota_is_named() {
         cluster.fill_up(runtime, "shop");
         let run = scene.bench.irsa(&["apply", "--auto-approve"]);
         assert!([1, 6].contains(&run.code), "{run}");
-        run.says("exceeded quota: full").says("limited: count/serviceaccounts=0").says("a ResourceQuota");
-        assert!(!format!("{}{}", run.stdout, run.stderr).contains("allow these credentials"), "{run}");
+        run.says("exceeded quota: full").says("limited: count/serviceaccounts=0").says("raise the ResourceQuota");
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("give these credentials"), "{run}");
         assert!(cluster.get(runtime, "shop", "cart").is_none());
         cluster.admits_all(runtime, "shop");
         scene.bench.converges();
@@ -119,7 +119,7 @@ fn namespace_that_starts_to_terminate_before_the_write_is_reported() {
         cluster.delete_namespace(runtime, "shop");
         let run = scene.bench.irsa(&["apply", "plan.json"]);
         assert!([1, 5, 6].contains(&run.code), "{run}");
-        assert!(!format!("{}{}", run.stdout, run.stderr).contains("allow these credentials"), "{run}");
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains("give these credentials"), "{run}");
         assert!(cluster.get(runtime, "shop", "cart").is_none());
     });
 }

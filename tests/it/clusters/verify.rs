@@ -6,6 +6,7 @@
 use super::{ROLE_ARN, Scene, entry};
 use crate::support::clusters::{ADMIN_TOKEN, LIMITED_TOKEN, TestCluster, kubeconfig_of, on_every_backend};
 use crate::support::program::Bench;
+use crate::support::verification::{link, links, text};
 use crate::support::world::World;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -123,16 +124,11 @@ impl<'a> Eks<'a> {
         for secret in ["eyJ", ADMIN_TOKEN, LIMITED_TOKEN] {
             assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret), "{run}");
         }
-        let document = run.json();
-        let links = document["service-accounts"][0]["links"].as_array().expect("links");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let entry = |link: &Value| {
-            (
-                text(&link["link"]),
-                (text(&link["status"]), format!("{} -> {}", text(&link["text"]), text(&link["hint"]))),
-            )
+            let told = format!("{} -> {}", text(link, "text"), text(link, "hint"));
+            (text(link, "link"), (text(link, "status"), told))
         };
-        links.iter().map(entry).collect()
+        links(&run.json()).iter().map(entry).collect()
     }
 
     /// Checks that one link has this status and says this, and that the others are fine.
@@ -252,10 +248,8 @@ impl Eks<'_> {
     /// STS would not find the keys.
     fn links_without_sts(&self) -> BTreeMap<String, (String, String)> {
         let run = self.scene.bench.ends(4, &["verify", "--no-assume", "--format", "json"]);
-        let document = run.json();
-        let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        links.iter().map(|link| (text(&link["link"]), (text(&link["status"]), text(&link["text"])))).collect()
+        let entry = |link: &Value| (text(link, "link"), (text(link, "status"), text(link, "text")));
+        links(&run.json()).iter().map(entry).collect()
     }
 }
 
@@ -297,12 +291,11 @@ fn api_that_hides_its_issuer(clusters: &[TestCluster]) {
     scene.declare(&entry("create", "shop", "cart", ""));
     let run = scene.bench.ends(4, &["verify", "--format", "json"]);
     let document = run.json();
-    let links = document["service-accounts"][0]["links"].as_array().expect("links").clone();
-    let token = links.iter().find(|link| link["link"] == "token").expect("the link");
+    let token = link(&document, "token");
     assert_eq!(token["status"], "unknown", "{run}");
-    let text = token["text"].as_str().unwrap_or_default();
     assert!(
-        text.contains("the ClusterRole `system:service-account-issuer-discovery` allows irsa to read the issuer"),
+        text(token, "text")
+            .contains("the ClusterRole `system:service-account-issuer-discovery` allows irsa to read the issuer"),
         "{run}"
     );
 }

@@ -101,7 +101,7 @@ impl TestCluster {
     pub(crate) fn described(&self) -> Value {
         json!({"cluster": {
             "name": self.name, "status": "ACTIVE", "endpoint": self.endpoint,
-            "certificateAuthority": {"data": STANDARD.encode(&self.authority_pem)},
+            "certificateAuthority": {"data": self.authority()},
             "identity": {"oidc": {"issuer": self.issuer}},
         }})
     }
@@ -120,7 +120,7 @@ impl TestCluster {
 
     /// Sends a GET with another token. Returns the status and the body.
     pub(crate) fn get_with(&self, runtime: &Runtime, token: &str, path: &str) -> (u16, String) {
-        let config = kubeconfig(&[(&self.name, &self.endpoint, &self.authority_pem, token)]);
+        let config = kubeconfig_of(std::slice::from_ref(self), token);
         runtime.block_on(async {
             let request = http::Request::get(path).body(kube::client::Body::empty()).expect("a request");
             let answer = client(&config).await.send(request).await.expect("an answer");

@@ -26,8 +26,7 @@ fn serve(handle: impl Fn(TcpStream, &Log) -> Option<()> + Send + Sync + 'static)
 }
 
 /// Copies bytes both ways until one side ends.
-fn pass(client: TcpStream, port: u16) -> Option<()> {
-    let server = TcpStream::connect(("127.0.0.1", port)).ok()?;
+fn pass(client: TcpStream, server: TcpStream) -> Option<()> {
     let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut from, &mut to);
@@ -39,13 +38,39 @@ fn pass(client: TcpStream, port: u16) -> Option<()> {
     Some(())
 }
 
+fn connect(port: u16) -> Option<TcpStream> {
+    TcpStream::connect(("127.0.0.1", port)).ok()
+}
+
+/// A port from which each connection leads to `target` (`HOST:PORT`) through an HTTP proxy.
+pub(crate) fn through(proxy: u16, target: &str) -> u16 {
+    let request = format!("CONNECT {target} HTTP/1.1\r\n\r\n");
+    let (port, _) = serve(move |client, _| {
+        let mut server = connect(proxy)?;
+        server.write_all(request.as_bytes()).ok()?;
+        head(&mut server)?;
+        pass(client, server)
+    });
+    port
+}
+
+/// Reads the head of an HTTP message.
+fn head(stream: &mut TcpStream) -> Option<String> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    Some(String::from_utf8_lossy(&head).into_owned())
+}
+
 /// A port that forwards to another port. Once the server has sent `after` bytes on a connection, runs `then` once,
 /// before it forwards anything more from the client: between two pages of a list.
 pub(crate) fn between(target: u16, after: usize, then: impl FnOnce() + Send + 'static) -> u16 {
     let then = Mutex::new(Some(Box::new(then) as Box<dyn FnOnce() + Send>));
     let then = Arc::new(then);
     let (port, _) = serve(move |client, _| {
-        let server = TcpStream::connect(("127.0.0.1", target)).ok()?;
+        let server = connect(target)?;
         let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
         let (then, sent) = (Arc::clone(&then), Arc::new(AtomicUsize::new(0)));
         let seen = Arc::clone(&sent);
@@ -94,12 +119,7 @@ impl Connect {
     /// A proxy that connects to this port.
     pub(crate) fn to(target: u16, user: Option<String>) -> Self {
         let (port, log) = serve(move |mut client, log| {
-            let (mut head, mut byte) = (Vec::new(), [0]);
-            while !head.ends_with(b"\r\n\r\n") {
-                client.read_exact(&mut byte).ok()?;
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8_lossy(&head).into_owned();
+            let head = head(&mut client)?;
             let wanted = user.as_ref().map(|user| format!("Basic {}", STANDARD.encode(user)));
             if wanted.is_some_and(|wanted| !head.contains(&wanted)) {
                 return client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").ok();
@@ -109,7 +129,7 @@ impl Connect {
                 return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").ok();
             }
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
-            pass(client, target)
+            pass(client, connect(target)?)
         });
         Self { port, log }
     }
@@ -155,7 +175,7 @@ impl Socks {
             client.read_exact(&mut [0; 2]).ok()?;
             told(log, &String::from_utf8_lossy(&name));
             client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
-            pass(client, target)
+            pass(client, connect(target)?)
         });
         Self { port, log }
     }

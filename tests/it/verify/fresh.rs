@@ -2,6 +2,7 @@
 
 use crate::support::inside::{self, Ended, Inside};
 use crate::support::many;
+use crate::support::verification::link;
 use crate::support::world::FIRST;
 use irsa_sandbox::aws::{Fault, Match, Refusal};
 use irsa_sandbox::gate::Stage;
@@ -114,8 +115,7 @@ fn issuer_that_sts_does_not_reach_is_not_a_refusal() {
         let ended = inside.irsa(1, "irsa.toml", &["verify", "--format", "json"]).await;
         assert_eq!(ended.code, 4, "{ended}");
         let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
-        let links = document["service-accounts"][0]["links"].as_array().expect("links");
-        let link = links.iter().find(|link| link["link"] == "assume").expect("the link");
+        let link = link(&document, "assume");
         assert_eq!(link["status"], "unknown", "{ended}");
         let text = link["text"].as_str().expect("a text");
         assert!(text.starts_with("STS could not reach the host of the issuer: IDPCommunicationError"), "{text}");

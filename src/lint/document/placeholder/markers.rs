@@ -35,7 +35,7 @@ fn between<'a>(text: &'a str, open: &str, close: &str, word: &dyn Fn(&str) -> bo
     })
 }
 
-/// `{bucket}`, if the name is a known one: others may be parts of a path. Not `${…}`.
+/// `{bucket}`, if the name is a known one, because any other name may be a part of a path. Not `${…}`.
 fn braces(text: &str) -> Option<&str> {
     text.match_indices('{').find_map(|(start, _)| {
         let end = start + text[start..].find('}')?;
@@ -135,7 +135,7 @@ fn find_word(text: &str, word: &str) -> Option<std::ops::Range<usize>> {
 
 fn is_placeholder(part: &str) -> bool {
     let lower = part.to_ascii_lowercase();
-    // `eks-cluster` may be a real name, `cluster-name` not
+    // `eks-cluster` may be a real name, but `cluster-name` is not
     let asks = ["id", "name", "arn", "number"].iter().any(|end| lower.ends_with(end));
     let compound = part.contains(['-', '_']) || part.contains(|c: char| c.is_ascii_uppercase());
     is_yours(&lower) || compound && asks && is_term(part) || is_upper_case(part) && part.len() > 3 && is_term(part)

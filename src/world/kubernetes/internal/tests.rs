@@ -2,6 +2,7 @@ use super::*;
 
 #[test]
 fn addresses_inside_a_network_are_not_asked() {
+    let is_internal = |host: &str| is_internal_host(&format!("https://{host}").parse().unwrap());
     let internal = [
         "127.0.0.1",
         "10.1.2.3",
@@ -23,7 +24,7 @@ fn addresses_inside_a_network_are_not_asked() {
         "127.1",
     ];
     for host in internal {
-        assert!(is_internal_host(host), "{host}");
+        assert!(is_internal(host), "{host}");
     }
     for host in [
         "oidc.eks.eu-west-1.amazonaws.com",
@@ -33,6 +34,6 @@ fn addresses_inside_a_network_are_not_asked() {
         "[64:ff9b::cb00:7107]",
         "10.example.com",
     ] {
-        assert!(!is_internal_host(host), "{host}");
+        assert!(!is_internal(host), "{host}");
     }
 }

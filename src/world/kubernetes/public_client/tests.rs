@@ -3,6 +3,7 @@ use crate::world::certificate;
 use crate::world::kubernetes::failure::of_kube;
 use crate::world::kubernetes::tests::kit;
 use futures::future::{Ready, ready};
+use kube::client::Body;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
@@ -29,7 +30,7 @@ async fn name_that_resolves_to_an_internal_address_is_not_connected_to() {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     let config = Config::new(format!("https://issuer.example.com:{}", address.port()).parse().unwrap());
-    let client = over(&config, PublicAddresses(Fixed(vec![address]))).unwrap();
+    let client = resolved_by(&config, PublicAddresses(Fixed(vec![address]))).unwrap();
     let request = http::Request::get("/").body(Body::empty()).unwrap();
     tokio::select! {
         answer = client.send(request) => {
@@ -53,7 +54,7 @@ async fn host_is_asked_over_tls_at_the_resolved_address() {
     let mut config = Config::new(cluster.endpoint().replace("127.0.0.1", "localhost").parse().unwrap());
     config.root_cert = certificate::from_base64(&cluster.certificate_authority_data());
     // without the filter, since the server is on the loopback
-    let client = over(&config, Fixed(vec![([127, 0, 0, 1], 0).into()])).unwrap();
+    let client = resolved_by(&config, Fixed(vec![([127, 0, 0, 1], 0).into()])).unwrap();
     let get = || {
         let request =
             http::Request::get("/.well-known/openid-configuration").header("authorization", "Bearer admin-token");
@@ -63,6 +64,6 @@ async fn host_is_asked_over_tls_at_the_resolved_address() {
     assert_eq!(cluster.gate().log()[0].call.path, "/.well-known/openid-configuration");
     // another authority
     config.root_cert = certificate::from_base64(&kit::cluster("other").await.certificate_authority_data());
-    let client = over(&config, Fixed(vec![([127, 0, 0, 1], 0).into()])).unwrap();
+    let client = resolved_by(&config, Fixed(vec![([127, 0, 0, 1], 0).into()])).unwrap();
     assert!(of_kube(&client.send(get()).await.unwrap_err()).message.contains("invalid peer certificate"));
 }

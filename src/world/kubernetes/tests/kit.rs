@@ -17,10 +17,10 @@ use std::time::Duration;
 
 pub(super) const ROLE: &str = "eks.amazonaws.com/role-arn";
 pub(super) const US: &str = "irsa-me";
-pub(super) const SETTINGS: KubernetesSettings =
+pub(in crate::world::kubernetes) const SETTINGS: KubernetesSettings =
     KubernetesSettings { timeout: Duration::from_mins(2), parallelism: 4, interactive: false };
 
-pub(super) fn key(text: &str) -> Key {
+pub(in crate::world::kubernetes) fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
 }
 
@@ -76,12 +76,12 @@ pub(super) fn access(kubeconfig: Option<PathBuf>, context: Option<&str>) -> Kube
 }
 
 /// Always the same token, valid for an hour.
-pub(super) fn tokens(token: &'static str) -> TokenSource {
+pub(in crate::world::kubernetes) fn tokens(token: &'static str) -> TokenSource {
     Arc::new(move |_| Box::pin(async move { Ok((token.into(), 3_600)) }))
 }
 
 /// The context of a run. `speed` divides its waits.
-pub(super) fn context(environment: &[(&str, &str)], speed: u32) -> Context {
+pub(in crate::world::kubernetes) fn context(environment: &[(&str, &str)], speed: u32) -> Context {
     let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Context::fixed(pairs.collect(), 0, speed)
 }

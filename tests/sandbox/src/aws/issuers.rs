@@ -170,7 +170,7 @@ impl Shared {
 }
 
 impl Aws {
-    /// The keys that the host of an issuer publishes which is no cluster of the sandbox.
+    /// The keys that a test published for an issuer without a cluster in the sandbox.
     pub(crate) fn published_keys(&self, issuer: &str) -> Vec<Value> {
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         let read = |url: &str| -> Option<Value> {

@@ -1,13 +1,13 @@
-//! How the plan file writes and compares the fields of an object.
+//! Lists the fields of each kind of object, and finds the fields that differ between two states of an object.
 
 use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The JSON form of a field.
+/// The JSON type of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum FieldType {
     Text,
     TextOrNull,
     Number,
@@ -19,9 +19,9 @@ pub(crate) enum Form {
     Documents,
 }
 
-impl Form {
-    pub(crate) fn holds(self, value: &Value) -> bool {
-        let all = |form: Self| value.as_object().is_some_and(|map| map.values().all(|value| form.holds(value)));
+impl FieldType {
+    pub(crate) fn accepts(self, value: &Value) -> bool {
+        let all = |kind: Self| value.as_object().is_some_and(|map| map.values().all(|value| kind.accepts(value)));
         match self {
             Self::Text => value.is_string(),
             Self::TextOrNull => value.is_string() || value.is_null(),
@@ -74,27 +74,27 @@ pub struct FieldChange {
     pub after: Value,
 }
 
-/// The names of the fields of a kind, and their forms.
-pub(crate) type Forms = &'static [(&'static str, Form)];
+/// The names of the fields of a kind, and their types.
+pub(crate) type FieldTypes = &'static [(&'static str, FieldType)];
 
 /// A kind of object that the plan file writes. Each module that plans a kind implements this for it.
 pub(crate) trait PlanFields {
-    const FORMS: Forms;
+    const FIELD_TYPES: FieldTypes;
 
-    /// The values, in the order of `FORMS`.
+    /// The values, in the order of `FIELD_TYPES`.
     fn values(&self) -> Vec<FieldValue<'_>>;
 }
 
 /// The whole object as JSON.
 pub(crate) fn json<T: PlanFields>(item: &T) -> Value {
-    T::FORMS.iter().zip(item.values()).map(|((name, _), value)| ((*name).to_owned(), value.to_json())).collect()
+    T::FIELD_TYPES.iter().zip(item.values()).map(|((name, _), value)| ((*name).to_owned(), value.to_json())).collect()
 }
 
 /// The fields that differ, sorted by path. An object that is created or deleted differs in all fields.
 pub(crate) fn differences<T: PlanFields>(before: Option<&T>, after: Option<&T>) -> Vec<FieldChange> {
     let [before, after] = [before, after].map(|side| side.map(T::values));
     let mut list = Vec::new();
-    for (position, (name, _)) in T::FORMS.iter().enumerate() {
+    for (position, (name, _)) in T::FIELD_TYPES.iter().enumerate() {
         let [before, after] = [&before, &after].map(|side| side.as_ref().map(|values| &values[position]));
         compare(&mut list, (*name).to_owned(), before, after);
     }

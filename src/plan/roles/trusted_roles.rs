@@ -17,7 +17,7 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
     let mut new_roles: BTreeMap<String, Address> = BTreeMap::new();
     for (key, role) in &context.desired.roles {
         let address = Address::role(key);
-        let change = draft.steps.get(&address).and_then(|step| step.change.of_role());
+        let change = draft.steps.get(&address).and_then(|step| step.change.as_role());
         if matches!(change, Some(Change::Create { .. })) {
             new_roles.extend(context.role_arn(role).map(|arn| (arn.to_string(), address)));
         }
@@ -28,7 +28,7 @@ pub(crate) fn wait_for_new_roles(context: &PlanContext<'_>, draft: &mut Draft) {
     }
     let mut missing = Vec::new();
     for step in draft.steps.values_mut() {
-        let Some(change) = step.change.of_role() else { continue };
+        let Some(change) = step.change.as_role() else { continue };
         let Some(after) = change.after() else { continue };
         let trusted = change.before().map(|before| principals(&before.trust)).unwrap_or_default();
         let mut needs = Vec::new();

@@ -1,9 +1,10 @@
-//! Compares two plans, for `drift`, which reads everything twice. A difference counts only if both plans have it.
+//! For `drift`: keeps only the differences that two plans, made from two reads, both show. `drift` makes the second
+//! plan only if the first shows a difference.
 
 use super::change::Action;
-use super::step::{Plan, Step};
+use super::types::{Plan, Step};
 
-/// The second plan, without the differences that the first plan does not have. IAM answers from replicas that lag by
+/// The second plan, with only the differences that the first plan has too. IAM answers from replicas that lag by
 /// seconds (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>), so a single read may be stale.
 pub fn confirm(first: &Plan, second: Plan) -> Plan {
     let mut confirmed = second;
@@ -22,7 +23,8 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     confirmed
 }
 
-/// Whether both steps have the same object and action, and at least one field with the same values before and after.
+/// Whether both steps have the same object and action, and change at least one field from the same value to the same
+/// value.
 fn same_difference(first: &Step, second: &Step) -> bool {
     first.address == second.address
         && first.change.action() == second.change.action()

@@ -1,5 +1,5 @@
-//! Reports accounts and clusters that irsa could not use or not read in full. Each gets one entry, instead of one for
-//! every object in it.
+//! Reports each account and cluster that irsa could not use, or could not read in full. Each gets one entry, instead of
+//! one for every object in it.
 
 use super::context::{Issuer, PlanContext};
 use super::draft::Draft;
@@ -9,7 +9,7 @@ use crate::model::live::{Access, Extent, Malformed, Observed};
 use crate::model::note::Severity;
 use crate::model::refusal::RefusalKind;
 
-pub(crate) fn plan(context: &PlanContext<'_>, draft: &mut Draft) {
+pub(crate) fn report(context: &PlanContext<'_>, draft: &mut Draft) {
     for key in context.desired.accounts.keys() {
         if context.scope.as_ref().is_none_or(|scope| scope.accounts.contains(key)) {
             account(context, draft, key);

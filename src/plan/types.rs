@@ -1,12 +1,13 @@
-//! The plan: options, steps, calls, and the objects that are refused, unknown or waiting.
+//! The types of a finished plan: its options, its steps with their calls, and what it refuses, could not read or leaves
+//! waiting.
 
 use super::change::{Action, ResourceChange};
-use super::fields::FieldChange;
+use super::field_diff::FieldChange;
 use crate::ids::Key;
 use crate::model::address::{Address, Place};
 use crate::model::call::Call;
 use crate::model::note::Note;
-use crate::model::refusal::RefusalKind;
+use crate::model::refusal::{RefusalKind, with_word};
 use crate::model::shard::Shard;
 use crate::policy::PolicyDocument;
 use std::collections::BTreeMap;
@@ -60,16 +61,17 @@ pub struct Plan {
     /// The declared objects that match their declaration.
     pub unchanged: Vec<Address>,
     /// Objects that wait, sorted. A ServiceAccount waits until its namespace exists, until somebody creates it
-    /// (`annotate`), or until its deletion ends. Any object waits for an object of another shard, or outside `--only`,
-    /// that must change first.
+    /// (`annotate`), or until its deletion ends. An object of any kind can also wait for an object of another shard, or
+    /// outside `--only`, that must change first.
     pub waiting: Vec<Address>,
     /// The globs of `--only` that select nothing.
     pub unmatched: Vec<String>,
-    /// The keys in the configuration, by issuer and by role ARN.
+    /// Keys by issuer, role ARN and account id, and documents by policy ARN.
     pub names: ConfigKeys,
 }
 
-/// The keys of clusters and roles, to show instead of the URLs and ARNs that live objects have.
+/// What views need and a plan file lacks: the keys of clusters, roles and accounts, and the documents of managed policies
+/// that were read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigKeys {
     /// The declared clusters, by host and path of their issuer.
@@ -91,11 +93,11 @@ pub struct Step {
     pub change: ResourceChange,
     /// The fields that differ.
     pub fields: Vec<FieldChange>,
-    /// Why, for the reader.
+    /// Why irsa makes this change, as text for the user.
     pub reasons: Vec<String>,
     /// The calls, in write order. Each call begins after the call before it has succeeded.
     pub parts: Vec<Part>,
-    /// Other steps with a call that must succeed before a call of this step.
+    /// The objects of other steps that have a call which must succeed before some call of this step.
     pub needs: Vec<Address>,
 }
 
@@ -146,7 +148,7 @@ pub struct Refused {
 impl Refused {
     /// The reason, which ends with the word that `irsa explain` takes.
     pub fn reason(&self) -> String {
-        format!("{} ({})", self.why, self.kind.word())
+        with_word(&self.why, Some(self.kind.word()))
     }
 }
 
@@ -178,8 +180,8 @@ impl Plan {
         self.unknown.is_empty()
     }
 
-    /// Whether the plan has refusals that `--skip-refused` does not skip.
-    pub fn is_refused(&self) -> bool {
+    /// Whether the plan has refusals and the user did not set `--skip-refused`.
+    pub fn is_stopped_by_refusals(&self) -> bool {
         !self.refused.is_empty() && !self.options.skip_refused
     }
 
@@ -188,9 +190,9 @@ impl Plan {
         self.steps.iter().chain(&self.refused_steps)
     }
 
-    /// Whether any object differs from its declaration, including objects that this run does not change.
+    /// Whether the plan has changes, made or refused, or an IAM object that differs and waits.
     pub fn differs(&self) -> bool {
-        self.changes().next().is_some() || self.leaves()
+        self.changes().next().is_some() || self.has_waiting_iam()
     }
 
     /// Whether the plan has no steps.
@@ -199,7 +201,7 @@ impl Plan {
     }
 
     /// Whether an IAM object differs, but this run does not change it, because it waits for another object.
-    pub fn leaves(&self) -> bool {
+    pub fn has_waiting_iam(&self) -> bool {
         self.waiting.iter().any(|address| !address.is_in_cluster())
     }
 
