@@ -92,7 +92,7 @@ struct ClusterReader<'a, K> {
     declared: BTreeMap<NamespacedName, bool>,
 }
 
-/// A cluster whose API is not read.
+/// What is known of a cluster before irsa reads its API, or if irsa does not read it.
 pub(super) fn unread(Described { facts, other_issuer }: &Described) -> LiveCluster {
     let (issuer, api) = match facts {
         Observed::Present(facts) => {

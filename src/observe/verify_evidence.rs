@@ -207,8 +207,8 @@ impl<A: ReadAwsEvidence + ListEks, K: ReadKubernetesEvidence> EvidenceReader<'_,
         })
     }
 
-    /// The pods of the declared ServiceAccounts. Lists the pods of the cluster. Without permission for that, lists the
-    /// pods of each namespace.
+    /// The pods of the ServiceAccounts that irsa manages, and the pods that cannot be parsed. Lists the pods of the
+    /// cluster. Without permission for that, lists the pods of each namespace.
     async fn pods(&self) -> BTreeMap<Namespace, Observed<Vec<Pod>>> {
         let declared: BTreeSet<ChainKey> = self.managed().filter_map(Chain::key).collect();
         let namespaces: BTreeSet<&Namespace> = declared.iter().map(|(_, namespace, _)| namespace).collect();

@@ -67,7 +67,7 @@ async fn merge(files: &[PathBuf]) -> Result<Kubeconfig, ApiFailure> {
     }
     merged.ok_or_else(|| {
         let names = quoted(files.iter().map(|file| file.display()));
-        ApiFailure::invalid(format!("kubeconfig {} is not there", names.join(", ")))
+        ApiFailure::invalid(format!("no kubeconfig found at {}", names.join(", ")))
     })
 }
 

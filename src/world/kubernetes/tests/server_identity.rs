@@ -276,7 +276,7 @@ async fn kubeconfigs_of_the_environment_are_merged_and_read_once() {
 
     let gone = context(&[("KUBECONFIG", "/not/there")], 1);
     let reader = reader_of(access(None, Some("prod")), &gone, tokens("unused"));
-    assert_eq!(unknown(reader.connect(&key("prod"), &facts(&prod)).await), "kubeconfig `/not/there` is not there");
+    assert_eq!(unknown(reader.connect(&key("prod"), &facts(&prod)).await), "no kubeconfig found at `/not/there`");
     tokio::fs::write(&second, "users:\n- name: x\n  user: {token: [hunter2\n").await.unwrap();
     let reader = reader_of(access(Some(second), Some("prod")), &gone, tokens("unused"));
     let text = unknown(reader.connect(&key("prod"), &facts(&prod)).await);
