@@ -32,7 +32,9 @@ pub struct Difference<'a> {
 }
 
 /// More pairs than this are not compared: documents as large as IAM accepts have a hundred thousand.
-const MAX_PAIRS: usize = 300;
+const MAX_PAIRS: usize = 1_000;
+/// Of more differences than this, those that another one includes are listed too, and parts are not looked for.
+const MAX_DETAILED: usize = 300;
 
 /// What `after` allows and `before` does not: all of it, in the order of the documents. What a change takes is what it
 /// would give the other way round. `None` if it is too much to compare.
@@ -67,9 +69,11 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
         })
     };
     let (allowed_before, denied_after) = (allowed(&before.policies), denied(&after.policies));
-    let differences = pairs.into_iter().filter(changes).map(|pair| Difference {
+    let pairs: Vec<Pair<'a>> = pairs.into_iter().filter(changes).collect();
+    let detailed = pairs.len() <= MAX_DETAILED;
+    let differences = pairs.into_iter().map(|pair| Difference {
         otherwise: before.under_conditions(&pair),
-        parts: before.parts(&pair, &allowed_before),
+        parts: if detailed { before.parts(&pair, &allowed_before) } else { Vec::new() },
         by_unread: pair.statements.iter().all(|statement| statement.denies()),
         denied_in_part: after.denies(&request(&pair, KnownKeys::none())) == Truth::Unknown
             && denied_after.iter().any(|deny| pair.meet(deny).is_some()),
@@ -84,7 +88,7 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
                 && (other_at < at || !one.pair.covers(&other.pair))
         })
     };
-    let kept = differences.iter().enumerate().filter(|(at, one)| !said_before(*at, one));
+    let kept = differences.iter().enumerate().filter(|(at, one)| !detailed || !said_before(*at, one));
     Some(kept.map(|(_, one)| one.clone()).collect())
 }
 

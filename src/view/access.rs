@@ -9,6 +9,7 @@ use super::value_diff::display;
 use crate::model::marks::{DEFAULT_AUDIENCE, ROLE_ARN};
 use crate::plan::ConfigKeys;
 use crate::plan::file::FieldV2;
+use crate::policy::pattern;
 use crate::policy::trust::{SUBJECT_PREFIX, WITH_WEB_IDENTITY};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -39,7 +40,14 @@ pub(crate) fn of_trust(
     let providers: BTreeSet<&str> = [&old, &new].into_iter().flat_map(Principals::provider_accounts).collect();
     let account = account.or_else(|| providers.first().copied().filter(|_| providers.len() == 1));
     let only_in = |one: &BTreeSet<Principal>, other: &BTreeSet<Principal>| {
-        one.difference(other).map(|principal| principal.text(keys, account)).collect::<Vec<_>>()
+        let only = one.difference(other).filter(|principal| !other.iter().any(|wide| wide.covers(principal)));
+        let text = |principal: &Principal| {
+            let kept = other.iter().filter(|other| principal.covers(other)).map(|kept| kept.text(keys, account));
+            let kept: Vec<String> = kept.collect();
+            let except = if kept.is_empty() { String::new() } else { format!(", except {}", kept.join(", ")) };
+            principal.text(keys, account) + &except
+        };
+        only.map(text).collect::<Vec<_>>()
     };
     [
         (Sign::Added, "gains access", only_in(&gained.allowed, &old.allowed)),
@@ -137,6 +145,31 @@ enum Principal {
 }
 
 impl Principal {
+    /// Whether this is a pattern of subjects, or every subject, and includes another principal. False if in doubt.
+    fn covers(&self, other: &Self) -> bool {
+        let (Self::Token { subject: wide, is_pattern, .. }, Self::Token { subject: narrow, is_pattern: is_range, .. }) =
+            (self, other)
+        else {
+            return false;
+        };
+        let subjects = match (wide, narrow) {
+            (None, Some(_)) => true,
+            (Some(wide), Some(narrow)) if *is_pattern && wide != narrow => {
+                if *is_range {
+                    pattern::covers(wide, narrow)
+                } else {
+                    pattern::matches(wide, narrow)
+                }
+            }
+            _ => false,
+        };
+        let without_subject = |principal: &Self| match principal.clone() {
+            Self::Token { issuer, provider_account, rest, .. } => Some((issuer, provider_account, rest)),
+            Self::Other(_) => None,
+        };
+        subjects && without_subject(self) == without_subject(other)
+    }
+
     /// `CLUSTER NAMESPACE/NAME` of a ServiceAccount of a declared cluster, else the token's subject and issuer. Names the
     /// provider's account if it is not `account`: such a provider gives the cluster's pods no access.
     fn text(&self, keys: &ConfigKeys, account: Option<&str>) -> String {

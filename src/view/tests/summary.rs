@@ -406,6 +406,55 @@ fn document_that_is_too_large_to_compare_by_action_says_so() {
     let fields = vec![field("inline.a", Value::Null, document(&[large]))];
     let told = of_role("update", fields);
     assert!(told.contains("+ gains more than can be compared; see its statements\n"), "{told}");
+    // an ordinary large policy
+    let statement = |service: usize| {
+        let actions: Vec<String> = (0..20).map(|number| format!("s{service}:Action{number}")).collect();
+        json!({ "Effect": "Allow", "Action": actions, "Resource": [format!("arn:a{service}"), format!("arn:b{service}")] })
+    };
+    let statements: Vec<Value> = (0..12).map(statement).collect();
+    let told = of_role("update", vec![field("inline.a", Value::Null, document(&statements))]);
+    assert!(
+        told.contains("s0:Action11 and 16 more actions on arn:a0\n") && told.contains("+ and 21 more lines"),
+        "{told}"
+    );
+}
+
+#[test]
+fn subject_that_a_wider_one_lets_in_gains_and_loses_nothing() {
+    let like = |subjects: &[&str]| {
+        let mut statement = web_identity(EAST, subjects);
+        let mut equals = statement["Condition"]["StringEquals"].clone();
+        let sub = "oidc.eks.eu-west-1.amazonaws.com/id/EAST:sub";
+        let subjects = equals.as_object_mut().unwrap().remove(sub).unwrap();
+        statement["Condition"] = json!({ "StringEquals": equals, "StringLike": { sub: subjects } });
+        document(&[statement])
+    };
+    let exact = |names: &[&str]| document(&[web_identity(EAST, names)]);
+    let told = |before, after| {
+        let told = of_role("update", vec![field("trust", before, after)]);
+        told.lines().skip(1).map(|line| line.trim().trim_start_matches("access").trim().to_owned()).collect::<Vec<_>>()
+    };
+    let (cart, other) = ("system:serviceaccount:shop:cart", "system:serviceaccount:pay:cart");
+    let shop = "system:serviceaccount:shop:*";
+    assert_eq!(
+        told(like(&[shop]), exact(&[cart])),
+        ["- every ServiceAccount like shop-eu shop/*, except shop-eu shop/cart"]
+    );
+    assert_eq!(
+        told(exact(&[cart, other]), like(&[shop])),
+        ["+ every ServiceAccount like shop-eu shop/*, except shop-eu shop/cart", "- shop-eu pay/cart"]
+    );
+    assert_eq!(
+        told(like(&[shop]), like(&["system:serviceaccount:shop:c*"])),
+        ["- every ServiceAccount like shop-eu shop/*, except every ServiceAccount like shop-eu shop/c*"]
+    );
+    // another audience is other access
+    let mut for_other = web_identity(EAST, &[cart]);
+    for_other["Condition"]["StringEquals"]["oidc.eks.eu-west-1.amazonaws.com/id/EAST:aud"] = json!("other");
+    assert_eq!(
+        told(like(&[shop]), document(&[for_other])),
+        ["+ shop-eu shop/cart, for audience other", "- every ServiceAccount like shop-eu shop/*"]
+    );
 }
 
 #[test]
