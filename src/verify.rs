@@ -200,7 +200,7 @@ fn named(kind: LinkKind, Verdict { status, text, hints }: Verdict) -> Link {
 }
 
 /// A word of a command line to copy, quoted where a shell needs it: the names of owners are whatever a cluster's users write.
-fn shell_word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         text.to_owned()

@@ -17,9 +17,10 @@ use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluste
 use crate::model::note::Severity;
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
-use crate::model::refusal::Refusal;
+use crate::model::refusal::{Refusal, RefusalKind};
 use crate::observe;
 use crate::render::Format;
+use crate::verify::shell_word;
 use crate::view::count;
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
@@ -91,7 +92,7 @@ fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
     let top = arguments.out.join(import::top_file(inside.is_some()));
     run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
     let config = if inside.is_none() {
-        top.display().to_string()
+        shell_word(&top.display().to_string())
     } else {
         let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
             Some(("roles", _)) => Some("roles/*.toml"),
@@ -105,7 +106,7 @@ fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
             Some(origin) => format!("add to `include` at {}:{}: {names}", origin.file, origin.line),
             None => format!("add to `{file}`: include = [{names}]"),
         });
-        file
+        shell_word(&file)
     };
     run.ui
         .message(&format!("read the files, then run `irsa validate -c {config}` and `irsa plan -c {config} --adopt`"));
@@ -137,37 +138,43 @@ impl Importer<'_> {
             self.leave_out_repeated(&mut identities);
         }
         let existing = self.configuration.as_ref().map(|file| existing(file, &aws, &identities)).transpose()?;
-        if !identities.values().any(|identity| matches!(identity, Access::Granted(_))) {
-            let why = identities.values().filter_map(|identity| match identity {
-                Access::Granted(_) => None,
-                Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => Some(why.clone()),
-            });
-            return Err(Error::failure("no account could be used").details(why));
-        }
+        some_account(&identities)?;
         let regions = self.regions(&aws, &identities)?;
+        let named = self.named(existing.as_ref());
         let (found, unlisted) = if self.arguments.cluster.is_empty() {
             read::cluster_names(&regions, &aws).await
         } else {
+            let names = &named.names;
             let named = regions.iter().flat_map(|(account, region)| {
-                self.arguments.cluster.iter().map(move |name| (account.clone(), region.clone(), name.clone()))
+                names.iter().map(move |name| (account.clone(), region.clone(), (*name).clone()))
             });
             (named.collect(), Vec::new())
         };
-        let clusters = self.clusters(found, &identities, existing.as_ref());
+        let clusters = self.clusters(found, &named.keys, &identities, existing.as_ref());
         let aws = aws.with_clusters(&clusters);
         let kubernetes = session::kubernetes(self.run, &aws, &scope.owner, &clusters);
-        let targets = read::Targets { accounts: &accounts, identities: &identities, clusters: &clusters, parallelism };
+        let is_new = existing.is_none();
+        let targets =
+            read::Targets { accounts: &accounts, identities: &identities, clusters: &clusters, parallelism, is_new };
         let listener = ui.listener();
         let (mut seen, missing) = read::world(targets, &scope, &aws, &kubernetes, listener.as_ref()).await;
         for text in kubernetes.take_warnings() {
             ui.warning(&text);
         }
-        self.check_named(&seen, &clusters, &missing)?;
+        self.check_named(&named.names, &seen, &clusters, &missing)?;
         if let Some(existing) = &existing {
+            seen.unseen.extend(extend::missing(existing, &missing));
             extend::leave_out_declared(&mut seen, existing);
             self.check_references(existing, &seen.clusters)?;
         }
         seen.unseen.splice(0..0, unlisted);
+        if let (Some(option), true) = (seen.unmatched.first(), seen.unseen.is_empty()) {
+            let message = format!("`{option}` matches nothing in these clusters; nothing was written");
+            return Err(Error::usage(message).hint(
+                "`--namespace` takes the namespaces of ServiceAccounts, `--role` the names of roles that ServiceAccounts \
+                 name or that trust a cluster",
+            ));
+        }
         let mut feedback = Feedback::default();
         loop {
             let imported = import::import(&seen, &scope, existing.as_ref(), &feedback);
@@ -179,13 +186,40 @@ impl Importer<'_> {
                     } else {
                         imported
                     };
-                    return Ok((seen, imported));
+                    return self.check_owner(&scope, &imported).map(|()| (seen, imported));
                 }
                 Err(Error { diagnostics: Some(errors), .. })
                     if feedback.refuse(&imported, |name| self.name(name), &errors) => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Fails if a plan of the result would delete or release objects, because they have the owner's marks.
+    fn check_owner(&self, scope: &Scope, imported: &Imported) -> Result<(), Error> {
+        if imported.undeclared.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "owner `{}` has objects that the result would not declare, so that `irsa apply` would delete or release them; \
+             nothing was written",
+            scope.owner
+        );
+        let error = Error::refused(RefusalKind::OwnerReused, message).details(imported.undeclared.clone());
+        let error = error
+            .hint("if a configuration declares them, extend it: `--config FILE`")
+            .hint("if not, choose an owner that no configuration has: `--owner NAME`");
+        let limits = [
+            ("`--role`", self.arguments.role.is_empty()),
+            ("`--namespace`", self.arguments.namespace.is_empty()),
+            ("`--cluster`", self.arguments.cluster.is_empty()),
+        ];
+        let limits: Vec<&str> = limits.iter().filter(|(_, is_empty)| !is_empty).map(|(option, _)| *option).collect();
+        Err(if limits.is_empty() {
+            error
+        } else {
+            error.hint(format!("or import them too: leave out {}", limits.join(" and ")))
+        })
     }
 
     /// The name of a file of the result in the configuration.
@@ -297,20 +331,37 @@ impl Importer<'_> {
         Ok(regions)
     }
 
-    /// The clusters to read, by key: those that were found, and those of the configuration.
+    /// What `--cluster` names: a cluster of the configuration by its EKS name or its key, or a further one.
+    fn named(&self, existing: Option<&Existing>) -> Named<'_> {
+        let mut named = Named::default();
+        for name in &self.arguments.cluster {
+            let declared = existing.map(|existing| &existing.desired.clusters).into_iter().flatten();
+            let mut active = declared.filter(|(_, cluster)| cluster.state == ClusterState::Active);
+            let is_name = active.clone().any(|(_, cluster)| cluster.name.as_ref() == Some(name));
+            match active.find(|(key, _)| !is_name && key.as_str() == name.as_str()) {
+                Some((key, _)) => drop(named.keys.insert(key.clone())),
+                None => drop(named.names.insert(name)),
+            }
+        }
+        named
+    }
+
+    /// The clusters to read, by key: those that were found, and those of the configuration. `keys` are those that
+    /// `--cluster` names.
     fn clusters(
         &self,
         found: Vec<(Key, Region, ClusterName)>,
+        keys: &BTreeSet<Key>,
         identities: &BTreeMap<Key, Access<Identity>>,
         existing: Option<&Existing>,
     ) -> BTreeMap<Key, Cluster> {
         let mut clusters: BTreeMap<Key, Cluster> = BTreeMap::new();
         let declared = existing.map(|existing| &existing.desired.clusters);
         let is_active = |cluster: &&Cluster| cluster.state == ClusterState::Active;
-        if self.arguments.cluster.is_empty() {
-            let active = declared.into_iter().flatten().filter(|(_, cluster)| is_active(cluster));
-            clusters.extend(active.map(|(key, cluster)| (key.clone(), cluster.clone())));
-        }
+        let all = self.arguments.cluster.is_empty();
+        let active = declared.into_iter().flatten().filter(|(_, cluster)| is_active(cluster));
+        let wanted = active.filter(|(key, _)| all || keys.contains(*key));
+        clusters.extend(wanted.map(|(key, cluster)| (key.clone(), cluster.clone())));
         let mut keys =
             ClusterKeys { taken: existing.map(|existing| existing.surroundings.keys.clone()).unwrap_or_default() };
         for (account, region, name) in found {
@@ -331,18 +382,55 @@ impl Importer<'_> {
     }
 
     /// Fails if a cluster of `--cluster` is in none of the regions. In the others it need not exist.
-    fn check_named(&self, seen: &Seen, clusters: &BTreeMap<Key, Cluster>, missing: &[Key]) -> Result<(), Error> {
+    fn check_named(
+        &self,
+        names: &BTreeSet<&ClusterName>,
+        seen: &Seen,
+        clusters: &BTreeMap<Key, Cluster>,
+        missing: &[Key],
+    ) -> Result<(), Error> {
         let is_named =
             |key: &Key, name: &ClusterName| clusters.get(key).is_some_and(|one| one.name.as_ref() == Some(name));
-        for name in &self.arguments.cluster {
+        for name in names.iter().copied() {
             let exists = seen.clusters.keys().any(|key| is_named(key, name));
             if !exists && missing.iter().any(|key| is_named(key, name)) {
-                return Err(Error::failure(format!("there is no cluster `{name}` in these accounts and regions"))
-                    .hint("name its region with `--region`, and its account with `--account-profile`"));
+                let error = Error::failure(format!("there is no cluster `{name}` in these accounts and regions"));
+                let account =
+                    if self.configuration.is_some() { "" } else { ", and its account with `--account-profile`" };
+                return Err(error.hint(format!("name its region with `--region`{account}")));
             }
         }
         Ok(())
     }
+}
+
+/// What `--cluster` names, each once.
+#[derive(Default)]
+struct Named<'a> {
+    /// EKS names.
+    names: BTreeSet<&'a ClusterName>,
+    /// Keys of the configuration.
+    keys: BTreeSet<Key>,
+}
+
+/// Fails if no account can be used.
+fn some_account(identities: &BTreeMap<Key, Access<Identity>>) -> Result<(), Error> {
+    let (mut wrong, mut whys) = (None, Vec::new());
+    for identity in identities.values() {
+        match identity {
+            Access::Granted(_) => return Ok(()),
+            Access::Wrong(refusal) => {
+                whys.push(refusal.why.clone());
+                wrong = Some(refusal);
+            }
+            Access::Unknown(why) => whys.push(why.clone()),
+        }
+    }
+    let message = "no account could be used";
+    Err(match wrong {
+        Some(Refusal { kind, hint, .. }) => Error::refused(*kind, message).details(whys).hint(hint.clone()),
+        None => Error::failure(message).details(whys),
+    })
 }
 
 /// What lint needs to know of the live world: the providers and the issuers.

@@ -1,21 +1,28 @@
 //! Reads what `import` needs. What cannot be read is listed in `Seen::unseen`, and does not hide the rest.
 
-use super::{Scope, Seen, SeenAccount, SeenCluster, select};
+use super::draft::owner;
+use super::{Scope, Seen, SeenAccount, SeenAssociation, SeenCluster, Unread, select};
 use crate::event::{Event, Listen};
-use crate::ids::{ClusterName, Key, PolicyArn, ProviderArn, Region};
+use crate::ids::{ClusterName, IamPath, Key, PolicyArn, ProviderArn, Region, RoleArn};
 use crate::model::desired::{Account, Cluster};
-use crate::model::live::{Access, Identity, LivePolicy, LiveRole, LiveServiceAccount, RoleSummary};
+use crate::model::live::{Access, Identity, LivePolicy, LiveProvider, LiveRole, Observed, RoleSummary};
+use crate::model::marks::default_path;
+use crate::model::pattern::Pattern;
 use crate::model::refusal::Refusal;
+use crate::model::resource::StringMap;
+use crate::policy::trust::SUBJECT_PREFIX;
 use crate::world::{
-    CallErrorKind, ClusterFacts, ListEks, MalformedServiceAccount, ReadAws, ReadKubernetes, RoleDetail,
-    ServiceAccountList, ServiceAccountScope,
+    AssociationSummary, CallErrorKind, ClusterFacts, ListEks, MalformedServiceAccount, PolicySummary, ReadAws,
+    ReadAwsEvidence, ReadKubernetes, RoleDetail, ServiceAccountList, ServiceAccountScope,
 };
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Semaphore;
 
 /// Up to this many roles are read one by one, with four calls each. More are read in bulk, a thousand in one call.
 const FEW_ROLES: usize = 30;
+/// At most this many associations are asked for their role, with one call each.
+const ASKED_ASSOCIATIONS: usize = 8;
 
 /// The names of the clusters in each account and region, and what could not be listed.
 pub async fn cluster_names(
@@ -44,17 +51,20 @@ pub struct Targets<'a> {
     pub clusters: &'a BTreeMap<Key, Cluster>,
     /// How many objects of an account are read at the same time.
     pub parallelism: usize,
+    /// Whether the configuration is new, so that a plan of it would delete what it does not declare and has the tag of
+    /// its owner.
+    pub is_new: bool,
 }
 
 /// Reads clusters, then the roles that belong to them. Clusters that EKS does not know are in the second value.
 pub async fn world(
     targets: Targets<'_>,
     scope: &Scope,
-    aws: &(impl ReadAws + ListEks),
+    aws: &(impl ReadAws + ReadAwsEvidence + ListEks),
     kubernetes: &impl ReadKubernetes,
     listen: &dyn Listen,
 ) -> (Seen, Vec<Key>) {
-    let Targets { accounts, identities, clusters, parallelism } = targets;
+    let Targets { accounts, identities, clusters, parallelism, is_new } = targets;
     let granted: BTreeMap<&Key, &Identity> = identities
         .iter()
         .filter_map(|(key, access)| match access {
@@ -73,7 +83,8 @@ pub async fn world(
         }
     }
     // the lists of roles do not wait for the clusters
-    let lists = join_all(granted.keys().map(|key| join(aws.roles(key), aws.providers(key))));
+    let policies = |key| async move { if is_new { Some(aws.policies(key).await) } else { None } };
+    let lists = join_all(granted.keys().map(|key| join3(aws.roles(key), aws.providers(key), policies(key))));
     let read = clusters.iter().map(|(key, cluster)| async move {
         let read = one_cluster(key, cluster, scope, aws, kubernetes).await;
         let objects = match &read {
@@ -94,14 +105,22 @@ pub async fn world(
             ClusterRead::Unknown(why) => seen.unseen.push(format!("cluster `{key}`: {why}")),
         }
     }
+    associations(&mut seen, scope, aws).await;
     let known = &seen.clusters;
-    let reads = granted.iter().zip(lists).map(|((key, identity), (roles, providers))| async move {
+    let reads = granted.iter().zip(lists).map(|((key, identity), (roles, providers, policies))| async move {
         let mut unseen = Vec::new();
+        let mut unread = Unread::default();
         let roles = roles.unwrap_or_else(|error| {
             unseen.push(format!("roles: {error}"));
+            unread.all_roles = true;
             Vec::new().into()
         });
         unseen.extend(roles.malformed.iter().map(|entry| format!("role `{}`: {}", entry.name, entry.why)));
+        unread.roles.extend(roles.malformed.iter().map(|entry| entry.name.to_lowercase()));
+        let policies = policies.transpose().unwrap_or_else(|error| {
+            unseen.push(format!("policies: {error}"));
+            None
+        });
         let providers: Option<BTreeSet<ProviderArn>> = match providers {
             Ok(list) => Some(list.items.into_iter().collect()),
             Err(error) => {
@@ -110,36 +129,114 @@ pub async fn world(
             }
         };
         let listed_providers = providers.clone();
-        let reader = AccountReader { key, aws, slots: Semaphore::new(parallelism.max(1)) };
+        let reader = AccountReader { key, identity, aws, scope, slots: Semaphore::new(parallelism.max(1)) };
         let selected = select::roles(&roles.items, identity, known, scope);
+        let others = if is_new { select::others(&roles.items, &selected, known, scope) } else { Vec::new() };
         let issuers: BTreeSet<&str> = known.values().map(|cluster| cluster.issuer.host_path()).collect();
-        let providers = providers.into_iter().flatten().filter(|arn| issuers.contains(arn.host_path())).collect();
-        let read = join(reader.roles(&selected), reader.providers(providers)).await;
-        let ((roles, no_roles), (providers, no_providers)) = read;
+        let is_wanted = |arn: &ProviderArn| is_new || issuers.contains(arn.host_path());
+        let providers = providers.into_iter().flatten().filter(is_wanted).collect();
+        let (read, (providers, no_providers)) =
+            join(reader.roles(&selected, &others), reader.providers(providers)).await;
+        let Roles { roles: live_roles, mut owned, unread: unread_roles, unseen: no_roles } = read;
+        unread.roles.extend(unread_roles);
         let attached: BTreeSet<&PolicyArn> =
-            roles.iter().flat_map(|role| &role.role.attached).filter(|arn| arn.account() != "aws").collect();
-        let (policies, no_policies) = reader.policies(attached).await;
-        unseen.extend(no_roles.into_iter().chain(no_providers).chain(no_policies));
-        let objects = roles.len() + policies.len() + providers.len();
+            live_roles.iter().flat_map(|role| &role.role.attached).filter(|arn| arn.account() != "aws").collect();
+        let (live_policies, no_policies) = reader.policies(attached).await;
+        unseen.extend(no_roles.into_iter().chain(no_policies));
+        unseen.extend(no_providers.iter().map(|(arn, why)| format!("`{arn}`: {why}")));
+        unread.providers.extend(no_providers.into_keys());
+        if is_new {
+            let listed = policies.map(|list| list.items).unwrap_or_default();
+            let (more, no_tags) = reader.owned_policies(&listed, &live_policies).await;
+            unseen.extend(no_tags);
+            let ours = |tags: &StringMap| reader.is_ours(tags);
+            owned.extend(more);
+            let attached = live_policies.iter().filter(|(_, live)| ours(&live.policy.tags)).map(|(arn, _)| arn);
+            owned.extend(attached.map(|arn| (arn.to_string(), format!("policy `{arn}`"))));
+            let tagged = providers.iter().filter(|(_, live)| ours(&live.provider.tags)).map(|(arn, _)| arn);
+            owned.extend(tagged.map(|arn| (arn.to_string(), format!("OIDC provider `{arn}`"))));
+        }
+        let objects = live_roles.len() + live_policies.len() + providers.len();
         listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects });
         let account = accounts.get(*key).cloned();
+        let providers = providers.into_iter().map(|(arn, live)| (arn, live.provider.audiences)).collect();
         let account = account.map(|account| SeenAccount {
             account,
             identity: (*identity).clone(),
-            roles,
-            policies,
+            roles: live_roles,
+            policies: live_policies,
             providers,
             listed_providers,
+            unread,
+            owned,
         });
-        ((*key).clone(), account, unseen)
+        ((*key).clone(), account, unseen, trusted_namespaces(&roles.items))
     });
     let reads = join_all(reads).await;
-    for (key, account, unseen) in reads {
+    let mut namespaces = BTreeSet::new();
+    for (key, account, unseen, trusted) in reads {
         seen.unseen.extend(unseen.into_iter().map(|why| format!("account `{key}`: {why}")));
         seen.accounts.extend(account.map(|account| (key, account)));
+        namespaces.extend(trusted);
     }
+    seen.unmatched = unmatched(&seen, scope, namespaces);
     listen.on(&Event::ReadFinished);
     (seen, missing)
+}
+
+/// Asks for the roles of the first selected associations.
+async fn associations(seen: &mut Seen, scope: &Scope, aws: &impl ReadAwsEvidence) {
+    let all = seen
+        .clusters
+        .iter_mut()
+        .flat_map(|(key, cluster)| cluster.associations.iter_mut().map(move |item| (key, item)));
+    let selected = all.filter(|(_, item)| scope.has_namespace(&item.summary.namespace)).take(ASKED_ASSOCIATIONS);
+    let asked = selected.map(|(key, item)| async move {
+        let answer = aws.association_role(key, &item.summary.id).await;
+        let unseen = answer.as_ref().err().map(|error| {
+            format!("cluster `{key}`: the role of pod identity association `{}`: {error}", item.summary.id)
+        });
+        item.role = match answer {
+            Ok(Some(role)) => Observed::Present(role),
+            Ok(None) => Observed::Absent,
+            Err(error) => Observed::Unknown(error.to_string()),
+        };
+        unseen
+    });
+    let unseen: Vec<String> = join_all(asked).await.into_iter().flatten().collect();
+    seen.unseen.extend(unseen);
+}
+
+/// The namespaces of the ServiceAccounts that roles trust.
+fn trusted_namespaces(roles: &[RoleSummary]) -> BTreeSet<String> {
+    let trusts = roles.iter().filter(|role| !role.trust.federated_issuers().is_empty());
+    let texts = trusts.flat_map(|role| role.trust.statements()).map(|statement| statement.text().to_owned());
+    let after = |text: String| -> Vec<String> {
+        let parts = text.split(SUBJECT_PREFIX).skip(1);
+        parts.filter_map(|part| Some(part.split_once(':')?.0.to_owned())).collect()
+    };
+    texts.flat_map(after).collect()
+}
+
+/// The options with a glob that selects nothing. Empty if something could not be read.
+fn unmatched(seen: &Seen, scope: &Scope, trusted: BTreeSet<String>) -> Vec<String> {
+    let is_whole = seen.unseen.is_empty() && seen.clusters.values().all(|cluster| cluster.service_accounts.is_some());
+    if !is_whole {
+        return Vec::new();
+    }
+    let mut namespaces = trusted;
+    for cluster in seen.clusters.values() {
+        namespaces.extend(cluster.service_accounts.iter().flatten().map(|item| item.namespace.to_string()));
+        namespaces.extend(cluster.associations.iter().map(|item| item.summary.namespace.clone()));
+    }
+    let names: Vec<&str> =
+        seen.accounts.values().flat_map(|account| &account.roles).map(|role| role.role.name.as_str()).collect();
+    let none_of = |pattern: &&Pattern, texts: &[&str]| !texts.iter().any(|text| pattern.matches(text));
+    let all: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+    let of_namespaces = scope.namespaces.iter().filter(|pattern| none_of(pattern, &all));
+    let of_namespaces = of_namespaces.map(|pattern| format!("--namespace '{}'", pattern.as_str()));
+    let of_roles = scope.roles.iter().filter(|pattern| none_of(pattern, &names));
+    of_namespaces.chain(of_roles.map(|pattern| format!("--role '{}'", pattern.as_str()))).collect()
 }
 
 enum ClusterRead {
@@ -179,14 +276,27 @@ async fn one_cluster(
             None => Ok(Vec::new()),
         }
     };
-    let (associations, (service_accounts, mut unseen)) =
+    let (associations, (list, mut unseen)) =
         join(associations, service_accounts(key, cluster, &facts, scope, kubernetes)).await;
     let associations = associations.unwrap_or_else(|error| {
         unseen.push(format!("pod identity associations: {error}"));
         Vec::new()
     });
+    let unasked = |summary: AssociationSummary| {
+        let name = cluster.name.as_ref().map_or(key.as_str(), ClusterName::as_str);
+        let region = cluster.region.as_ref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        let why = format!(
+            "irsa asks for {ASKED_ASSOCIATIONS}; see `aws eks describe-pod-identity-association --cluster-name {name}{region} \
+             --association-id {}`",
+            summary.id
+        );
+        SeenAssociation { summary, role: Observed::Unknown(why) }
+    };
+    let associations = associations.into_iter().map(unasked).collect();
+    let malformed = list.iter().flat_map(|list| &list.malformed).map(|item| item.object.clone()).collect();
+    let service_accounts = list.map(|list| list.items);
     let cluster = cluster.clone();
-    ClusterRead::Read(Box::new(SeenCluster { cluster, issuer, service_accounts, associations }), unseen)
+    ClusterRead::Read(Box::new(SeenCluster { cluster, issuer, service_accounts, malformed, associations }), unseen)
 }
 
 async fn service_accounts(
@@ -195,7 +305,7 @@ async fn service_accounts(
     facts: &ClusterFacts,
     scope: &Scope,
     kubernetes: &impl ReadKubernetes,
-) -> (Option<Vec<LiveServiceAccount>>, Vec<String>) {
+) -> (Option<ServiceAccountList>, Vec<String>) {
     if cluster.unmanaged {
         return (None, Vec::new());
     }
@@ -212,13 +322,13 @@ async fn service_accounts(
         other => other,
     };
     match list {
-        Ok(ServiceAccountList { items, malformed }) => {
+        Ok(list) => {
             let name = |item: &MalformedServiceAccount| match &item.object {
                 Some((namespace, name)) => format!("ServiceAccount `{namespace}/{name}`"),
                 None => "a ServiceAccount".to_owned(),
             };
-            let unseen = malformed.iter().map(|item| format!("{}: {}", name(item), item.why)).collect();
-            (Some(items), unseen)
+            let unseen = list.malformed.iter().map(|item| format!("{}: {}", name(item), item.why)).collect();
+            (Some(list), unseen)
         }
         Err(error) => (None, vec![error.to_string()]),
     }
@@ -244,12 +354,25 @@ async fn in_namespaces(key: &Key, scope: &Scope, kubernetes: &impl ReadKubernete
 
 struct AccountReader<'a, A> {
     key: &'a Key,
+    identity: &'a Identity,
     aws: &'a A,
+    scope: &'a Scope,
     slots: Semaphore,
 }
 
 /// The objects that were read, and what could not be read.
 type Objects<T> = (T, Vec<String>);
+
+/// The roles that were read.
+#[derive(Default)]
+struct Roles {
+    roles: Vec<LiveRole>,
+    /// Those with the owner's tag, also ones that are not in `roles`: what each is called, by its ARN.
+    owned: BTreeMap<String, String>,
+    /// The lower-case names of the selected ones that could not be read.
+    unread: BTreeSet<String>,
+    unseen: Vec<String>,
+}
 
 impl<A: ReadAws> AccountReader<'_, A> {
     async fn object<T>(&self, read: impl Future<Output = T>) -> T {
@@ -258,27 +381,110 @@ impl<A: ReadAws> AccountReader<'_, A> {
         read.await
     }
 
-    /// Reads the roles in full, in bulk if they are many.
-    async fn roles(&self, selected: &[&RoleSummary]) -> Objects<Vec<LiveRole>> {
-        let mut bulk = if selected.len() > FEW_ROLES { self.bulk(selected).await } else { BTreeMap::new() };
-        let mut roles = Vec::new();
-        let mut left = Vec::new();
+    fn is_ours(&self, tags: &StringMap) -> bool {
+        owner(tags) == Some(self.scope.owner.as_str())
+    }
+
+    /// Reads the selected roles in full. Of the other ones, reads the tags, and those with the owner's tag in full if the
+    /// scope allows. Reads in bulk if there are many.
+    async fn roles(&self, selected: &[&RoleSummary], others: &[&RoleSummary]) -> Roles {
+        let both: Vec<&RoleSummary> = selected.iter().chain(others).copied().collect();
+        let mut bulk = if both.len() > FEW_ROLES { self.bulk(&both).await } else { BTreeMap::new() };
+        let mut in_bulk = |summary: &RoleSummary| bulk.remove(&summary.name.lower_case())?.joined(summary).ok();
+        let mut read = Roles::default();
+        let (mut left, mut untold) = (Vec::new(), Vec::new());
         for summary in selected {
-            match bulk.remove(&summary.name.lower_case()).map(|detail| detail.joined(summary)) {
-                Some(Ok(role)) => roles.push(role),
-                Some(Err(_)) | None => left.push(*summary),
+            match in_bulk(summary) {
+                Some(role) => read.roles.push(role),
+                None => left.push(*summary),
             }
+        }
+        for summary in others {
+            match in_bulk(summary) {
+                Some(role) if self.is_ours(&role.role.tags) => {
+                    self.own(&mut read, summary);
+                    read.roles.extend(self.is_taken_in(summary).then_some(role));
+                }
+                Some(_) => {}
+                None => untold.push(*summary),
+            }
+        }
+        let tags = untold.iter().map(|summary| self.object(self.aws.role_tags(self.key, &summary.name)));
+        let mut failed = Vec::new();
+        for (summary, tags) in untold.iter().zip(join_all(tags).await) {
+            match tags {
+                Ok(Some(tags)) if self.is_ours(&tags) => {
+                    self.own(&mut read, summary);
+                    left.extend(self.is_taken_in(summary).then_some(*summary));
+                }
+                Ok(_) => {}
+                Err(error) => failed.push((summary, error)),
+            }
+        }
+        if let Some((first, error)) = failed.first() {
+            let more = if failed.len() == 1 { String::new() } else { format!(" and of {} more", failed.len() - 1) };
+            read.unseen.push(format!("the tags of role `{}`{more}: {error}", first.name));
         }
         let none = BTreeSet::new();
-        let read = left.iter().map(|summary| self.object(self.aws.role(self.key, &summary.name, &none)));
-        let mut unseen = Vec::new();
-        for (summary, read) in left.iter().zip(join_all(read).await) {
-            match read {
-                Ok(role) => roles.extend(role),
-                Err(error) => unseen.push(format!("role `{}`: {error}", summary.name)),
+        let one_by_one = left.iter().map(|summary| self.object(self.aws.role(self.key, &summary.name, &none)));
+        for (summary, role) in left.iter().zip(join_all(one_by_one).await) {
+            match role {
+                Ok(role) => read.roles.extend(role),
+                Err(error) => {
+                    read.unseen.push(format!("role `{}`: {error}", summary.name));
+                    read.unread.insert(summary.name.lower_case());
+                }
             }
         }
-        (roles, unseen)
+        let tagged = read.roles.iter().filter(|role| self.is_ours(&role.role.tags));
+        let tagged: Vec<(String, String)> =
+            tagged.map(|role| (role.arn.to_string(), self.called(role.role.name.as_str()))).collect();
+        read.owned.extend(tagged);
+        read
+    }
+
+    /// Whether a role is imported because of its tag: if `--role` names it, and no `--namespace` leaves it out.
+    fn is_taken_in(&self, summary: &RoleSummary) -> bool {
+        self.scope.namespaces.is_empty() && self.scope.has_role(summary.name.as_str())
+    }
+
+    fn called(&self, role: &str) -> String {
+        format!("role `{role}` in account `{}`", self.key)
+    }
+
+    fn own(&self, read: &mut Roles, summary: &RoleSummary) {
+        let Identity { partition, account, .. } = self.identity;
+        let Ok(path) = IamPath::parse(summary.path.as_str()) else { return };
+        let arn = RoleArn::of(partition, account, &path, &summary.name);
+        read.owned.insert(arn.to_string(), self.called(summary.name.as_str()));
+    }
+
+    /// The policies with the owner's tag at which a plan of the result would look: under a path where the result has
+    /// policies. `known` are those that the result may declare.
+    async fn owned_policies(
+        &self,
+        listed: &[PolicySummary],
+        known: &BTreeMap<PolicyArn, LivePolicy>,
+    ) -> Objects<BTreeMap<String, String>> {
+        let own = default_path(self.scope.owner.as_str());
+        let mut paths: BTreeSet<&str> = [own.as_str()].into();
+        paths.extend(known.values().map(|live| live.policy.path.as_str()));
+        let is_candidate = |policy: &&PolicySummary| {
+            !known.contains_key(&policy.arn) && paths.iter().any(|path| policy.path.starts_with(path))
+        };
+        let candidates: Vec<&PolicySummary> = listed.iter().filter(is_candidate).collect();
+        let tags = candidates.iter().map(|policy| self.object(self.aws.policy_tags(self.key, &policy.arn)));
+        let (mut owned, mut unseen) = (BTreeMap::new(), Vec::new());
+        for (policy, tags) in candidates.iter().zip(join_all(tags).await) {
+            match tags {
+                Ok(Some(tags)) if self.is_ours(&tags) => {
+                    owned.insert(policy.arn.to_string(), format!("policy `{}`", policy.arn));
+                }
+                Ok(_) => {}
+                Err(error) => unseen.push(format!("the tags of policy `{}`: {error}", policy.arn)),
+            }
+        }
+        (owned, unseen)
     }
 
     /// The pages of GetAccountAuthorizationDetails, up to the last selected role. Stops at the first error: the roles that
@@ -298,17 +504,21 @@ impl<A: ReadAws> AccountReader<'_, A> {
         found
     }
 
-    async fn providers(&self, arns: Vec<ProviderArn>) -> Objects<BTreeMap<ProviderArn, BTreeSet<String>>> {
+    /// The providers, and why the others could not be read.
+    async fn providers(
+        &self,
+        arns: Vec<ProviderArn>,
+    ) -> (BTreeMap<ProviderArn, LiveProvider>, BTreeMap<ProviderArn, String>) {
         let read = join_all(arns.iter().map(|arn| self.object(self.aws.provider(self.key, arn)))).await;
-        let (mut providers, mut unseen) = (BTreeMap::new(), Vec::new());
+        let (mut providers, mut unread) = (BTreeMap::new(), BTreeMap::new());
         for (arn, read) in arns.into_iter().zip(read) {
             match read {
-                Ok(Some(live)) => drop(providers.insert(arn, live.provider.audiences)),
+                Ok(Some(live)) => drop(providers.insert(arn, live)),
                 Ok(None) => {}
-                Err(error) => unseen.push(format!("`{arn}`: {error}")),
+                Err(error) => drop(unread.insert(arn, error.to_string())),
             }
         }
-        (providers, unseen)
+        (providers, unread)
     }
 
     async fn policies(&self, arns: BTreeSet<&PolicyArn>) -> Objects<BTreeMap<PolicyArn, LivePolicy>> {
