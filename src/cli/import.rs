@@ -205,7 +205,7 @@ impl Importer<'_> {
              nothing was written",
             scope.owner
         );
-        let error = Error::refused(RefusalKind::OwnerReused, message).details(imported.undeclared.clone());
+        let error = Error::refused(RefusalKind::OwnerInUse, message).details(imported.undeclared.clone());
         let error = error
             .hint("if a configuration declares them, extend it: `--config FILE`")
             .hint("if not, choose an owner that no configuration has: `--owner NAME`");

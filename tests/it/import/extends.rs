@@ -246,7 +246,7 @@ fn service_account_that_an_earlier_step_left_unmanaged_is_listed() {
     let run = scene.bench.ends(0, &["import", "-c", "out/irsa.toml", "-o", "out/more", "--namespace", "payments"]);
     let text = format!(
         "ServiceAccount `payments/nn` in cluster `prod`: role `nn` binds it with `manage = \"none\"` at \
-         roles/_several.toml:6, and its annotation names `{}`",
+         roles/_several.toml:5, and its annotation names `{}`",
         super::arn("role", "nn")
     );
     run.says(&text);

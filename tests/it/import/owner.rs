@@ -7,9 +7,11 @@ use crate::support::world::World;
 use irsa_sandbox::kubernetes::{Resource, Store};
 use serde_json::json;
 
-/// A cluster whose OIDC provider irsa makes.
+/// A cluster with the namespace `apps`, whose OIDC provider irsa makes.
 fn without_provider() -> Scene {
-    Scene::of(World::with_cluster("prod"), &["prod"])
+    let scene = Scene::of(World::with_cluster("prod"), &["prod"]);
+    scene.annotate("apps", "mine", &[]);
+    scene
 }
 
 /// Applies this configuration, and loses it.
@@ -30,11 +32,6 @@ fn metadata(scene: &Scene, name: &str) -> serde_json::Value {
 #[test]
 fn labels_and_annotations_that_irsa_has_set_are_declared() {
     let scene = without_provider();
-    scene
-        .world
-        .cluster("prod")
-        .with(|store| store.seed_service_account("apps", "mine", &[], "helm").map(drop))
-        .unwrap();
     apply(
         &scene,
         "[roles.two]\n[[service-accounts]]\nrole = \"two\"\nnamespace = \"apps\"\nname = [\"a\", \"mine\"]\n\
@@ -129,7 +126,10 @@ fn objects_of_the_owner_that_the_result_leaves_out_are_refused_by_name() {
         for text in &named {
             run.says(text);
         }
-        run.says("nothing was written").says("`--config FILE`").says("`--owner NAME`").says("leave out `--");
+        run.says("nothing was written (owner-in-use)")
+            .says("`--config FILE`")
+            .says("`--owner NAME`")
+            .says("leave out `--");
         assert!(!scene.bench.path("out").exists(), "{run}");
     }
     let policy = arn("policy", "irsa/platform/loose");

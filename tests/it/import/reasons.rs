@@ -137,6 +137,7 @@ fn eight_associations_are_asked_for_their_role() {
 #[test]
 fn unread_role_of_an_association_is_not_seen() {
     let scene = Scene::new();
+    scene.create_role("pods", &crate::support::given::ec2_trust());
     scene.world.someone().associate("prod", "apps", "via", &arn("role", "pods"));
     let deny = irsa_sandbox::aws::Match::on("eks", "DescribePodIdentityAssociation");
     scene.world.fault(irsa_sandbox::gate::Stage::Before, deny, irsa_sandbox::aws::Fault::Deny, None);
