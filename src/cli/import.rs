@@ -1,5 +1,8 @@
 //! `irsa import`: writes a configuration for what is live. Reads only, and never overwrites a file.
 
+mod owner;
+mod report;
+
 use super::arguments::Import;
 use super::files::NewFiles;
 use super::session::{self, offline};
@@ -17,11 +20,9 @@ use crate::model::live::{Access, Extent, Identity, Live, LiveAccount, LiveCluste
 use crate::model::note::Severity;
 use crate::model::origin::Origin;
 use crate::model::pattern::Pattern;
-use crate::model::refusal::{Refusal, RefusalKind};
+use crate::model::refusal::Refusal;
 use crate::observe;
 use crate::render::Format;
-use crate::verify::shell_word;
-use crate::view::count;
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +41,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
             .hint("the configuration says how to reach its accounts: declare further ones there"));
     }
     let configuration = extended.map(|_| session::load(run.global)).transpose()?;
-    let owner = owner(arguments, configuration.as_ref())?;
+    let owner = owner::of(arguments, configuration.as_ref())?;
     let inside = extended.map(|top| files::path_below(top, &arguments.out)).transpose()?;
     // before a folder is made, so that no signal leaves one
     let signals = signals::listen()?;
@@ -55,61 +56,9 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
     };
     // the top file last: with it the result is complete
     files.finish(result.files.iter().rev().map(|(name, text)| (name.as_str(), text.as_str())))?;
-    report(&importer, &seen, &result);
+    report::print(&importer, &seen, &result);
     let is_complete = seen.unseen.is_empty() || run.global.allow_incomplete;
     Ok(if is_complete { ExitStatus::Success } else { ExitStatus::Refused })
-}
-
-/// The owner: that of the configuration, or that of `--owner`.
-fn owner(arguments: &Import, configuration: Option<&Configuration>) -> Result<Key, Error> {
-    match (&arguments.owner, configuration.and_then(Configuration::owner)) {
-        (Some(named), Some(declared)) if *named != declared => {
-            Err(Error::usage(format!("`--owner` is `{named}`, and the configuration has owner `{declared}`"))
-                .hint("leave `--owner` out"))
-        }
-        (_, Some(owner)) => Ok(owner),
-        (Some(owner), None) => Ok(owner.clone()),
-        (None, None) => Err(Error::usage("`--owner` is missing")
-            .hint("choose a name for this configuration, which no other configuration uses: `--owner NAME`")),
-    }
-}
-
-/// Prints what was left out, what was written, and what to do next.
-fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
-    let Importer { run, arguments, configuration, inside } = importer;
-    let include = configuration.as_ref().and_then(Configuration::first_include);
-
-    for text in &seen.unseen {
-        run.ui.warning(&format!("not read: {text}"));
-    }
-    for text in &result.left_out {
-        run.ui.warning(&format!("not declared: {text}"));
-    }
-    let words =
-        [("cluster", "clusters"), ("role", "roles"), ("ServiceAccount", "ServiceAccounts"), ("policy", "policies")];
-    let counts = result.counts.iter().zip(words);
-    let counts: Vec<String> = counts.map(|(number, (one, many))| count(*number, one, many)).collect();
-    let top = arguments.out.join(import::top_file(inside.is_some()));
-    run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
-    let config = if inside.is_none() {
-        shell_word(&top.display().to_string())
-    } else {
-        let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
-            Some(("roles", _)) => Some("roles/*.toml"),
-            Some(_) => None,
-            None => Some(name.as_str()),
-        });
-        let names: BTreeSet<String> = names.map(|name| importer.name(name)).collect();
-        let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        let (names, file) = (names.join(", "), run.global.config().display().to_string());
-        run.ui.message(&match include {
-            Some(origin) => format!("add to `include` at {}:{}: {names}", origin.file, origin.line),
-            None => format!("add to `{file}`: include = [{names}]"),
-        });
-        shell_word(&file)
-    };
-    run.ui
-        .message(&format!("read the files, then run `irsa validate -c {config}` and `irsa plan -c {config} --adopt`"));
 }
 
 struct Importer<'a> {
@@ -186,40 +135,13 @@ impl Importer<'_> {
                     } else {
                         imported
                     };
-                    return self.check_owner(&scope, &imported).map(|()| (seen, imported));
+                    return owner::check(self.arguments, &scope, &imported).map(|()| (seen, imported));
                 }
                 Err(Error { diagnostics: Some(errors), .. })
                     if feedback.refuse(&imported, |name| self.name(name), &errors) => {}
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    /// Fails if a plan of the result would delete or release objects, because they have the owner's marks.
-    fn check_owner(&self, scope: &Scope, imported: &Imported) -> Result<(), Error> {
-        if imported.undeclared.is_empty() {
-            return Ok(());
-        }
-        let message = format!(
-            "owner `{}` has objects that the result would not declare, so that `irsa apply` would delete or release them; \
-             nothing was written",
-            scope.owner
-        );
-        let error = Error::refused(RefusalKind::OwnerInUse, message).details(imported.undeclared.clone());
-        let error = error
-            .hint("if a configuration declares them, extend it: `--config FILE`")
-            .hint("if not, choose an owner that no configuration has: `--owner NAME`");
-        let limits = [
-            ("`--role`", self.arguments.role.is_empty()),
-            ("`--namespace`", self.arguments.namespace.is_empty()),
-            ("`--cluster`", self.arguments.cluster.is_empty()),
-        ];
-        let limits: Vec<&str> = limits.iter().filter(|(_, is_empty)| !is_empty).map(|(option, _)| *option).collect();
-        Err(if limits.is_empty() {
-            error
-        } else {
-            error.hint(format!("or import them too: leave out {}", limits.join(" and ")))
-        })
     }
 
     /// The name of a file of the result in the configuration.

@@ -71,22 +71,22 @@ impl Drafter<'_> {
             }
             None => format!("there is no role `{arn}`"),
             Some(live) if live.arn != parsed => format!("it names `{arn}`, and that role's ARN is `{}`", live.arn),
-            Some(live) => match (self.draft.roles.iter().find(|role| role.live.arn == parsed), live) {
-                (Some(role), live) => {
+            Some(live) => match self.draft.roles.iter().find(|role| role.live.arn == parsed) {
+                Some(role) => {
                     let entry = role.entries.iter().find(|entry| entry.subject == *subject);
                     let comment = entry.and_then(|entry| entry.comment.clone());
                     comment.unwrap_or_else(|| {
                         let why = self.why_not_bound(account, live, subject);
-                        format!(
-                            "role `{}` does not let it in by a statement that irsa would generate: {why}",
-                            parsed.name()
-                        )
+                        let why = why.unwrap_or_else(|| "its statement has another form".to_owned());
+                        let name = parsed.name();
+                        format!("role `{name}` does not let it in by a statement that irsa would generate: {why}")
                     })
                 }
-                (None, live) => match self.declared_key(account_key, parsed.name()) {
+                None => match self.declared_key(account_key, parsed.name()) {
                     Some(key) => {
                         let why = self.why_not_bound(account, live, subject);
-                        format!("the configuration declares its role as `roles.{key}`, which does not bind it ({why})")
+                        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+                        format!("the configuration declares its role as `roles.{key}`, which does not bind it{why}")
                     }
                     None => format!("its role `{arn}` is not imported"),
                 },
@@ -95,8 +95,8 @@ impl Drafter<'_> {
     }
 
     /// Why no statement that irsa would generate lets the ServiceAccount into this role.
-    fn why_not_bound(&self, account: &SeenAccount, role: &LiveRole, subject: &ServiceAccountId) -> String {
-        let Some(provider) = self.provider(account, &subject.0) else { return "its cluster was not read".to_owned() };
+    fn why_not_bound(&self, account: &SeenAccount, role: &LiveRole, subject: &ServiceAccountId) -> Option<String> {
+        let provider = self.provider(account, &subject.0)?;
         let state = match account.providers.get(&provider) {
             Some(audiences) => ProviderState::Read(audiences),
             None if account.listed_providers.is_none() || account.unread.providers.contains(&provider) => {
@@ -133,7 +133,7 @@ impl Drafter<'_> {
                 let id = association_of(key, summary);
                 let annotated =
                     id.and_then(|id| self.service_accounts.get(&id)).is_some_and(|item| named_role(item).is_some());
-                let wins = if annotated { "; new pods get that role, not the one in the annotation" } else { "" };
+                let wins = if annotated { "; new pods get their role from it, not from the annotation" } else { "" };
                 self.draft
                     .left_out
                     .push(format!("{what}: irsa does not manage associations yet; it stays as it is{role}{wins}"));

@@ -28,7 +28,9 @@ impl Drafter<'_> {
         for (subject, item) in &self.service_accounts {
             if self.is_owned(item) && !managed.contains(subject) {
                 let (cluster, namespace, name) = subject;
-                let why = self.why_unmanaged(subject, item).unwrap_or_else(|| FILTERED.to_owned());
+                let is_selected = self.scope.has_namespace(namespace.as_str());
+                let why = is_selected.then(|| self.why_unmanaged(subject, item)).flatten();
+                let why = why.unwrap_or_else(|| FILTERED.to_owned());
                 lines.push(format!("ServiceAccount `{namespace}/{name}` in cluster `{cluster}`: {why}"));
             }
         }

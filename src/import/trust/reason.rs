@@ -17,50 +17,45 @@ pub(in crate::import) enum ProviderState<'a> {
     Unread,
 }
 
-/// Why `trust` lets `subject` in by no statement that irsa would generate. `provider` is that of the subject's cluster.
-/// `is_taken` says whether another role binds a ServiceAccount.
+/// Why `trust` lets `subject` in by no statement that irsa would generate. None if nothing in it is in the way.
+/// `provider` is that of the subject's cluster. `is_taken` says whether another role binds a ServiceAccount.
 pub(in crate::import) fn reason(
     trust: &PolicyDocument,
     (provider, state): (&ProviderArn, ProviderState<'_>),
     subject: &ServiceAccountId,
     is_taken: impl Fn(&ServiceAccountId) -> bool,
-) -> String {
+) -> Option<String> {
     let (_, namespace, name) = subject;
     let text = format!("{SUBJECT_PREFIX}{namespace}:{name}");
     let all: Vec<Statement> = trust.statements().iter().map(|statement| Statement(statement.to_value())).collect();
     let of_provider: Vec<&Statement> = all.iter().filter(|statement| statement.names(provider)).collect();
     if of_provider.is_empty() {
-        return format!("it does not trust the OIDC provider `{provider}`");
+        return Some(format!("it does not trust the OIDC provider `{provider}`"));
     }
     let Some(statement) = of_provider.iter().find(|statement| statement.subjects().contains(&text.as_str())) else {
         let is_wildcard = |value: &&str| value.contains(['*', '?']) && Pattern::new(*value).matches(&text);
         let mut wildcards = of_provider.iter().flat_map(|statement| statement.subjects()).filter(is_wildcard);
-        return match wildcards.next() {
+        return Some(match wildcards.next() {
             Some(wildcard) => format!("only the wildcard `{wildcard}` lets it in"),
             None if of_provider.iter().any(|statement| statement.subjects().is_empty()) => {
                 "a statement has no condition on `sub`".to_owned()
             }
             None => "no statement names it".to_owned(),
-        };
+        });
     };
     let accepted = match state {
-        ProviderState::Unread => return format!("the OIDC provider `{provider}` could not be read"),
+        ProviderState::Unread => return Some(format!("the OIDC provider `{provider}` could not be read")),
         ProviderState::Missing => {
-            return format!("the OIDC provider `{provider}` does not exist, and irsa would create it");
+            return Some(format!("the OIDC provider `{provider}` does not exist, and irsa would create it"));
         }
         ProviderState::Read(audiences) => audiences,
     };
-    if let Some(why) = statement.form(provider).or_else(|| statement.audience(provider, accepted)) {
-        return why;
-    }
-    if let Some(why) = statement.other_subjects(subject, is_taken) {
-        return why;
-    }
-    let audiences = statement.claim(provider, "aud");
-    if of_provider.iter().filter(|other| other.claim(provider, "aud") == audiences).count() > 1 {
-        return "irsa would merge two statements for this provider and audience into one".to_owned();
-    }
-    "its statement has another form".to_owned()
+    let own = statement.form(provider).or_else(|| statement.audience(provider, accepted));
+    own.or_else(|| statement.other_subjects(subject, is_taken)).or_else(|| {
+        let audiences = statement.claim(provider, "aud");
+        let same = of_provider.iter().filter(|other| other.claim(provider, "aud") == audiences);
+        (same.count() > 1).then(|| "irsa would merge two statements for this provider and audience into one".to_owned())
+    })
 }
 
 /// A statement as JSON.

@@ -116,7 +116,9 @@ fn objects_of_the_owner_that_the_result_leaves_out_are_refused_by_name() {
     let two = ["role `two` in account `default`: `--role` or", "`apps/two` in cluster `prod`: `--role` or"];
     let machine = "role `machine` in account `default`: `--role` or `--namespace` leaves it out";
     let bare = format!("OIDC provider `{provider}`: no imported role is bound in its cluster");
-    let cases: [(&[&str], Vec<&str>); 3] = [
+    let namespace = ["role `two` in account", "`apps/two` in cluster `prod`: `--role` or `--namespace` leaves it out"];
+    let cases: [(&[&str], Vec<&str>); 4] = [
+        (&["--namespace", "kube-*"], [&namespace[..], &[machine, &loose, &bare]].concat()),
         (&["--role", "one"], [&two[..], &[machine]].concat()),
         (&["--role", "machine"], [&one[..], &two, &[&loose, &bare]].concat()),
         (&["--namespace", "apps"], vec![machine]),
@@ -135,7 +137,7 @@ fn objects_of_the_owner_that_the_result_leaves_out_are_refused_by_name() {
     let policy = arn("policy", "irsa/platform/loose");
     scene.call("DetachRolePolicy", &[("RoleName", "one"), ("PolicyArn", policy.as_str())]);
     let run = scene.import(4, &[]);
-    run.says(&loose);
+    run.says(&loose).says("or remove its tag `irsa/owner`");
     assert!(!run.stderr.contains("role `"), "{run}");
     // another owner has nothing here
     scene.bench.ends(0, &["import", "--owner", "other", "-o", "out"]);
