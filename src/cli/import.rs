@@ -93,9 +93,9 @@ impl Importer<'_> {
         let (found, unlisted) = if self.arguments.cluster.is_empty() {
             read::cluster_names(&regions, &aws).await
         } else {
-            let names = &named.names;
+            let wanted = &named.names;
             let named = regions.iter().flat_map(|(account, region)| {
-                names.iter().map(move |name| (account.clone(), region.clone(), (*name).clone()))
+                wanted.iter().map(move |name| (account.clone(), region.clone(), (*name).clone()))
             });
             (named.collect(), Vec::new())
         };

@@ -337,10 +337,12 @@ impl<'a> Drafter<'a> {
         };
         let is_of_role = maker.as_ref().map(|maker| maker.release) == of_role.map(|maker| maker.release);
         let made_by = maker.map(|maker| self.made_by(&maker)).filter(|_| !is_of_role);
-        let association = self
-            .associations
-            .get(subject)
-            .map(|item| format!("new pods get the role of pod identity association `{}` instead", item.summary.id));
+        let association = self.associations.get(subject).map(|item| {
+            format!(
+                "new pods get their role from pod identity association `{}`, not from the annotation",
+                item.summary.id
+            )
+        });
         let comments: Vec<String> = made_by.into_iter().chain(association).collect();
         let comment = (!comments.is_empty()).then(|| comments.join("; "));
         Entry { subject: subject.clone(), settings, comment }

@@ -2,20 +2,18 @@
 
 mod account;
 
-use super::{Scope, Seen, SeenAccount, SeenAssociation, SeenCluster, Unread, select};
+use super::{Scope, Seen, SeenAssociation, SeenCluster};
 use crate::event::{Event, Listen};
-use crate::ids::{ClusterName, Key, PolicyArn, ProviderArn, Region};
+use crate::ids::{ClusterName, Key, Region};
 use crate::model::desired::{Account, Cluster};
-use crate::model::live::{Access, Identity, Observed, RoleSummary};
+use crate::model::live::{Access, Identity, Observed};
 use crate::model::pattern::Pattern;
 use crate::model::refusal::Refusal;
-use crate::model::resource::StringMap;
-use crate::policy::trust::SUBJECT_PREFIX;
 use crate::world::{
     AssociationSummary, CallErrorKind, ClusterFacts, ListEks, MalformedServiceAccount, ReadAws, ReadAwsEvidence,
     ReadKubernetes, ServiceAccountList, ServiceAccountScope,
 };
-use account::{AccountReader, Roles};
+use account::{AccountRead, AccountReader};
 use futures::future::{join, join_all, join3};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Semaphore;
@@ -106,76 +104,19 @@ pub async fn world(
     }
     associations(&mut seen, scope, aws).await;
     let known = &seen.clusters;
-    let reads = granted.iter().zip(lists).map(|((key, identity), (roles, providers, policies))| async move {
-        let mut unseen = Vec::new();
-        let mut unread = Unread::default();
-        let roles = roles.unwrap_or_else(|error| {
-            unseen.push(format!("roles: {error}"));
-            unread.all_roles = true;
-            Vec::new().into()
-        });
-        unseen.extend(roles.malformed.iter().map(|entry| format!("role `{}`: {}", entry.name, entry.why)));
-        unread.roles.extend(roles.malformed.iter().map(|entry| entry.name.to_lowercase()));
-        let policies = policies.transpose().unwrap_or_else(|error| {
-            unseen.push(format!("policies: {error}"));
-            None
-        });
-        let providers: Option<BTreeSet<ProviderArn>> = match providers {
-            Ok(list) => Some(list.items.into_iter().collect()),
-            Err(error) => {
-                unseen.push(format!("OIDC providers: {error}"));
-                None
-            }
-        };
-        let listed_providers = providers.clone();
-        let reader = AccountReader { key, identity, aws, scope, slots: Semaphore::new(parallelism.max(1)) };
-        let selected = select::roles(&roles.items, identity, known, scope);
-        let others = if is_new { select::others(&roles.items, &selected, known, scope) } else { Vec::new() };
-        let issuers: BTreeSet<&str> = known.values().map(|cluster| cluster.issuer.host_path()).collect();
-        let is_wanted = |arn: &ProviderArn| is_new || issuers.contains(arn.host_path());
-        let providers = providers.into_iter().flatten().filter(is_wanted).collect();
-        let (read, (providers, no_providers)) =
-            join(reader.roles(&selected, &others), reader.providers(providers)).await;
-        let Roles { roles: live_roles, mut owned, unread: unread_roles, unseen: no_roles } = read;
-        unread.roles.extend(unread_roles);
-        let attached: BTreeSet<&PolicyArn> =
-            live_roles.iter().flat_map(|role| &role.role.attached).filter(|arn| arn.account() != "aws").collect();
-        let (live_policies, no_policies) = reader.policies(attached).await;
-        unseen.extend(no_roles.into_iter().chain(no_policies));
-        unseen.extend(no_providers.iter().map(|(arn, why)| format!("`{arn}`: {why}")));
-        unread.providers.extend(no_providers.into_keys());
-        if is_new {
-            let listed = policies.map(|list| list.items).unwrap_or_default();
-            let (more, no_tags) = reader.owned_policies(&listed, &live_policies).await;
-            unseen.extend(no_tags);
-            let ours = |tags: &StringMap| reader.is_ours(tags);
-            owned.extend(more);
-            let attached = live_policies.iter().filter(|(_, live)| ours(&live.policy.tags)).map(|(arn, _)| arn);
-            owned.extend(attached.map(|arn| (arn.to_string(), format!("policy `{arn}`"))));
-            let tagged = providers.iter().filter(|(_, live)| ours(&live.provider.tags)).map(|(arn, _)| arn);
-            owned.extend(tagged.map(|arn| (arn.to_string(), format!("OIDC provider `{arn}`"))));
-        }
-        let objects = live_roles.len() + live_policies.len() + providers.len();
+    let reads = granted.iter().zip(lists).map(|((key, identity), lists)| async move {
+        let account = accounts.get(*key).cloned()?;
+        let reader = AccountReader { key, identity, aws, scope, is_new, slots: Semaphore::new(parallelism.max(1)) };
+        let read = reader.read(account, lists, known).await;
+        let objects = read.account.roles.len() + read.account.policies.len() + read.account.providers.len();
         listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects });
-        let account = accounts.get(*key).cloned();
-        let providers = providers.into_iter().map(|(arn, live)| (arn, live.provider.audiences)).collect();
-        let account = account.map(|account| SeenAccount {
-            account,
-            identity: (*identity).clone(),
-            roles: live_roles,
-            policies: live_policies,
-            providers,
-            listed_providers,
-            unread,
-            owned,
-        });
-        ((*key).clone(), account, unseen, trusted_namespaces(&roles.items))
+        Some(((*key).clone(), read))
     });
     let reads = join_all(reads).await;
     let mut namespaces = BTreeSet::new();
-    for (key, account, unseen, trusted) in reads {
+    for (key, AccountRead { account, unseen, trusted }) in reads.into_iter().flatten() {
         seen.unseen.extend(unseen.into_iter().map(|why| format!("account `{key}`: {why}")));
-        seen.accounts.extend(account.map(|account| (key, account)));
+        seen.accounts.insert(key, account);
         namespaces.extend(trusted);
     }
     seen.unmatched = unmatched(&seen, scope, namespaces);
@@ -204,17 +145,6 @@ async fn associations(seen: &mut Seen, scope: &Scope, aws: &impl ReadAwsEvidence
     });
     let unseen: Vec<String> = join_all(asked).await.into_iter().flatten().collect();
     seen.unseen.extend(unseen);
-}
-
-/// The namespaces of the ServiceAccounts that roles trust.
-fn trusted_namespaces(roles: &[RoleSummary]) -> BTreeSet<String> {
-    let trusts = roles.iter().filter(|role| !role.trust.federated_issuers().is_empty());
-    let texts = trusts.flat_map(|role| role.trust.statements()).map(|statement| statement.text().to_owned());
-    let after = |text: String| -> Vec<String> {
-        let parts = text.split(SUBJECT_PREFIX).skip(1);
-        parts.filter_map(|part| Some(part.split_once(':')?.0.to_owned())).collect()
-    };
-    texts.flat_map(after).collect()
 }
 
 /// The options with a glob that selects nothing. Empty if something could not be read.

@@ -179,7 +179,7 @@ fn reason_names_the_first_difference_from_a_generated_statement() {
         ),
         (
             vec![changed(&|s| {
-                s["Condition"] = json!({"StringEquals": {"oidc.example.com/a:aud": "sts.amazonaws.com"}})
+                s["Condition"] = json!({"StringEquals": {"oidc.example.com/a:aud": "sts.amazonaws.com"}});
             })],
             "a statement has no condition on `sub`",
         ),
@@ -203,7 +203,7 @@ fn reason_names_the_first_difference_from_a_generated_statement() {
         ),
         (
             vec![changed(&|s| {
-                s["Condition"]["StringEquals"]["oidc.example.com/a:aud"] = json!(["sts.amazonaws.com", "b"])
+                s["Condition"]["StringEquals"]["oidc.example.com/a:aud"] = json!(["sts.amazonaws.com", "b"]);
             })],
             "its statement accepts several audiences",
         ),
@@ -219,10 +219,11 @@ fn reason_names_the_first_difference_from_a_generated_statement() {
     ];
     for (statements, expected) in cases {
         let found = with(ProviderState::Read(&audiences), &statements);
-        assert!(found.starts_with(expected), "{found} for {statements:?}");
+        assert!(found.as_ref().is_some_and(|found| found.starts_with(expected)), "{found:?} for {statements:?}");
     }
     let missing = with(ProviderState::Missing, &[usual(&["a"])]);
-    assert_eq!(missing, format!("the OIDC provider `{PROVIDER}` does not exist, and irsa would create it"));
+    assert_eq!(missing, Some(format!("the OIDC provider `{PROVIDER}` does not exist, and irsa would create it")));
     let unread = with(ProviderState::Unread, &[usual(&["a"])]);
-    assert_eq!(unread, format!("the OIDC provider `{PROVIDER}` could not be read"));
+    assert_eq!(unread, Some(format!("the OIDC provider `{PROVIDER}` could not be read")));
+    assert_eq!(with(ProviderState::Read(&audiences), &[usual(&["a", "b"])]), None);
 }

@@ -1,13 +1,15 @@
 //! Reads the objects of an account.
 
 use crate::ids::{IamPath, Key, PolicyArn, ProviderArn, RoleArn};
-use crate::import::Scope;
 use crate::import::draft::owner;
+use crate::import::{Scope, SeenAccount, SeenCluster, Unread, select};
+use crate::model::desired::Account;
 use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
 use crate::model::marks::default_path;
 use crate::model::resource::StringMap;
-use crate::world::{PolicySummary, ReadAws, RoleDetail};
-use futures::future::join_all;
+use crate::policy::trust::SUBJECT_PREFIX;
+use crate::world::{Answer, Listed, PolicySummary, ReadAws, RoleDetail};
+use futures::future::{join, join_all};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Semaphore;
 
@@ -19,37 +21,111 @@ pub(super) struct AccountReader<'a, A> {
     pub identity: &'a Identity,
     pub aws: &'a A,
     pub scope: &'a Scope,
+    /// Whether the configuration is new.
+    pub is_new: bool,
     pub slots: Semaphore,
 }
 
+/// The lists of the account: roles, OIDC providers, and for a new configuration policies.
+pub(super) type Lists =
+    (Answer<Listed<RoleSummary>>, Answer<Listed<ProviderArn>>, Option<Answer<Listed<PolicySummary>>>);
+
+/// What was read of an account.
+pub(super) struct AccountRead {
+    pub account: SeenAccount,
+    /// What could not be read.
+    pub unseen: Vec<String>,
+    /// The namespaces of the ServiceAccounts that its roles trust.
+    pub trusted: BTreeSet<String>,
+}
+
 /// The objects that were read, and what could not be read.
-pub(super) type Objects<T> = (T, Vec<String>);
+type Objects<T> = (T, Vec<String>);
 
 /// The roles that were read.
 #[derive(Default)]
-pub(super) struct Roles {
-    pub roles: Vec<LiveRole>,
+struct Roles {
+    read: Vec<LiveRole>,
     /// Those with the owner's tag, also ones that are not in `roles`: what each is called, by its ARN.
-    pub owned: BTreeMap<String, String>,
+    owned: BTreeMap<String, String>,
     /// The lower-case names of the selected ones that could not be read.
-    pub unread: BTreeSet<String>,
-    pub unseen: Vec<String>,
+    unread: BTreeSet<String>,
+    unseen: Vec<String>,
 }
 
 impl<A: ReadAws> AccountReader<'_, A> {
+    /// Reads the account. `clusters` are those that were read.
+    pub(super) async fn read(
+        &self,
+        account: Account,
+        (roles, providers, policies): Lists,
+        clusters: &BTreeMap<Key, SeenCluster>,
+    ) -> AccountRead {
+        let Self { identity, scope, is_new, .. } = *self;
+        let mut unseen = Vec::new();
+        let mut unread = Unread::default();
+        let list = roles.unwrap_or_else(|error| {
+            unseen.push(format!("roles: {error}"));
+            unread.all_roles = true;
+            Vec::new().into()
+        });
+        unseen.extend(list.malformed.iter().map(|entry| format!("role `{}`: {}", entry.name, entry.why)));
+        unread.roles.extend(list.malformed.iter().map(|entry| entry.name.to_lowercase()));
+        let providers: Option<BTreeSet<ProviderArn>> = match providers {
+            Ok(list) => Some(list.items.into_iter().collect()),
+            Err(error) => {
+                unseen.push(format!("OIDC providers: {error}"));
+                None
+            }
+        };
+        let listed_providers = providers.clone();
+        let selected = select::roles(&list.items, identity, clusters, scope);
+        let others = if is_new { select::others(&list.items, &selected, clusters, scope) } else { Vec::new() };
+        let issuers: BTreeSet<&str> = clusters.values().map(|cluster| cluster.issuer.host_path()).collect();
+        let is_wanted = |arn: &ProviderArn| is_new || issuers.contains(arn.host_path());
+        let providers = providers.into_iter().flatten().filter(is_wanted).collect();
+        let (roles, (providers, no_providers)) = join(self.roles(&selected, &others), self.providers(providers)).await;
+        unread.roles.extend(roles.unread);
+        let attached: BTreeSet<&PolicyArn> =
+            roles.read.iter().flat_map(|role| &role.role.attached).filter(|arn| arn.account() != "aws").collect();
+        let (attached, no_policies) = self.policies(attached).await;
+        unseen.extend(roles.unseen.into_iter().chain(no_policies));
+        unseen.extend(no_providers.iter().map(|(arn, why)| format!("`{arn}`: {why}")));
+        unread.providers.extend(no_providers.into_keys());
+        let mut owned = roles.owned;
+        if let Some(policies) = policies {
+            let (of_policies, no_policies) = self.owned_policies(policies, &attached).await;
+            unseen.extend(no_policies);
+            owned.extend(of_policies);
+        }
+        let tagged = providers.iter().filter(|(_, live)| self.is_ours(&live.provider.tags));
+        owned.extend(tagged.map(|(arn, _)| (arn.to_string(), format!("OIDC provider `{arn}`"))));
+        let account = SeenAccount {
+            account,
+            identity: identity.clone(),
+            roles: roles.read,
+            policies: attached,
+            providers: providers.into_iter().map(|(arn, live)| (arn, live.provider.audiences)).collect(),
+            listed_providers,
+            unread,
+            owned,
+        };
+        AccountRead { account, unseen, trusted: trusted_namespaces(&list.items) }
+    }
+
     async fn object<T>(&self, read: impl Future<Output = T>) -> T {
         // never closed
         let _slot = self.slots.acquire().await;
         read.await
     }
 
-    pub(super) fn is_ours(&self, tags: &StringMap) -> bool {
+    fn is_ours(&self, tags: &StringMap) -> bool {
         owner(tags) == Some(self.scope.owner.as_str())
     }
 
     /// Reads the selected roles in full. Of the other ones, reads the tags, and those with the owner's tag in full if the
     /// scope allows. Reads in bulk if there are many.
-    pub(super) async fn roles(&self, selected: &[&RoleSummary], others: &[&RoleSummary]) -> Roles {
+    async fn roles(&self, selected: &[&RoleSummary], others: &[&RoleSummary]) -> Roles {
         let both: Vec<&RoleSummary> = selected.iter().chain(others).copied().collect();
         let mut bulk = if both.len() > FEW_ROLES { self.bulk(&both).await } else { BTreeMap::new() };
         let mut in_bulk = |summary: &RoleSummary| bulk.remove(&summary.name.lower_case())?.joined(summary).ok();
@@ -57,7 +133,7 @@ impl<A: ReadAws> AccountReader<'_, A> {
         let (mut left, mut untold) = (Vec::new(), Vec::new());
         for summary in selected {
             match in_bulk(summary) {
-                Some(role) => read.roles.push(role),
+                Some(role) => read.read.push(role),
                 None => left.push(*summary),
             }
         }
@@ -65,7 +141,7 @@ impl<A: ReadAws> AccountReader<'_, A> {
             match in_bulk(summary) {
                 Some(role) if self.is_ours(&role.role.tags) => {
                     self.own(&mut read, summary);
-                    read.roles.extend(self.is_taken_in(summary).then_some(role));
+                    read.read.extend(self.is_taken_in(summary).then_some(role));
                 }
                 Some(_) => {}
                 None => untold.push(*summary),
@@ -91,14 +167,14 @@ impl<A: ReadAws> AccountReader<'_, A> {
         let one_by_one = left.iter().map(|summary| self.object(self.aws.role(self.key, &summary.name, &none)));
         for (summary, role) in left.iter().zip(join_all(one_by_one).await) {
             match role {
-                Ok(role) => read.roles.extend(role),
+                Ok(role) => read.read.extend(role),
                 Err(error) => {
                     read.unseen.push(format!("role `{}`: {error}", summary.name));
                     read.unread.insert(summary.name.lower_case());
                 }
             }
         }
-        let tagged = read.roles.iter().filter(|role| self.is_ours(&role.role.tags));
+        let tagged = read.read.iter().filter(|role| self.is_ours(&role.role.tags));
         let tagged: Vec<(String, String)> =
             tagged.map(|role| (role.arn.to_string(), self.called(role.role.name.as_str()))).collect();
         read.owned.extend(tagged);
@@ -121,13 +197,20 @@ impl<A: ReadAws> AccountReader<'_, A> {
         read.owned.insert(arn.to_string(), self.called(summary.name.as_str()));
     }
 
-    /// The policies with the owner's tag at which a plan of the result would look: under a path where the result has
-    /// policies. `known` are those that the result may declare.
-    pub(super) async fn owned_policies(
+    /// The policies with the owner's tag at which a plan of the result would look: the ones in `known`, which the result
+    /// may declare, and those under a path where the result has policies.
+    async fn owned_policies(
         &self,
-        listed: &[PolicySummary],
+        listed: Answer<Listed<PolicySummary>>,
         known: &BTreeMap<PolicyArn, LivePolicy>,
     ) -> Objects<BTreeMap<String, String>> {
+        let called = |arn: &PolicyArn| (arn.to_string(), format!("policy `{arn}`"));
+        let of_known = known.iter().filter(|(_, live)| self.is_ours(&live.policy.tags)).map(|(arn, _)| called(arn));
+        let mut owned: BTreeMap<String, String> = of_known.collect();
+        let listed = match listed {
+            Ok(list) => list.items,
+            Err(error) => return (owned, vec![format!("policies: {error}")]),
+        };
         let own = default_path(self.scope.owner.as_str());
         let mut paths: BTreeSet<&str> = [own.as_str()].into();
         paths.extend(known.values().map(|live| live.policy.path.as_str()));
@@ -136,12 +219,10 @@ impl<A: ReadAws> AccountReader<'_, A> {
         };
         let candidates: Vec<&PolicySummary> = listed.iter().filter(is_candidate).collect();
         let tags = candidates.iter().map(|policy| self.object(self.aws.policy_tags(self.key, &policy.arn)));
-        let (mut owned, mut unseen) = (BTreeMap::new(), Vec::new());
+        let mut unseen = Vec::new();
         for (policy, tags) in candidates.iter().zip(join_all(tags).await) {
             match tags {
-                Ok(Some(tags)) if self.is_ours(&tags) => {
-                    owned.insert(policy.arn.to_string(), format!("policy `{}`", policy.arn));
-                }
+                Ok(Some(tags)) if self.is_ours(&tags) => owned.extend([called(&policy.arn)]),
                 Ok(_) => {}
                 Err(error) => unseen.push(format!("the tags of policy `{}`: {error}", policy.arn)),
             }
@@ -167,7 +248,7 @@ impl<A: ReadAws> AccountReader<'_, A> {
     }
 
     /// The providers, and why the others could not be read.
-    pub(super) async fn providers(
+    async fn providers(
         &self,
         arns: Vec<ProviderArn>,
     ) -> (BTreeMap<ProviderArn, LiveProvider>, BTreeMap<ProviderArn, String>) {
@@ -183,7 +264,7 @@ impl<A: ReadAws> AccountReader<'_, A> {
         (providers, unread)
     }
 
-    pub(super) async fn policies(&self, arns: BTreeSet<&PolicyArn>) -> Objects<BTreeMap<PolicyArn, LivePolicy>> {
+    async fn policies(&self, arns: BTreeSet<&PolicyArn>) -> Objects<BTreeMap<PolicyArn, LivePolicy>> {
         let read = join_all(arns.iter().map(|arn| self.object(self.aws.policy(self.key, arn)))).await;
         let (mut policies, mut unseen) = (BTreeMap::new(), Vec::new());
         for (arn, read) in arns.into_iter().zip(read) {
@@ -195,4 +276,15 @@ impl<A: ReadAws> AccountReader<'_, A> {
         }
         (policies, unseen)
     }
+}
+
+/// The namespaces of the ServiceAccounts that roles trust.
+fn trusted_namespaces(roles: &[RoleSummary]) -> BTreeSet<String> {
+    let trusts = roles.iter().filter(|role| !role.trust.federated_issuers().is_empty());
+    let texts = trusts.flat_map(|role| role.trust.statements()).map(|statement| statement.text().to_owned());
+    let after = |text: String| -> Vec<String> {
+        let parts = text.split(SUBJECT_PREFIX).skip(1);
+        parts.filter_map(|part| Some(part.split_once(':')?.0.to_owned())).collect()
+    };
+    texts.flat_map(after).collect()
 }

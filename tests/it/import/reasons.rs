@@ -110,9 +110,12 @@ fn association_is_listed_with_its_role_and_wins_over_the_annotation() {
     };
     let role = format!("its role is `{}`", arn("role", "pods"));
     assert!(about("via").ends_with(&role), "{run}");
-    assert!(about("a").ends_with(&format!("{role}; new pods get that role, not the one in the annotation")), "{run}");
+    assert!(
+        about("a").ends_with(&format!("{role}; new pods get their role from it, not from the annotation")),
+        "{run}"
+    );
     let text = scene.text();
-    assert!(text.contains("# apps/a: new pods get the role of pod identity association `a-"), "{text}");
+    assert!(text.contains("# apps/a: new pods get their role from pod identity association `a-"), "{text}");
     scene.keeps_the_law();
 }
 
