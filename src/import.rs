@@ -19,9 +19,9 @@ pub use extend::Existing;
 pub use feedback::Feedback;
 pub use keys::{ClusterKeys, account_key};
 
-use crate::ids::{IssuerUrl, Key, PolicyArn, ProviderArn};
+use crate::ids::{IssuerUrl, Key, Namespace, PolicyArn, ProviderArn, ServiceAccountName};
 use crate::model::desired::{Account, Cluster};
-use crate::model::live::{Identity, LivePolicy, LiveRole, LiveServiceAccount};
+use crate::model::live::{Identity, LivePolicy, LiveRole, LiveServiceAccount, Observed};
 use crate::model::pattern::{Pattern, any_matches};
 use crate::world::AssociationSummary;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +56,8 @@ pub struct Seen {
     pub clusters: BTreeMap<Key, SeenCluster>,
     /// What could not be read, one sentence each.
     pub unseen: Vec<String>,
+    /// The options with a glob that selects nothing, as they are written.
+    pub unmatched: Vec<String>,
 }
 
 /// An account.
@@ -73,6 +75,21 @@ pub struct SeenAccount {
     pub providers: BTreeMap<ProviderArn, BTreeSet<String>>,
     /// All OIDC providers of the account. None if they could not be listed.
     pub listed_providers: Option<BTreeSet<ProviderArn>>,
+    /// What may exist although `roles` and `providers` lack it.
+    pub unread: Unread,
+    /// The objects with the tag of the owner, if the configuration is new: what each is called in messages, by its ARN.
+    pub owned: BTreeMap<String, String>,
+}
+
+/// The objects of an account that could not be read.
+#[derive(Debug, Clone, Default)]
+pub struct Unread {
+    /// Whether the roles could not be listed.
+    pub all_roles: bool,
+    /// Roles, by lower-case name.
+    pub roles: BTreeSet<String>,
+    /// OIDC providers.
+    pub providers: BTreeSet<ProviderArn>,
 }
 
 /// A cluster.
@@ -84,8 +101,19 @@ pub struct SeenCluster {
     pub issuer: IssuerUrl,
     /// Its ServiceAccounts. None if its API could not be used, or irsa must not use it (`kubernetes = "none"`).
     pub service_accounts: Option<Vec<LiveServiceAccount>>,
+    /// The ServiceAccounts that irsa could not parse. None for one whose name could not be parsed.
+    pub malformed: BTreeSet<Option<(Namespace, ServiceAccountName)>>,
     /// Its pod identity associations.
-    pub associations: Vec<AssociationSummary>,
+    pub associations: Vec<SeenAssociation>,
+}
+
+/// A pod identity association.
+#[derive(Debug, Clone)]
+pub struct SeenAssociation {
+    /// As EKS lists it.
+    pub summary: AssociationSummary,
+    /// The ARN of its role. Absent if the association was deleted since; unknown if irsa did not ask for it.
+    pub role: Observed<String>,
 }
 
 /// The result.
@@ -95,6 +123,9 @@ pub struct Imported {
     pub files: Vec<(String, String)>,
     /// What the files do not declare, and why: one line each.
     pub left_out: Vec<String>,
+    /// Objects with the owner's marks that the files of a new configuration do not declare, and why: one line each. A plan
+    /// of these files would delete or release them.
+    pub undeclared: Vec<String>,
     /// How many clusters, roles, ServiceAccounts and policies the files declare.
     pub counts: [usize; 4],
     /// Where each role and policy is declared.

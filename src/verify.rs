@@ -209,7 +209,7 @@ fn named(kind: LinkKind, Verdict { status, text, hints }: Verdict) -> Link {
 }
 
 /// Quotes a word of a shell command if needed, because the users of a cluster choose the names in it.
-fn shell_word(text: &str) -> String {
+pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         text.to_owned()

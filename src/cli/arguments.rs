@@ -206,7 +206,7 @@ pub(crate) struct Import {
     /// Search this region for EKS clusters; repeatable [default: AWS_REGION, then the profile's]
     #[arg(long, value_name = "REGION")]
     pub region: Vec<Region>,
-    /// Import only this EKS cluster; repeatable [default: all in the regions]
+    /// Import only this EKS cluster, or the cluster of this key in --config; repeatable [default: all in the regions]
     #[arg(long, value_name = "NAME")]
     pub cluster: Vec<ClusterName>,
     /// Import the account of this profile of the shared AWS configuration; repeatable [default: the account of the

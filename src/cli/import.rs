@@ -1,5 +1,8 @@
 //! `irsa import`: writes a configuration for what is live. Reads only, and never overwrites a file.
 
+mod owner;
+mod report;
+
 use super::arguments::Import;
 use super::files::NewFiles;
 use super::session::{self, offline};
@@ -20,7 +23,6 @@ use crate::model::pattern::Pattern;
 use crate::model::refusal::Refusal;
 use crate::observe;
 use crate::render::Format;
-use crate::view::count;
 use crate::world::Transports;
 use crate::world::aws::{AwsReader, AwsSettings};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +41,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
             .hint("the configuration says how to reach its accounts: declare further ones there"));
     }
     let configuration = extended.map(|_| session::load(run.global)).transpose()?;
-    let owner = owner(arguments, configuration.as_ref())?;
+    let owner = owner::of(arguments, configuration.as_ref())?;
     let inside = extended.map(|top| files::path_below(top, &arguments.out)).transpose()?;
     // before a folder is made, so that no signal leaves one
     let signals = signals::listen()?;
@@ -54,61 +56,9 @@ pub(super) async fn run(run: Run<'_>, arguments: &Import) -> Result<ExitStatus, 
     };
     // the top file last: with it the result is complete
     files.finish(result.files.iter().rev().map(|(name, text)| (name.as_str(), text.as_str())))?;
-    report(&importer, &seen, &result);
+    report::print(&importer, &seen, &result);
     let is_complete = seen.unseen.is_empty() || run.global.allow_incomplete;
     Ok(if is_complete { ExitStatus::Success } else { ExitStatus::Refused })
-}
-
-/// The owner: that of the configuration, or that of `--owner`.
-fn owner(arguments: &Import, configuration: Option<&Configuration>) -> Result<Key, Error> {
-    match (&arguments.owner, configuration.and_then(Configuration::owner)) {
-        (Some(named), Some(declared)) if *named != declared => {
-            Err(Error::usage(format!("`--owner` is `{named}`, and the configuration has owner `{declared}`"))
-                .hint("leave `--owner` out"))
-        }
-        (_, Some(owner)) => Ok(owner),
-        (Some(owner), None) => Ok(owner.clone()),
-        (None, None) => Err(Error::usage("`--owner` is missing")
-            .hint("choose a name for this configuration, which no other configuration uses: `--owner NAME`")),
-    }
-}
-
-/// Prints what was left out, what was written, and what to do next.
-fn report(importer: &Importer<'_>, seen: &Seen, result: &Imported) {
-    let Importer { run, arguments, configuration, inside } = importer;
-    let include = configuration.as_ref().and_then(Configuration::first_include);
-
-    for text in &seen.unseen {
-        run.ui.warning(&format!("not read: {text}"));
-    }
-    for text in &result.left_out {
-        run.ui.warning(&format!("not declared: {text}"));
-    }
-    let words =
-        [("cluster", "clusters"), ("role", "roles"), ("ServiceAccount", "ServiceAccounts"), ("policy", "policies")];
-    let counts = result.counts.iter().zip(words);
-    let counts: Vec<String> = counts.map(|(number, (one, many))| count(*number, one, many)).collect();
-    let top = arguments.out.join(import::top_file(inside.is_some()));
-    run.ui.message(&format!("wrote `{}`: {}", top.display(), counts.join(", ")));
-    let config = if inside.is_none() {
-        top.display().to_string()
-    } else {
-        let names = result.files.iter().filter_map(|(name, _)| match name.split_once('/') {
-            Some(("roles", _)) => Some("roles/*.toml"),
-            Some(_) => None,
-            None => Some(name.as_str()),
-        });
-        let names: BTreeSet<String> = names.map(|name| importer.name(name)).collect();
-        let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        let (names, file) = (names.join(", "), run.global.config().display().to_string());
-        run.ui.message(&match include {
-            Some(origin) => format!("add to `include` at {}:{}: {names}", origin.file, origin.line),
-            None => format!("add to `{file}`: include = [{names}]"),
-        });
-        file
-    };
-    run.ui
-        .message(&format!("read the files, then run `irsa validate -c {config}` and `irsa plan -c {config} --adopt`"));
 }
 
 struct Importer<'a> {
@@ -137,37 +87,43 @@ impl Importer<'_> {
             self.leave_out_repeated(&mut identities);
         }
         let existing = self.configuration.as_ref().map(|file| existing(file, &aws, &identities)).transpose()?;
-        if !identities.values().any(|identity| matches!(identity, Access::Granted(_))) {
-            let why = identities.values().filter_map(|identity| match identity {
-                Access::Granted(_) => None,
-                Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) => Some(why.clone()),
-            });
-            return Err(Error::failure("no account could be used").details(why));
-        }
+        some_account(&identities)?;
         let regions = self.regions(&aws, &identities)?;
+        let named = self.named(existing.as_ref());
         let (found, unlisted) = if self.arguments.cluster.is_empty() {
             read::cluster_names(&regions, &aws).await
         } else {
+            let wanted = &named.names;
             let named = regions.iter().flat_map(|(account, region)| {
-                self.arguments.cluster.iter().map(move |name| (account.clone(), region.clone(), name.clone()))
+                wanted.iter().map(move |name| (account.clone(), region.clone(), (*name).clone()))
             });
             (named.collect(), Vec::new())
         };
-        let clusters = self.clusters(found, &identities, existing.as_ref());
+        let clusters = self.clusters(found, &named.keys, &identities, existing.as_ref());
         let aws = aws.with_clusters(&clusters);
         let kubernetes = session::kubernetes(self.run, &aws, &scope.owner, &clusters);
-        let targets = read::Targets { accounts: &accounts, identities: &identities, clusters: &clusters, parallelism };
+        let is_new = existing.is_none();
+        let targets =
+            read::Targets { accounts: &accounts, identities: &identities, clusters: &clusters, parallelism, is_new };
         let listener = ui.listener();
         let (mut seen, missing) = read::world(targets, &scope, &aws, &kubernetes, listener.as_ref()).await;
         for text in kubernetes.take_warnings() {
             ui.warning(&text);
         }
-        self.check_named(&seen, &clusters, &missing)?;
+        self.check_named(&named.names, &seen, &clusters, &missing)?;
         if let Some(existing) = &existing {
+            seen.unseen.extend(extend::missing(existing, &missing));
             extend::leave_out_declared(&mut seen, existing);
             self.check_references(existing, &seen.clusters)?;
         }
         seen.unseen.splice(0..0, unlisted);
+        if let (Some(option), true) = (seen.unmatched.first(), seen.unseen.is_empty()) {
+            let message = format!("`{option}` matches nothing in these clusters; nothing was written");
+            return Err(Error::usage(message).hint(
+                "`--namespace` takes the namespaces of ServiceAccounts, `--role` the names of roles that ServiceAccounts \
+                 name or that trust a cluster",
+            ));
+        }
         let mut feedback = Feedback::default();
         loop {
             let imported = import::import(&seen, &scope, existing.as_ref(), &feedback);
@@ -179,7 +135,7 @@ impl Importer<'_> {
                     } else {
                         imported
                     };
-                    return Ok((seen, imported));
+                    return owner::check(self.arguments, &scope, &imported).map(|()| (seen, imported));
                 }
                 Err(Error { diagnostics: Some(errors), .. })
                     if feedback.refuse(&imported, |name| self.name(name), &errors) => {}
@@ -298,20 +254,37 @@ impl Importer<'_> {
         Ok(regions)
     }
 
-    /// The clusters to read, by key: those that were found, and those of the configuration.
+    /// What `--cluster` names: a cluster of the configuration by its EKS name or its key, or a further one.
+    fn named(&self, existing: Option<&Existing>) -> Named<'_> {
+        let mut named = Named::default();
+        for name in &self.arguments.cluster {
+            let declared = existing.map(|existing| &existing.desired.clusters).into_iter().flatten();
+            let mut active = declared.filter(|(_, cluster)| cluster.state == ClusterState::Active);
+            let is_name = active.clone().any(|(_, cluster)| cluster.name.as_ref() == Some(name));
+            match active.find(|(key, _)| !is_name && key.as_str() == name.as_str()) {
+                Some((key, _)) => drop(named.keys.insert(key.clone())),
+                None => drop(named.names.insert(name)),
+            }
+        }
+        named
+    }
+
+    /// The clusters to read, by key: those that were found, and those of the configuration. `keys` are those that
+    /// `--cluster` names.
     fn clusters(
         &self,
         found: Vec<(Key, Region, ClusterName)>,
+        keys: &BTreeSet<Key>,
         identities: &BTreeMap<Key, Access<Identity>>,
         existing: Option<&Existing>,
     ) -> BTreeMap<Key, Cluster> {
         let mut clusters: BTreeMap<Key, Cluster> = BTreeMap::new();
         let declared = existing.map(|existing| &existing.desired.clusters);
         let is_active = |cluster: &&Cluster| cluster.state == ClusterState::Active;
-        if self.arguments.cluster.is_empty() {
-            let active = declared.into_iter().flatten().filter(|(_, cluster)| is_active(cluster));
-            clusters.extend(active.map(|(key, cluster)| (key.clone(), cluster.clone())));
-        }
+        let all = self.arguments.cluster.is_empty();
+        let active = declared.into_iter().flatten().filter(|(_, cluster)| is_active(cluster));
+        let wanted = active.filter(|(key, _)| all || keys.contains(*key));
+        clusters.extend(wanted.map(|(key, cluster)| (key.clone(), cluster.clone())));
         let mut keys =
             ClusterKeys { taken: existing.map(|existing| existing.surroundings.keys.clone()).unwrap_or_default() };
         for (account, region, name) in found {
@@ -332,18 +305,55 @@ impl Importer<'_> {
     }
 
     /// Fails if a cluster of `--cluster` exists in none of the regions. It need not exist in all of them.
-    fn check_named(&self, seen: &Seen, clusters: &BTreeMap<Key, Cluster>, missing: &[Key]) -> Result<(), Error> {
+    fn check_named(
+        &self,
+        names: &BTreeSet<&ClusterName>,
+        seen: &Seen,
+        clusters: &BTreeMap<Key, Cluster>,
+        missing: &[Key],
+    ) -> Result<(), Error> {
         let is_named =
             |key: &Key, name: &ClusterName| clusters.get(key).is_some_and(|one| one.name.as_ref() == Some(name));
-        for name in &self.arguments.cluster {
+        for name in names.iter().copied() {
             let exists = seen.clusters.keys().any(|key| is_named(key, name));
             if !exists && missing.iter().any(|key| is_named(key, name)) {
-                return Err(Error::failure(format!("there is no cluster `{name}` in these accounts and regions"))
-                    .hint("name its region with `--region`, and its account with `--account-profile`"));
+                let error = Error::failure(format!("there is no cluster `{name}` in these accounts and regions"));
+                let account =
+                    if self.configuration.is_some() { "" } else { ", and its account with `--account-profile`" };
+                return Err(error.hint(format!("name its region with `--region`{account}")));
             }
         }
         Ok(())
     }
+}
+
+/// What `--cluster` names, each once.
+#[derive(Default)]
+struct Named<'a> {
+    /// EKS names.
+    names: BTreeSet<&'a ClusterName>,
+    /// Keys of the configuration.
+    keys: BTreeSet<Key>,
+}
+
+/// Fails if no account can be used.
+fn some_account(identities: &BTreeMap<Key, Access<Identity>>) -> Result<(), Error> {
+    let (mut wrong, mut whys) = (None, Vec::new());
+    for identity in identities.values() {
+        match identity {
+            Access::Granted(_) => return Ok(()),
+            Access::Wrong(refusal) => {
+                whys.push(refusal.why.clone());
+                wrong = Some(refusal);
+            }
+            Access::Unknown(why) => whys.push(why.clone()),
+        }
+    }
+    let message = "no account could be used";
+    Err(match wrong {
+        Some(Refusal { kind, hint, .. }) => Error::refused(*kind, message).details(whys).hint(hint.clone()),
+        None => Error::failure(message).details(whys),
+    })
 }
 
 /// What lint needs to know of the live world: the providers and the issuers.

@@ -1,25 +1,28 @@
 //! Decides how each live role, policy and ServiceAccount is declared, or why it is not.
 
 mod left_out;
+mod own_fields;
 mod problems;
+mod undeclared;
 
 use super::keys::unique;
 use super::makers::{self, Maker, Release};
 use super::select::named_role;
 use super::text;
 use super::trust::{self, Parts, Providers, ServiceAccountId, SubjectPattern};
-use super::{Existing, Scope, Seen, SeenAccount};
+use super::{Existing, Scope, Seen, SeenAccount, SeenAssociation};
 use crate::ids::{Key, Namespace, PolicyArn, ProviderArn, RoleArn, ServiceAccountName};
 use crate::model::address::Address;
-use crate::model::desired::{Desired, Subject};
+use crate::model::desired::{Binding, Desired, Subject};
 use crate::model::live::{LivePolicy, LiveRole, LiveServiceAccount};
 use crate::model::marks::{
     ADDRESS, AUDIENCE, CREATED, DEFAULT_AUDIENCE, OWNER, STS_REGIONAL_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_LIFETIME,
-    is_mark,
+    field_manager, is_mark,
 };
 use crate::model::resource::StringMap;
 use crate::policy::Statement;
 use crate::policy::document::PolicyKind;
+use own_fields::OwnFields;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The settings of an entry of `service-accounts`, as they are written.
@@ -31,6 +34,8 @@ pub(super) struct Settings {
     /// In seconds.
     pub token_expiration: Option<u32>,
     pub sts_regional_endpoints: Option<bool>,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// One ServiceAccount that may assume a role.
@@ -74,6 +79,8 @@ pub(super) struct Draft<'a> {
     /// How many of these objects each program makes.
     pub releases: BTreeMap<Release, usize>,
     pub left_out: Vec<String>,
+    /// What has the owner's marks and is not declared in a new configuration.
+    pub undeclared: Vec<String>,
 }
 
 /// What is known about all objects while roles are drafted.
@@ -86,6 +93,12 @@ struct Drafter<'a> {
     taken: BTreeSet<Key>,
     /// The ServiceAccounts that were read, by cluster and name.
     service_accounts: BTreeMap<ServiceAccountId, &'a LiveServiceAccount>,
+    /// The pod identity associations, by ServiceAccount.
+    associations: BTreeMap<ServiceAccountId, &'a SeenAssociation>,
+    /// The name under which irsa writes to ServiceAccounts.
+    field_manager: String,
+    /// The bindings of the existing configuration.
+    declared: BTreeMap<ServiceAccountId, (&'a Key, &'a Binding)>,
     /// The ARNs of the roles to import.
     arns: BTreeSet<&'a RoleArn>,
     /// The ServiceAccounts that a role binds.
@@ -105,6 +118,10 @@ pub(super) fn draft<'a>(
         let items = cluster.service_accounts.iter().flatten();
         items.map(|item| ((key.clone(), item.namespace.clone(), item.name.clone()), item))
     });
+    let associations = seen.clusters.iter().flat_map(|(key, cluster)| {
+        cluster.associations.iter().filter_map(move |item| Some((left_out::association_of(key, &item.summary)?, item)))
+    });
+    let declared = existing.map(|existing| bound(&existing.desired)).unwrap_or_default();
     let mut drafter = Drafter {
         seen,
         scope,
@@ -112,8 +129,11 @@ pub(super) fn draft<'a>(
         refused,
         taken: existing.map(taken).unwrap_or_default(),
         service_accounts: all.collect(),
+        associations: associations.collect(),
+        field_manager: field_manager(&scope.owner),
         arns: BTreeSet::new(),
-        claimed: existing.map(|existing| bound(&existing.desired)).unwrap_or_default(),
+        claimed: declared.keys().cloned().collect(),
+        declared,
         policies: BTreeMap::new(),
         draft: Draft::default(),
     };
@@ -124,6 +144,7 @@ pub(super) fn draft<'a>(
     }
     drafter.unmanaged();
     drafter.associations();
+    drafter.undeclared();
     drafter.draft
 }
 
@@ -136,18 +157,20 @@ fn taken(existing: &Existing) -> BTreeSet<Key> {
     existing.surroundings.keys.iter().cloned().chain(forgotten).collect()
 }
 
-/// The ServiceAccounts that a configuration binds.
-fn bound(desired: &Desired) -> BTreeSet<ServiceAccountId> {
-    let bindings = desired.roles.values().flat_map(|role| &role.bindings);
-    let exact = bindings.filter_map(|binding| match &binding.subject {
-        Subject::Exact(namespace, name) => Some((binding.cluster.clone(), namespace.clone(), name.clone())),
+/// The ServiceAccounts that a configuration binds, with the key of the role.
+fn bound(desired: &Desired) -> BTreeMap<ServiceAccountId, (&Key, &Binding)> {
+    let bindings = desired.roles.iter().flat_map(|(key, role)| role.bindings.iter().map(move |binding| (key, binding)));
+    let exact = bindings.filter_map(|(key, binding)| match &binding.subject {
+        Subject::Exact(namespace, name) => {
+            Some(((binding.cluster.clone(), namespace.clone(), name.clone()), (key, binding)))
+        }
         Subject::Wildcard { .. } => None,
     });
     exact.collect()
 }
 
 /// The owner in the tags or labels.
-fn owner(tags: &StringMap) -> Option<&str> {
+pub(super) fn owner(tags: &StringMap) -> Option<&str> {
     tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(OWNER)).map(|(_, value)| value.as_str())
 }
 
@@ -187,9 +210,14 @@ impl<'a> Drafter<'a> {
     }
 
     fn is_declared(&self, account: &Key, role: &LiveRole) -> bool {
-        let name = role.role.name.as_str();
-        let mut declared = self.existing.into_iter().flat_map(|existing| existing.desired.roles.values());
-        declared.any(|declared| declared.account == *account && declared.name.as_str().eq_ignore_ascii_case(name))
+        self.declared_key(account, role.role.name.as_str()).is_some()
+    }
+
+    /// The key of a role in the existing configuration.
+    fn declared_key(&self, account: &Key, name: &str) -> Option<&'a Key> {
+        let mut declared = self.existing.into_iter().flat_map(|existing| &existing.desired.roles);
+        let is_it = |name_of: &str| name_of.eq_ignore_ascii_case(name);
+        declared.find(|(_, role)| role.account == *account && is_it(role.name.as_str())).map(|(key, _)| key)
     }
 
     fn providers(&self, account: &'a SeenAccount) -> Vec<(ProviderArn, &'a Key, &'a BTreeSet<String>)> {
@@ -255,14 +283,18 @@ impl<'a> Drafter<'a> {
             settings: Settings { manage: Some("none"), audience: own(audience), ..Settings::default() },
             comment: Some(comment.to_owned()),
         };
-        let (cluster, namespace, _) = subject;
-        if self.seen.clusters.get(cluster).is_none_or(|cluster| cluster.service_accounts.is_none()) {
+        let (cluster, namespace, name) = subject;
+        let Some(cluster) = self.seen.clusters.get(cluster).filter(|cluster| cluster.service_accounts.is_some()) else {
             return unmanaged("the ServiceAccount was not read");
-        }
+        };
         if !self.scope.has_namespace(namespace.as_str()) {
             return unmanaged("its namespace was not selected");
         }
         let Some(live) = self.service_accounts.get(subject) else {
+            let id = (namespace.clone(), name.clone());
+            if cluster.malformed.contains(&Some(id)) || cluster.malformed.contains(&None) {
+                return unmanaged("the ServiceAccount could not be read");
+            }
             return unmanaged("there is no such ServiceAccount; the role trusts it");
         };
         if named_role(live) != Some(role.as_str()) {
@@ -275,7 +307,8 @@ impl<'a> Drafter<'a> {
         if let Some(other) = owner(&live.labels).filter(|other| *other != self.scope.owner.as_str()) {
             return unmanaged(&format!("it carries the label of owner `{other}`"));
         }
-        let is_ours = owner(&live.labels).is_some();
+        let own_fields = OwnFields::of(live, &self.field_manager);
+        let is_ours = owner(&live.labels).is_some() || own_fields.has_address;
         if let Some(mark) = [ADDRESS, CREATED].into_iter().find(|mark| !is_ours && live.annotations.contains_key(*mark))
         {
             return unmanaged(&format!(
@@ -285,15 +318,33 @@ impl<'a> Drafter<'a> {
         if live.deleting.is_some() {
             return unmanaged("it is being deleted");
         }
+        let OwnFields { labels, annotations, other, .. } = own_fields;
+        if let Some(field) = other {
+            return unmanaged(&format!("irsa has set its {field}, which no configuration can declare"));
+        }
         let maker = makers::of_service_account(live);
         let settings = Settings {
-            manage: maker.as_ref().is_some_and(|maker| maker.release.recreates).then_some("annotate"),
+            // only an entry with `manage = "create"` has labels and annotations
+            manage: maker
+                .as_ref()
+                .is_some_and(|maker| maker.release.recreates && labels.is_empty() && annotations.is_empty())
+                .then_some("annotate"),
             audience: declared.map(str::to_owned),
             token_expiration: live.annotations.get(TOKEN_EXPIRATION).and_then(|text| token_expiration(text)),
             sts_regional_endpoints: live.annotations.get(STS_REGIONAL_ENDPOINTS).and_then(|text| flag(text)),
+            labels,
+            annotations,
         };
         let is_of_role = maker.as_ref().map(|maker| maker.release) == of_role.map(|maker| maker.release);
-        let comment = maker.map(|maker| self.made_by(&maker)).filter(|_| !is_of_role);
+        let made_by = maker.map(|maker| self.made_by(&maker)).filter(|_| !is_of_role);
+        let association = self.associations.get(subject).map(|item| {
+            format!(
+                "new pods get their role from pod identity association `{}`, not from the annotation",
+                item.summary.id
+            )
+        });
+        let comments: Vec<String> = made_by.into_iter().chain(association).collect();
+        let comment = (!comments.is_empty()).then(|| comments.join("; "));
         Entry { subject: subject.clone(), settings, comment }
     }
 

@@ -54,3 +54,17 @@ pub fn leave_out_declared(seen: &mut Seen, existing: &Existing) {
         declared.values().filter_map(|cluster| cluster.issuer.clone()).chain(read).collect();
     seen.clusters.retain(|key, cluster| is_declared(key) || !issuers.contains(&cluster.issuer));
 }
+
+/// What to say about the declared clusters that EKS does not have.
+pub fn missing(existing: &Existing, missing: &[Key]) -> Vec<String> {
+    let declared = missing.iter().filter_map(|key| existing.desired.clusters.get_key_value(key));
+    let text = |(key, cluster): (&Key, &Cluster)| {
+        let name = cluster.name.as_ref().map_or(key.as_str(), ClusterName::as_str);
+        let region = cluster.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+        format!(
+            "cluster `{key}`: EKS has no cluster `{name}`{region}; correct it at {}, or declare `state = \"gone\"`",
+            cluster.origin
+        )
+    };
+    declared.map(text).collect()
+}

@@ -1,21 +1,25 @@
 //! Reads what `import` needs. What cannot be read is listed in `Seen::unseen`, and does not hide the rest.
 
-use super::{Scope, Seen, SeenAccount, SeenCluster, select};
+mod account;
+
+use super::{Scope, Seen, SeenAssociation, SeenCluster};
 use crate::event::{Event, Listen};
-use crate::ids::{ClusterName, Key, PolicyArn, ProviderArn, Region};
+use crate::ids::{ClusterName, Key, Region};
 use crate::model::desired::{Account, Cluster};
-use crate::model::live::{Access, Identity, LivePolicy, LiveRole, LiveServiceAccount, RoleSummary};
+use crate::model::live::{Access, Identity, Observed};
+use crate::model::pattern::Pattern;
 use crate::model::refusal::Refusal;
 use crate::world::{
-    CallErrorKind, ClusterFacts, ListEks, MalformedServiceAccount, ReadAws, ReadKubernetes, RoleDetail,
-    ServiceAccountList, ServiceAccountScope,
+    AssociationSummary, CallErrorKind, ClusterFacts, ListEks, MalformedServiceAccount, ReadAws, ReadAwsEvidence,
+    ReadKubernetes, ServiceAccountList, ServiceAccountScope,
 };
-use futures::future::{join, join_all};
+use account::{AccountRead, AccountReader};
+use futures::future::{join, join_all, join3};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Semaphore;
 
-/// Up to this many roles are read one by one, with four calls each. More are read in bulk, a thousand in one call.
-const FEW_ROLES: usize = 30;
+/// At most this many associations are asked for their role, with one call each.
+const ASKED_ASSOCIATIONS: usize = 8;
 
 /// The names of the clusters in each account and region, and what could not be listed.
 pub async fn cluster_names(
@@ -44,17 +48,20 @@ pub struct Targets<'a> {
     pub clusters: &'a BTreeMap<Key, Cluster>,
     /// How many objects of an account are read at the same time.
     pub parallelism: usize,
+    /// Whether the configuration is new, so that a plan of it would delete what it does not declare and has the tag of
+    /// its owner.
+    pub is_new: bool,
 }
 
 /// Reads clusters, then the roles that belong to them. Clusters that EKS does not know are in the second value.
 pub async fn world(
     targets: Targets<'_>,
     scope: &Scope,
-    aws: &(impl ReadAws + ListEks),
+    aws: &(impl ReadAws + ReadAwsEvidence + ListEks),
     kubernetes: &impl ReadKubernetes,
     listen: &dyn Listen,
 ) -> (Seen, Vec<Key>) {
-    let Targets { accounts, identities, clusters, parallelism } = targets;
+    let Targets { accounts, identities, clusters, parallelism, is_new } = targets;
     let granted: BTreeMap<&Key, &Identity> = identities
         .iter()
         .filter_map(|(key, access)| match access {
@@ -73,7 +80,8 @@ pub async fn world(
         }
     }
     // the lists of roles do not wait for the clusters
-    let lists = join_all(granted.keys().map(|key| join(aws.roles(key), aws.providers(key))));
+    let policies = |key| async move { if is_new { Some(aws.policies(key).await) } else { None } };
+    let lists = join_all(granted.keys().map(|key| join3(aws.roles(key), aws.providers(key), policies(key))));
     let read = clusters.iter().map(|(key, cluster)| async move {
         let read = one_cluster(key, cluster, scope, aws, kubernetes).await;
         let objects = match &read {
@@ -94,52 +102,70 @@ pub async fn world(
             ClusterRead::Unknown(why) => seen.unseen.push(format!("cluster `{key}`: {why}")),
         }
     }
+    associations(&mut seen, scope, aws).await;
     let known = &seen.clusters;
-    let reads = granted.iter().zip(lists).map(|((key, identity), (roles, providers))| async move {
-        let mut unseen = Vec::new();
-        let roles = roles.unwrap_or_else(|error| {
-            unseen.push(format!("roles: {error}"));
-            Vec::new().into()
-        });
-        unseen.extend(roles.malformed.iter().map(|entry| format!("role `{}`: {}", entry.name, entry.why)));
-        let providers: Option<BTreeSet<ProviderArn>> = match providers {
-            Ok(list) => Some(list.items.into_iter().collect()),
-            Err(error) => {
-                unseen.push(format!("OIDC providers: {error}"));
-                None
-            }
-        };
-        let listed_providers = providers.clone();
-        let reader = AccountReader { key, aws, slots: Semaphore::new(parallelism.max(1)) };
-        let selected = select::roles(&roles.items, identity, known, scope);
-        let issuers: BTreeSet<&str> = known.values().map(|cluster| cluster.issuer.host_path()).collect();
-        let providers = providers.into_iter().flatten().filter(|arn| issuers.contains(arn.host_path())).collect();
-        let read = join(reader.roles(&selected), reader.providers(providers)).await;
-        let ((roles, no_roles), (providers, no_providers)) = read;
-        let attached: BTreeSet<&PolicyArn> =
-            roles.iter().flat_map(|role| &role.role.attached).filter(|arn| arn.account() != "aws").collect();
-        let (policies, no_policies) = reader.policies(attached).await;
-        unseen.extend(no_roles.into_iter().chain(no_providers).chain(no_policies));
-        let objects = roles.len() + policies.len() + providers.len();
+    let reads = granted.iter().zip(lists).map(|((key, identity), lists)| async move {
+        let account = accounts.get(*key).cloned()?;
+        let reader = AccountReader { key, identity, aws, scope, is_new, slots: Semaphore::new(parallelism.max(1)) };
+        let read = reader.read(account, lists, known).await;
+        let objects = read.account.roles.len() + read.account.policies.len() + read.account.providers.len();
         listen.on(&Event::PlaceRead { place: format!("account/{key}"), objects });
-        let account = accounts.get(*key).cloned();
-        let account = account.map(|account| SeenAccount {
-            account,
-            identity: (*identity).clone(),
-            roles,
-            policies,
-            providers,
-            listed_providers,
-        });
-        ((*key).clone(), account, unseen)
+        Some(((*key).clone(), read))
     });
     let reads = join_all(reads).await;
-    for (key, account, unseen) in reads {
+    let mut namespaces = BTreeSet::new();
+    for (key, AccountRead { account, unseen, trusted }) in reads.into_iter().flatten() {
         seen.unseen.extend(unseen.into_iter().map(|why| format!("account `{key}`: {why}")));
-        seen.accounts.extend(account.map(|account| (key, account)));
+        seen.accounts.insert(key, account);
+        namespaces.extend(trusted);
     }
+    seen.unmatched = unmatched(&seen, scope, namespaces);
     listen.on(&Event::ReadFinished);
     (seen, missing)
+}
+
+/// Asks for the roles of the first selected associations.
+async fn associations(seen: &mut Seen, scope: &Scope, aws: &impl ReadAwsEvidence) {
+    let all = seen
+        .clusters
+        .iter_mut()
+        .flat_map(|(key, cluster)| cluster.associations.iter_mut().map(move |item| (key, item)));
+    let selected = all.filter(|(_, item)| scope.has_namespace(&item.summary.namespace)).take(ASKED_ASSOCIATIONS);
+    let asked = selected.map(|(key, item)| async move {
+        let answer = aws.association_role(key, &item.summary.id).await;
+        let unseen = answer.as_ref().err().map(|error| {
+            format!("cluster `{key}`: the role of pod identity association `{}`: {error}", item.summary.id)
+        });
+        item.role = match answer {
+            Ok(Some(role)) => Observed::Present(role),
+            Ok(None) => Observed::Absent,
+            Err(error) => Observed::Unknown(error.to_string()),
+        };
+        unseen
+    });
+    let unseen: Vec<String> = join_all(asked).await.into_iter().flatten().collect();
+    seen.unseen.extend(unseen);
+}
+
+/// The options with a glob that selects nothing. Empty if something could not be read.
+fn unmatched(seen: &Seen, scope: &Scope, trusted: BTreeSet<String>) -> Vec<String> {
+    let is_whole = seen.unseen.is_empty() && seen.clusters.values().all(|cluster| cluster.service_accounts.is_some());
+    if !is_whole {
+        return Vec::new();
+    }
+    let mut namespaces = trusted;
+    for cluster in seen.clusters.values() {
+        namespaces.extend(cluster.service_accounts.iter().flatten().map(|item| item.namespace.to_string()));
+        namespaces.extend(cluster.associations.iter().map(|item| item.summary.namespace.clone()));
+    }
+    let names: Vec<&str> =
+        seen.accounts.values().flat_map(|account| &account.roles).map(|role| role.role.name.as_str()).collect();
+    let none_of = |pattern: &&Pattern, texts: &[&str]| !texts.iter().any(|text| pattern.matches(text));
+    let all: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+    let of_namespaces = scope.namespaces.iter().filter(|pattern| none_of(pattern, &all));
+    let of_namespaces = of_namespaces.map(|pattern| format!("--namespace '{}'", pattern.as_str()));
+    let of_roles = scope.roles.iter().filter(|pattern| none_of(pattern, &names));
+    of_namespaces.chain(of_roles.map(|pattern| format!("--role '{}'", pattern.as_str()))).collect()
 }
 
 enum ClusterRead {
@@ -179,14 +205,27 @@ async fn one_cluster(
             None => Ok(Vec::new()),
         }
     };
-    let (associations, (service_accounts, mut unseen)) =
+    let (associations, (list, mut unseen)) =
         join(associations, service_accounts(key, cluster, &facts, scope, kubernetes)).await;
     let associations = associations.unwrap_or_else(|error| {
         unseen.push(format!("pod identity associations: {error}"));
         Vec::new()
     });
+    let unasked = |summary: AssociationSummary| {
+        let name = cluster.name.as_ref().map_or(key.as_str(), ClusterName::as_str);
+        let region = cluster.region.as_ref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        let why = format!(
+            "irsa asks for {ASKED_ASSOCIATIONS}; see `aws eks describe-pod-identity-association --cluster-name {name}{region} \
+             --association-id {}`",
+            summary.id
+        );
+        SeenAssociation { summary, role: Observed::Unknown(why) }
+    };
+    let associations = associations.into_iter().map(unasked).collect();
+    let malformed = list.iter().flat_map(|list| &list.malformed).map(|item| item.object.clone()).collect();
+    let service_accounts = list.map(|list| list.items);
     let cluster = cluster.clone();
-    ClusterRead::Read(Box::new(SeenCluster { cluster, issuer, service_accounts, associations }), unseen)
+    ClusterRead::Read(Box::new(SeenCluster { cluster, issuer, service_accounts, malformed, associations }), unseen)
 }
 
 async fn service_accounts(
@@ -195,7 +234,7 @@ async fn service_accounts(
     facts: &ClusterFacts,
     scope: &Scope,
     kubernetes: &impl ReadKubernetes,
-) -> (Option<Vec<LiveServiceAccount>>, Vec<String>) {
+) -> (Option<ServiceAccountList>, Vec<String>) {
     if cluster.unmanaged {
         return (None, Vec::new());
     }
@@ -212,13 +251,13 @@ async fn service_accounts(
         other => other,
     };
     match list {
-        Ok(ServiceAccountList { items, malformed }) => {
+        Ok(list) => {
             let name = |item: &MalformedServiceAccount| match &item.object {
                 Some((namespace, name)) => format!("ServiceAccount `{namespace}/{name}`"),
                 None => "a ServiceAccount".to_owned(),
             };
-            let unseen = malformed.iter().map(|item| format!("{}: {}", name(item), item.why)).collect();
-            (Some(items), unseen)
+            let unseen = list.malformed.iter().map(|item| format!("{}: {}", name(item), item.why)).collect();
+            (Some(list), unseen)
         }
         Err(error) => (None, vec![error.to_string()]),
     }
@@ -240,87 +279,4 @@ async fn in_namespaces(key: &Key, scope: &Scope, kubernetes: &impl ReadKubernete
         all.malformed.extend(list.malformed);
     }
     Some(all)
-}
-
-struct AccountReader<'a, A> {
-    key: &'a Key,
-    aws: &'a A,
-    slots: Semaphore,
-}
-
-/// The objects that were read, and what could not be read.
-type Objects<T> = (T, Vec<String>);
-
-impl<A: ReadAws> AccountReader<'_, A> {
-    async fn object<T>(&self, read: impl Future<Output = T>) -> T {
-        // never closed
-        let _slot = self.slots.acquire().await;
-        read.await
-    }
-
-    /// Reads the roles in full, in bulk if they are many.
-    async fn roles(&self, selected: &[&RoleSummary]) -> Objects<Vec<LiveRole>> {
-        let mut bulk = if selected.len() > FEW_ROLES { self.bulk(selected).await } else { BTreeMap::new() };
-        let mut roles = Vec::new();
-        let mut left = Vec::new();
-        for summary in selected {
-            match bulk.remove(&summary.name.lower_case()).map(|detail| detail.joined(summary)) {
-                Some(Ok(role)) => roles.push(role),
-                Some(Err(_)) | None => left.push(*summary),
-            }
-        }
-        let none = BTreeSet::new();
-        let read = left.iter().map(|summary| self.object(self.aws.role(self.key, &summary.name, &none)));
-        let mut unseen = Vec::new();
-        for (summary, read) in left.iter().zip(join_all(read).await) {
-            match read {
-                Ok(role) => roles.extend(role),
-                Err(error) => unseen.push(format!("role `{}`: {error}", summary.name)),
-            }
-        }
-        (roles, unseen)
-    }
-
-    /// The pages of GetAccountAuthorizationDetails, up to the last selected role. Stops at the first error: the roles that
-    /// are missing are read one by one.
-    async fn bulk(&self, selected: &[&RoleSummary]) -> BTreeMap<String, RoleDetail> {
-        let names: BTreeSet<String> = selected.iter().map(|summary| summary.name.lower_case()).collect();
-        let mut found = BTreeMap::new();
-        let mut page = None;
-        while let Ok(read) = self.aws.bulk_page(self.key, page.as_deref()).await {
-            let roles = read.roles.into_iter().map(|role| (role.name.lower_case(), role));
-            found.extend(roles.filter(|(name, _)| names.contains(name)));
-            page = read.next;
-            if page.is_none() || found.len() == names.len() {
-                break;
-            }
-        }
-        found
-    }
-
-    async fn providers(&self, arns: Vec<ProviderArn>) -> Objects<BTreeMap<ProviderArn, BTreeSet<String>>> {
-        let read = join_all(arns.iter().map(|arn| self.object(self.aws.provider(self.key, arn)))).await;
-        let (mut providers, mut unseen) = (BTreeMap::new(), Vec::new());
-        for (arn, read) in arns.into_iter().zip(read) {
-            match read {
-                Ok(Some(live)) => drop(providers.insert(arn, live.provider.audiences)),
-                Ok(None) => {}
-                Err(error) => unseen.push(format!("`{arn}`: {error}")),
-            }
-        }
-        (providers, unseen)
-    }
-
-    async fn policies(&self, arns: BTreeSet<&PolicyArn>) -> Objects<BTreeMap<PolicyArn, LivePolicy>> {
-        let read = join_all(arns.iter().map(|arn| self.object(self.aws.policy(self.key, arn)))).await;
-        let (mut policies, mut unseen) = (BTreeMap::new(), Vec::new());
-        for (arn, read) in arns.into_iter().zip(read) {
-            match read {
-                Ok(Some(live)) => drop(policies.insert(arn.clone(), live)),
-                Ok(None) => {}
-                Err(error) => unseen.push(format!("policy `{arn}`: {error}; roles attach it by its ARN")),
-            }
-        }
-        (policies, unseen)
-    }
 }

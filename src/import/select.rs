@@ -4,7 +4,7 @@
 use super::{Scope, SeenCluster};
 use crate::ids::{Key, RoleArn};
 use crate::model::live::{Identity, LiveServiceAccount, RoleSummary};
-use crate::model::marks::ROLE_ARN;
+use crate::model::marks::{ROLE_ARN, default_path};
 use crate::policy::PolicyDocument;
 use crate::policy::trust::SUBJECT_PREFIX;
 use serde_json::Value;
@@ -58,4 +58,29 @@ pub(super) fn roles<'a>(
     };
     let wanted = all.iter().filter(|role| scope.has_role(role.name.as_str()));
     wanted.filter(|role| named.contains(&role.name.lower_case()) || trusts(role)).collect()
+}
+
+/// The other roles at which a plan of the result would look: those that trust an issuer of the clusters, and those under
+/// a path where the result has roles. It would delete the ones with the owner's tag.
+pub(super) fn others<'a>(
+    all: &'a [RoleSummary],
+    selected: &[&RoleSummary],
+    clusters: &BTreeMap<Key, SeenCluster>,
+    scope: &Scope,
+) -> Vec<&'a RoleSummary> {
+    let issuers: BTreeSet<&str> = clusters.values().map(|cluster| cluster.issuer.host_path()).collect();
+    let trusts =
+        |role: &RoleSummary| role.trust.federated_issuers().iter().any(|issuer| issuers.contains(issuer.as_str()));
+    let own = default_path(scope.owner.as_str());
+    let selected: BTreeSet<String> = selected.iter().map(|role| role.name.lower_case()).collect();
+    let mut paths: BTreeSet<&str> = [own.as_str()].into();
+    // also those that trust, because they may be taken in for their tag
+    let is_there = |role: &&RoleSummary| selected.contains(&role.name.lower_case()) || trusts(role);
+    paths.extend(all.iter().filter(is_there).map(|role| role.path.as_str()));
+    let is_candidate = |role: &&RoleSummary| {
+        !selected.contains(&role.name.lower_case())
+            && !role.path.starts_with("/aws-service-role/")
+            && (paths.iter().any(|path| role.path.starts_with(path)) || trusts(role))
+    };
+    all.iter().filter(is_candidate).collect()
 }

@@ -1,6 +1,6 @@
 //! Tests of the pure parts. `tests/it/import.rs` has those of the whole.
 
-use super::trust::{Providers, ServiceAccountId, split};
+use super::trust::{ProviderState, Providers, ServiceAccountId, reason, split};
 use super::{ClusterKeys, account_key, keys, makers, text};
 use crate::ids::{AccountId, ClusterName, Key, Namespace, ProviderArn, Region, ServiceAccountName};
 use crate::model::live::LiveServiceAccount;
@@ -145,4 +145,85 @@ fn only_statements_that_irsa_would_generate_become_bindings() {
     assert_eq!(parts(&[wild]), (0, 1));
     // irsa would merge these two into one statement
     assert_eq!(parts(&[usual, statement("StringEquals", "sts.amazonaws.com", &["c"])]), (2, 1));
+}
+
+#[test]
+fn reason_names_the_first_difference_from_a_generated_statement() {
+    let provider = ProviderArn::parse(PROVIDER).unwrap();
+    let audiences: BTreeSet<String> = ["sts.amazonaws.com".to_owned()].into();
+    let subject = |name: &str| {
+        let [cluster, namespace] = ["prod", "apps"];
+        (Key::parse(cluster).unwrap(), Namespace::parse(namespace).unwrap(), ServiceAccountName::parse(name).unwrap())
+    };
+    let taken = |other: &ServiceAccountId| other.2.as_str() == "taken";
+    let with = |state: ProviderState<'_>, statements: &[serde_json::Value]| {
+        let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        reason(&PolicyDocument::live(&text), (&provider, state), &subject("a"), taken)
+    };
+    let usual = |subjects: &[&str]| statement("StringEquals", "sts.amazonaws.com", subjects);
+    let changed = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut statement = usual(&["a"]);
+        change(&mut statement);
+        statement
+    };
+    let sub = "oidc.example.com/a:sub";
+    let cases = [
+        (
+            vec![changed(&|s| s["Principal"] = json!({"Service": "ec2.amazonaws.com"}))],
+            "it does not trust the OIDC provider",
+        ),
+        (vec![usual(&["b"])], "no statement names it"),
+        (
+            vec![changed(&|s| s["Condition"]["StringEquals"][sub] = json!("system:serviceaccount:apps:*"))],
+            "only the wildcard `system:serviceaccount:apps:*` lets it in",
+        ),
+        (
+            vec![changed(&|s| {
+                s["Condition"] = json!({"StringEquals": {"oidc.example.com/a:aud": "sts.amazonaws.com"}});
+            })],
+            "a statement has no condition on `sub`",
+        ),
+        (vec![changed(&|s| s["Effect"] = json!("Deny"))], "its statement denies"),
+        (
+            vec![changed(&|s| s["Principal"]["Federated"] = json!([PROVIDER, format!("{PROVIDER}b")]))],
+            "its statement names further principals",
+        ),
+        (
+            vec![changed(&|s| s["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]))],
+            "its statement has the action `sts:TagSession`",
+        ),
+        (vec![statement("StringLike", "sts.amazonaws.com", &["a"])], "its statement has the condition `StringLike` on"),
+        (
+            vec![changed(&|s| s["Condition"]["IpAddress"] = json!({"aws:SourceIp": "10.0.0.0/8"}))],
+            "its statement has the condition `IpAddress` on `aws:SourceIp`",
+        ),
+        (
+            vec![changed(&|s| s["Condition"]["StringEquals"] = json!({sub: "system:serviceaccount:apps:a"}))],
+            "its statement has no condition on `aud`",
+        ),
+        (
+            vec![changed(&|s| {
+                s["Condition"]["StringEquals"]["oidc.example.com/a:aud"] = json!(["sts.amazonaws.com", "b"]);
+            })],
+            "its statement accepts several audiences",
+        ),
+        (vec![statement("StringEquals", "b", &["a"])], "the OIDC provider does not accept the audience `b`"),
+        (vec![usual(&["a", "a"])], "its statement names `system:serviceaccount:apps:a` twice"),
+        (vec![usual(&["a", "taken"])], "its statement also lets in `apps/taken`, which has another role"),
+        (
+            vec![usual(&["a", "b*"])],
+            "its statement takes the wildcard in `system:serviceaccount:apps:b*` as plain text",
+        ),
+        (vec![usual(&["a", "B"])], "its statement also names `system:serviceaccount:apps:B`, which is no"),
+        (vec![usual(&["b"]), usual(&["a"])], "irsa would merge two statements"),
+    ];
+    for (statements, expected) in cases {
+        let found = with(ProviderState::Read(&audiences), &statements);
+        assert!(found.as_ref().is_some_and(|found| found.starts_with(expected)), "{found:?} for {statements:?}");
+    }
+    let missing = with(ProviderState::Missing, &[usual(&["a"])]);
+    assert_eq!(missing, Some(format!("the OIDC provider `{PROVIDER}` does not exist, and irsa would create it")));
+    let unread = with(ProviderState::Unread, &[usual(&["a"])]);
+    assert_eq!(unread, Some(format!("the OIDC provider `{PROVIDER}` could not be read")));
+    assert_eq!(with(ProviderState::Read(&audiences), &[usual(&["a", "b"])]), None);
 }

@@ -1,5 +1,9 @@
 //! Splits a live trust policy into statements that irsa generates from bindings, and statements to declare as they are.
 
+mod reason;
+
+pub(super) use reason::{ProviderState, reason};
+
 use crate::ids::{Key, Namespace, ProviderArn, ServiceAccountName};
 use crate::policy::trust::{self, Grant, SUBJECT_PREFIX};
 use crate::policy::{PolicyDocument, Statement};

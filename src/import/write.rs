@@ -85,7 +85,8 @@ pub(super) fn files(
     let managed = draft.roles.iter().flat_map(|role| &role.entries).filter(|entry| entry.is_managed()).count();
     let new = seen.clusters.keys().filter(|key| is_new(existing, key)).count();
     let counts = [new, draft.roles.len(), managed, draft.policies.len()];
-    Imported { files, left_out: draft.left_out.clone(), counts, declared_at }
+    let (left_out, undeclared) = (draft.left_out.clone(), draft.undeclared.clone());
+    Imported { files, left_out, undeclared, counts, declared_at }
 }
 
 /// The text of a file of these parts, each with the ARN of its object.

@@ -28,6 +28,7 @@ kinds! {
     OtherOwner "other-owner": "The object exists, and has another owner in its tag.",
     OwnerLabel "owner-label": "The ServiceAccount has another owner in its label.",
     OwnerReused "owner-reused": "The plan deletes objects of this owner, and no declared object exists.",
+    OwnerInUse "owner-in-use": "A new configuration would not declare what its owner has already.",
     OtherConfiguration "other-configuration": "The mark of the object names a cluster or account that is not declared.",
     MaxDelete "max-delete": "The plan deletes more objects than `max-delete`.",
     MaxChangePercent "max-change-percent": "The plan changes more objects than `max-change-percent`.",

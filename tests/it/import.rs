@@ -17,6 +17,8 @@ mod folder;
 mod hostile;
 mod law;
 mod makers;
+mod owner;
+mod reasons;
 
 const ROLE_ARN: &str = "eks.amazonaws.com/role-arn";
 
@@ -355,6 +357,29 @@ fn missing_region_owner_or_folder_is_a_usage_error() {
     scene.bench.set("AWS_DEFAULT_REGION", "");
     scene.import(64, &[]).says("the region of account `default` is unknown");
     scene.import(1, &["--region", "eu-west-1", "--cluster", "none"]).says("there is no cluster `none`");
+}
+
+#[test]
+fn glob_that_selects_nothing_is_a_usage_error() {
+    let scene = Scene::new();
+    scene.create_pair("reports", "reporting", "worker");
+    scene.create_role("ec2", &ec2_trust());
+    for (option, glob) in [("--namespace", "report"), ("--role", "m[0"), ("--role", "ec2"), ("--role", "")] {
+        let text = format!("`{option} '{glob}'` matches nothing in these clusters; nothing was written");
+        scene.import(64, &["--namespace", "*", option, glob]).says(&text);
+    }
+    assert!(!scene.bench.path("out").exists());
+    // what could not be read may match
+    scene.world.deny_object("GetRole", "reports");
+    scene.import(4, &["--role", "reports"]);
+}
+
+#[test]
+fn cluster_that_is_named_twice_counts_once() {
+    let scene = Scene::new();
+    scene.create_pair("reports", "reporting", "worker");
+    scene.import(0, &["--cluster", "prod", "--cluster", "prod"]).says(": 1 cluster, 1 role");
+    scene.keeps_the_law();
 }
 
 #[test]

@@ -82,12 +82,14 @@ impl Writer<'_> {
         namespace: &Namespace,
         names: &[&ServiceAccountName],
     ) -> String {
-        let Settings { manage, audience, token_expiration, sts_regional_endpoints } = settings;
+        let Settings { manage, audience, token_expiration, sts_regional_endpoints, labels, annotations } = settings;
         let mut table = self.entry_table(draft, clusters, namespace.as_str(), text::one_or_list(names));
         put(&mut table, "manage", *manage);
         put(&mut table, "audience", audience.as_deref());
         put(&mut table, "token-expiration", token_expiration.map(durations::text));
         put(&mut table, "sts-regional-endpoints", *sts_regional_endpoints);
+        put(&mut table, "labels", (!labels.is_empty()).then(|| text::table(labels)));
+        put(&mut table, "annotations", (!annotations.is_empty()).then(|| text::table(annotations)));
         entry(table)
     }
 }

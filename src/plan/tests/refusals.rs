@@ -11,7 +11,8 @@ use crate::policy::PolicyDocument;
 use std::collections::BTreeSet;
 
 /// The kinds that no plan has, because they end a run.
-const ENDING: [RefusalKind; 6] = [
+const ENDING: [RefusalKind; 7] = [
+    RefusalKind::OwnerInUse,
     RefusalKind::HasRefusals,
     RefusalKind::Incomplete,
     RefusalKind::NotConfirmed,
@@ -24,8 +25,9 @@ const ENDING: [RefusalKind; 6] = [
 const READ: [RefusalKind; 3] =
     [RefusalKind::WrongAccount, RefusalKind::CertificateAuthority, RefusalKind::WrongCluster];
 
-const TESTS: [&str; 4] = [
+const TESTS: [&str; 5] = [
     include_str!("../../../tests/it/explain.rs"),
+    include_str!("../../../tests/it/import/owner.rs"),
     include_str!("../../../tests/it/lock.rs"),
     include_str!("../../observe/tests/accounts.rs"),
     include_str!("../../world/kubernetes/tests/server_identity.rs"),

@@ -192,3 +192,71 @@ fn region_without_the_named_cluster_has_no_new_cluster() {
     let regions = ["--region", "eu-west-1", "--region", "us-east-1"];
     scene.bench.ends(0, &[&["import", "-c", "irsa.toml", "-o", "more", "--cluster", "prod"], &regions[..]].concat());
 }
+
+#[test]
+fn cluster_is_named_by_its_key_too() {
+    let scene = declared(&format!("{ONE}{OLD}"));
+    scene.world.add_cluster("stage");
+    scene.bench.ends(0, &["import", "-c", "irsa.toml", "-o", "more", "--cluster", "main", "--cluster", "prod"]);
+    assert!(scene.bench.read("more/roles/apps.toml").contains("[roles.new]"));
+    assert!(!scene.bench.read("more/imported.toml").contains("[clusters."));
+}
+
+#[test]
+fn declared_cluster_that_eks_does_not_have_is_not_read() {
+    let scene = declared(&format!("{ONE}[clusters.x]\nname = \"typo\"\nregion = \"eu-west-1\"\n"));
+    for (options, out) in [(&[][..], "more"), (&["--cluster", "x"], "named")] {
+        let run = scene.bench.ends(4, &[&["import", "-c", "irsa.toml", "-o", out], options].concat());
+        run.says("not read: cluster `x`: EKS has no cluster `typo` in eu-west-1; correct it at irsa.toml:5");
+    }
+}
+
+#[test]
+fn credentials_of_another_account_are_refused() {
+    let scene = declared(&format!("{ONE}[accounts.q]\nid = \"999988887777\"\n"));
+    let run = scene.bench.ends(4, &["import", "-c", "irsa.toml", "-o", "more"]);
+    run.says("no account could be used").says("the declared `id` is 999988887777");
+    assert!(!scene.bench.path("more").exists());
+}
+
+#[test]
+fn role_that_the_configuration_declares_is_said_to_be_declared() {
+    let scene = Scene::new();
+    let mut tag = super::lets_in(&scene.issuer, "sts.amazonaws.com", &["apps:tag"]);
+    tag["Action"] = serde_json::json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
+    scene.create_role("tag", &super::trust(&[tag]));
+    scene.annotate("apps", "tag", &[(super::ROLE_ARN, &super::arn("role", "tag"))]);
+    scene.import(0, &[]);
+    let run = scene.bench.ends(0, &["import", "-c", "out/irsa.toml", "-o", "out/more"]);
+    run.says(
+        "the configuration declares its role as `roles.tag`, which does not bind it (its statement has the action",
+    );
+}
+
+/// The namespace of the second step, and a role that another one took the ServiceAccount from.
+#[test]
+fn service_account_that_an_earlier_step_left_unmanaged_is_listed() {
+    let scene = Scene::new();
+    let trusts = |subjects: &[&str]| super::trust(&[super::lets_in(&scene.issuer, "sts.amazonaws.com", subjects)]);
+    scene.create_role("nn", &trusts(&["apps:nn", "payments:nn"]));
+    for namespace in ["apps", "payments"] {
+        scene.annotate(namespace, "nn", &[(super::ROLE_ARN, &super::arn("role", "nn"))]);
+    }
+    scene.import(0, &["--namespace", "apps"]);
+    let run = scene.bench.ends(0, &["import", "-c", "out/irsa.toml", "-o", "out/more", "--namespace", "payments"]);
+    let text = format!(
+        "ServiceAccount `payments/nn` in cluster `prod`: role `nn` binds it with `manage = \"none\"` at \
+         roles/_several.toml:5, and its annotation names `{}`",
+        super::arn("role", "nn")
+    );
+    run.says(&text);
+    assert!(scene.bench.read("out/more/imported.toml").contains(&text));
+
+    let scene = Scene::new();
+    scene.create_pair("three", "apps", "x");
+    scene.create_role("two", &super::trust(&[super::lets_in(&scene.issuer, "sts.amazonaws.com", &["apps:x"])]));
+    scene.import(0, &["--role", "two"]);
+    let run = scene.bench.ends(0, &["import", "-c", "out/irsa.toml", "-o", "out/more", "--role", "three"]);
+    run.says("`apps/x` in cluster `prod`: role `two` binds it with `manage = \"none\"` at roles/apps.toml:");
+    run.says(&format!("names `{}`", super::arn("role", "three")));
+}

@@ -104,3 +104,10 @@ fn file_that_appears_during_the_run_is_kept_and_nothing_is_written_beside_it() {
     assert_eq!(scene.bench.entries("out"), ["irsa.toml"]);
     assert_eq!(scene.bench.read("out/irsa.toml"), "# mine\n");
 }
+
+#[test]
+fn folder_with_a_space_is_quoted_in_the_hints() {
+    let scene = one_role();
+    let run = scene.bench.ends(0, &["import", "--owner", "platform", "-o", "a b"]);
+    run.says("`irsa validate -c 'a b/irsa.toml'` and `irsa plan -c 'a b/irsa.toml' --adopt`");
+}
