@@ -4,7 +4,8 @@ use super::Verdict;
 use crate::ids::{IssuerUrl, Key, RoleArn};
 use crate::model::desired::{Account, Cluster, Desired, Manage};
 use crate::model::evidence::{Association, Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
-use crate::model::live::{Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
+use crate::model::live::{Access, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
+use crate::model::refusal::Refusal;
 
 /// A chain with what was read of it.
 pub(super) struct Case<'a> {
@@ -36,6 +37,8 @@ pub(super) enum Subject<'a> {
     Pattern,
     /// irsa looks at nothing in the cluster.
     NoApi,
+    /// The declared cluster does not exist, or the API is another cluster's; the text says which. The link `issuer` fails.
+    WrongCluster(String),
 }
 
 impl<'a> Case<'a> {
@@ -73,6 +76,11 @@ impl<'a> Case<'a> {
         self.live_cluster.issuer.present()
     }
 
+    /// Why the chain ends at the link `issuer`: EKS has no such cluster, so that there is nothing to judge.
+    pub(super) fn no_cluster(&self) -> Option<&'static str> {
+        (self.live_cluster.issuer == Observed::Absent).then_some("the cluster does not exist")
+    }
+
     pub(super) fn claims(&self) -> Option<&'a TokenClaims> {
         self.token.and_then(|token| token.token.present())
     }
@@ -101,6 +109,12 @@ impl<'a> Case<'a> {
         if !self.cluster.has_api() {
             return Subject::NoApi;
         }
+        if let Some(why) = self.no_cluster() {
+            return Subject::WrongCluster(why.to_owned());
+        }
+        if let Access::Wrong(Refusal { why, .. }) = &self.live_cluster.api {
+            return Subject::WrongCluster(why.clone());
+        }
         match self.live_cluster.service_account(&namespace, &name) {
             Observed::Present(live) => Subject::Present(live),
             Observed::Unknown(why) => Subject::Unknown(why),
@@ -125,6 +139,7 @@ impl<'a> Case<'a> {
             Subject::Missing => Err(Verdict::not_applicable("the ServiceAccount does not exist")),
             Subject::Unknown(why) => Err(Verdict::unknown(why)),
             Subject::Pattern => Err(Verdict::not_applicable("a pattern names no single ServiceAccount")),
+            Subject::WrongCluster(why) => Err(Verdict::not_applicable(why)),
             Subject::NoApi => Err(Verdict::not_applicable("irsa looks at nothing in this cluster")),
         }
     }

@@ -8,6 +8,9 @@ use crate::model::quoted::quoted;
 use crate::model::refusal::Refusal;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
+    if let Some(why) = case.no_cluster() {
+        return Verdict::not_applicable(why);
+    }
     let account = &case.chain.role.account;
     if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &case.live_account.identity {
         return Verdict::unknown(format!("account `{account}` was not read: {why}"));
