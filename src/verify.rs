@@ -168,6 +168,10 @@ impl ChainLinks {
     }
 }
 
+/// The hint where the live trust policy and provider are as declared, and the live ServiceAccount asks for another audience.
+const OTHER_AUDIENCE: &str = "its annotation asks for an audience that is not declared: repair the link `annotation`, or \
+                              declare this `audience` in `[[service-accounts]]`";
+
 /// Judges these chains.
 pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Chain<'_>]) -> Vec<ChainLinks> {
     let judged = chains.iter().map(|chain| {

@@ -328,10 +328,13 @@ impl Pod {
                 PodProblem::of_age(format!("use `{other}`"))
             });
         }
-        if !injected.iter().any(|one| one.role.is_some()) {
+        // an init container with the role gives the others nothing
+        let lasting: Vec<&Container> = injected.iter().copied().filter(|one| !one.is_init).collect();
+        let judged = if lasting.is_empty() { &injected } else { &lasting };
+        if !judged.iter().any(|one| one.role.is_some()) {
             let has_association = injected.iter().any(|one| one.pod_identity);
             return Some(if has_association {
-                PodProblem::of_age("use EKS Pod Identity, and have no `AWS_ROLE_ARN`")
+                PodProblem::of_age("use EKS Pod Identity, without `AWS_ROLE_ARN`")
             } else if skipped.is_empty() || !injected.is_empty() {
                 PodProblem::of_age("have no `AWS_ROLE_ARN`")
             } else {
@@ -368,6 +371,8 @@ impl PodProblem {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Container {
     pub name: String,
+    /// Whether it is an init container.
+    pub is_init: bool,
     /// `AWS_ROLE_ARN`
     pub role: Option<String>,
     /// `AWS_WEB_IDENTITY_TOKEN_FILE`: a path with `/`, on Windows too, without the drive.

@@ -1,15 +1,18 @@
 //! Everything that the links of one chain look at.
 
-use super::Verdict;
+use super::{Verdict, shell_word};
 use crate::ids::{IssuerUrl, Key, RoleArn};
 use crate::model::desired::{Account, Cluster, Desired, Manage};
 use crate::model::evidence::{Association, Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
 use crate::model::live::{Access, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
+use crate::model::marks::field_manager;
 use crate::model::refusal::Refusal;
 
 /// A chain with what was read of it.
 pub(super) struct Case<'a> {
     pub chain: &'a Chain<'a>,
+    /// irsa's field manager.
+    pub manager: String,
     pub cluster: &'a Cluster,
     /// The role's account.
     pub account: &'a Account,
@@ -59,6 +62,7 @@ impl<'a> Case<'a> {
         let account = desired.accounts.get(account).ok_or_else(|| unread("account", account))?;
         Ok(Self {
             chain,
+            manager: field_manager(&desired.owner),
             cluster,
             account,
             cluster_account: desired.accounts.get(&cluster.account),
@@ -146,16 +150,37 @@ impl<'a> Case<'a> {
 
     /// Like `service_account`, for a link that irsa proves only where it manages the ServiceAccount.
     pub(super) fn managed_service_account(&self) -> Result<&'a LiveServiceAccount, Verdict> {
-        let live = self.service_account()?;
         if self.is_managed() {
-            Ok(live)
+            self.service_account()
         } else {
             Err(Verdict::not_applicable("`manage = \"none\"`: irsa only trusts it"))
         }
     }
 
+    /// The audience that the live ServiceAccount asks for, if it is not the declared one.
+    pub(super) fn other_audience(&self) -> Option<&str> {
+        Some(self.audience()).filter(|audience| *audience != self.chain.binding.effective_audience())
+    }
+
+    /// `aws eks VERB FLAG NAME` for the cluster, with its region and its account's profile.
+    pub(super) fn aws_eks(&self, verb: &str, flag: &str) -> String {
+        let name = self.cluster.name.as_ref().map_or("CLUSTER", |name| name.as_str());
+        let region = self.cluster.region.as_ref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        // the profile of an account with a role to assume is that of another account
+        let account = self.cluster_account.filter(|account| account.assume_role.is_none());
+        let profile = account.and_then(|account| account.profile.as_deref());
+        let profile = profile.map(|profile| format!(" --profile {}", shell_word(profile))).unwrap_or_default();
+        format!("aws eks {verb} {flag} {name}{region}{profile}")
+    }
+
+    /// `kubectl`, with the context of the cluster.
+    pub(super) fn kubectl(&self) -> String {
+        let context = self.kubectl_context();
+        context.map_or_else(|| "kubectl".to_owned(), |context| format!("kubectl --context {}", shell_word(&context)))
+    }
+
     /// The `--context` of kubectl: the declared one, or the one that `aws eks update-kubeconfig` writes.
-    pub(super) fn kubectl_context(&self) -> Option<String> {
+    fn kubectl_context(&self) -> Option<String> {
         if let Some(context) = &self.cluster.kubernetes.context {
             return Some(context.clone());
         }

@@ -33,8 +33,12 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
     let known = quoted(&provider.provider.audiences);
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let hint = match case.other_audience() {
+        Some(_) => super::OTHER_AUDIENCE,
+        None => "run `irsa apply`, which adds the declared audience",
+    };
     Verdict::failed(
         format!("the OIDC provider of `{issuer}` does not accept the audience `{audience}` (it accepts {known})"),
-        "run `irsa apply`, which adds the declared audience",
+        hint,
     )
 }

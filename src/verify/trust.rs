@@ -79,7 +79,8 @@ fn token(case: &Case<'_>, role: &LiveRole, claims: &TokenClaims) -> Verdict {
         }
         Decision::Undecided(why) => Verdict::unknown(format!("the trust policy of `{}`: {why}", role.arn)),
         Decision::Refused(why) => {
-            Verdict::failed(format!("the trust policy of `{}` does not let the token in: {why}", role.arn), REPAIR)
+            let hint = if case.other_audience().is_some() { super::OTHER_AUDIENCE } else { REPAIR };
+            Verdict::failed(format!("the trust policy of `{}` does not let the token in: {why}", role.arn), hint)
         }
     }
 }

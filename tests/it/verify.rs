@@ -455,7 +455,10 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
     scene.someone.associate("main", "apps", "app", &format!("arn:aws:iam::{FIRST}:role/pods"));
     scene.says(
         "annotation",
-        &["comes before the annotation: new pods get", "delete-pod-identity-association --cluster-name main"],
+        &[
+            "comes before the annotation: new pods get",
+            "aws eks delete-pod-identity-association --cluster-name main --region eu-west-1 --association-id a-",
+        ],
     );
     // without the annotation, pods get the role of the association too
     scene.annotate(ROLE_ARN, None);
@@ -509,8 +512,15 @@ fn webhook_must_be_there_trusted_and_cover_the_namespace() {
         json!(other.cluster("main").certificate_authority_data())
     };
     scene.webhook(|hook| hook["clientConfig"]["caBundle"] = stale.clone());
-    scene
-        .says("webhook", &["is not the cluster's authority", "silently", "kubectl patch mutatingwebhookconfiguration"]);
+    scene.says(
+        "webhook",
+        &[
+            "is not the cluster's authority",
+            "silently",
+            "kubectl --context arn:aws:eks:eu-west-1:111122223333:cluster/main patch mutatingwebhookconfiguration",
+            "aws eks describe-cluster --name main --region eu-west-1 --query cluster.certificateAuthority.data",
+        ],
+    );
     scene.webhook(|hook| hook["clientConfig"]["caBundle"] = ca.clone());
     assert_eq!(scene.link(0, "webhook", &[]).0, "ok");
     scene.webhook(|hook| hook["namespaceSelector"] = json!({"matchLabels": {"irsa": "on"}}));
@@ -709,6 +719,49 @@ fn hint_names_what_to_remove_from_the_spec_of_a_pod() {
         });
         scene.says("pods", &["1 pod has no `AWS_ROLE_ARN`", hint]);
     }
+}
+
+#[test]
+fn init_container_with_the_role_does_not_stand_for_the_others() {
+    let scene = Scene::new();
+    let good = scene.seeded_pod();
+    let init = |environment: Value| {
+        scene.change_pod(&good, &|pod| {
+            let mut init = good["containers"][0].clone();
+            init["name"] = json!("init");
+            pod["spec"]["initContainers"] = json!([init]);
+            pod["spec"]["containers"][0]["env"] = environment.clone();
+        });
+    };
+    init(good["containers"][0]["env"].clone());
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    init(json!([]));
+    scene.says("pods", &["1 pod has no `AWS_ROLE_ARN`", "rollout restart statefulset/db"]);
+    init(json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]));
+    scene.says("pods", &["statefulset/db: 1 pod uses EKS Pod Identity, without `AWS_ROLE_ARN`"]);
+}
+
+#[test]
+fn hints_for_the_audience_of_another_manager_repair_it() {
+    let scene = Scene::new();
+    scene.world.cluster("main").with(|store| {
+        store.tamper(Resource::ServiceAccounts, "apps", "app", |object| {
+            object["metadata"]["annotations"][AUDIENCE] = json!("vault");
+            let mut entry = object["metadata"]["managedFields"][0].clone();
+            entry["manager"] = json!("helm");
+            entry["operation"] = json!("Update");
+            entry["fieldsV1"] = json!({"f:metadata": {"f:annotations": {"f:eks.amazonaws.com/audience": {}}}});
+            object["metadata"]["managedFields"].as_array_mut().expect("managers").push(entry);
+        })
+    });
+    let repair = "an audience that is not declared: repair the link `annotation`";
+    scene.says("provider", &["does not accept the audience `vault`", repair]);
+    scene.says("trust", &["the token has `vault`", repair]);
+    scene.says("annotation", &["for the audience `vault`", "remove it where `helm` sets it", "--force-conflicts"]);
+    // as the hint says
+    scene.bench.ends(4, &["apply", "--auto-approve"]);
+    scene.bench.ends(0, &["apply", "--auto-approve", "--force-conflicts"]);
+    scene.verify(0, &[]);
 }
 
 #[test]
