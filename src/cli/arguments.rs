@@ -290,7 +290,7 @@ pub(crate) struct Apply {
     /// Apply only if the plan has this `plan-digest`
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<String>,
-    /// After a successful apply, verify the ServiceAccounts that the plan touched (exit 7 if a link is broken)
+    /// After the writes, verify the ServiceAccounts they touched (exit 7 if a link is broken)
     #[arg(long)]
     pub verify: bool,
     /// How long to wait if another run holds the lock of `[lock]`

@@ -40,8 +40,7 @@ pub(super) fn judge(case: &Case<'_>, before: &[Link]) -> Verdict {
 fn denied(why: &str, before: &[Link]) -> Verdict {
     match before.iter().find(|link| link.kind == LinkKind::Trust) {
         Some(trust) if trust.status == Status::Unknown => Verdict::unknown(format!(
-            "STS denies irsa the role ({why}), which says nothing about pods: the link `trust` depends on what irsa does not \
-             know about their calls"
+            "STS denies irsa the role ({why}); pods may still get it, because irsa could not decide the link `trust`"
         )),
         _ => refused(why, before),
     }

@@ -139,11 +139,10 @@ impl<'a> Case<'a> {
     pub(super) fn service_account(&self) -> Result<&'a LiveServiceAccount, Verdict> {
         match self.subject() {
             Subject::Present(live) => Ok(live),
-            Subject::Waiting(why) => Err(Verdict::not_applicable(why)),
+            Subject::Waiting(why) | Subject::WrongCluster(why) => Err(Verdict::not_applicable(why)),
             Subject::Missing => Err(Verdict::not_applicable("the ServiceAccount does not exist")),
             Subject::Unknown(why) => Err(Verdict::unknown(why)),
             Subject::Pattern => Err(Verdict::not_applicable("a pattern names no single ServiceAccount")),
-            Subject::WrongCluster(why) => Err(Verdict::not_applicable(why)),
             Subject::NoApi => Err(Verdict::not_applicable("irsa looks at nothing in this cluster")),
         }
     }

@@ -12,8 +12,11 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         return Verdict::not_applicable(why);
     }
     let account = &case.chain.role.account;
-    if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &case.live_account.identity {
-        return Verdict::unknown(format!("account `{account}` was not read: {why}"));
+    let unread = |why: &str| Verdict::unknown(format!("account `{account}` was not read: {why}"));
+    match &case.live_account.identity {
+        Access::Wrong(Refusal { why, hint, .. }) => return unread(why).hint(hint.clone()),
+        Access::Unknown(why) => return unread(why),
+        Access::Granted(_) => {}
     }
     let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };
     let arn = ProviderArn::of(&case.account.partition, &case.account.id, issuer);

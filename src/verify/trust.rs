@@ -120,5 +120,5 @@ fn pattern(case: &Case<'_>, role: &LiveRole, issuer: &IssuerUrl) -> Verdict {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let names: Vec<&str> = live.iter().take(NAMED).map(|(_, name)| name.as_str()).collect();
     let shown = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    Verdict::ok(format!("{lets_in}; of the ServiceAccounts in the cluster these are {shown}{more}"))
+    Verdict::ok(format!("{lets_in}; of the ServiceAccounts in the cluster it matches {shown}{more}"))
 }
