@@ -168,14 +168,18 @@ impl ChainLinks {
     }
 }
 
+/// The hint where the live trust policy and provider are as declared, and the live ServiceAccount asks for another audience.
+const OTHER_AUDIENCE: &str = "its annotation asks for an audience that is not declared: repair the link `annotation`, or \
+                              declare this `audience` in `[[service-accounts]]`";
+
 /// Judges these chains.
 pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Chain<'_>]) -> Vec<ChainLinks> {
     let judged = chains.iter().map(|chain| {
         let (namespace, name) = chain.names();
         let case = Case::of(desired, live, evidence, chain);
         let links = match &case {
-            Ok(case) => LinkKind::ALL.map(|kind| link(kind, case)),
-            Err(why) => LinkKind::ALL.map(|kind| named(kind, Verdict::unknown(why.clone()))),
+            Ok(case) => links(case),
+            Err(why) => LinkKind::ALL.map(|kind| named(kind, Verdict::unknown(why.clone()))).into(),
         };
         ChainLinks {
             address: chain.address(),
@@ -184,13 +188,28 @@ pub fn verify(desired: &Desired, live: &Live, evidence: &Evidence, chains: &[Cha
             name: name.to_owned(),
             role: chain.role_address(),
             is_missing: case.is_ok_and(|case| matches!(case.subject(), Subject::Waiting(_) | Subject::Missing)),
-            links: links.into(),
+            links,
         }
     });
     judged.collect()
 }
 
-fn link(kind: LinkKind, case: &Case<'_>) -> Link {
+/// Whether the live trust policy cannot be evaluated for this chain, so that a denial of STS decides nothing: for example
+/// because it depends on the network of the caller.
+pub fn is_trust_open(desired: &Desired, live: &Live, chain: &Chain<'_>) -> bool {
+    let evidence = Evidence::default();
+    Case::of(desired, live, &evidence, chain).is_ok_and(|case| trust::judge(&case).status == Status::Unknown)
+}
+
+fn links(case: &Case<'_>) -> Vec<Link> {
+    LinkKind::ALL.iter().fold(Vec::new(), |mut before, kind| {
+        before.push(link(*kind, case, &before));
+        before
+    })
+}
+
+/// Judges one link, with the links before it.
+fn link(kind: LinkKind, case: &Case<'_>, before: &[Link]) -> Link {
     let verdict = match kind {
         LinkKind::Issuer => issuer::judge(case),
         LinkKind::Provider => provider::judge(case),
@@ -198,7 +217,7 @@ fn link(kind: LinkKind, case: &Case<'_>) -> Link {
         LinkKind::Annotation => annotation::judge(case),
         LinkKind::Webhook => webhook::judge(case),
         LinkKind::Token => token::judge(case),
-        LinkKind::Assume => assume::judge(case),
+        LinkKind::Assume => assume::judge(case, before),
         LinkKind::Pods => pods::judge(case),
     };
     named(kind, verdict)

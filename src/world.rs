@@ -29,7 +29,7 @@ use crate::ids::{
     ServiceAccountName,
 };
 use crate::model::call::{IamCall, KubernetesCall};
-use crate::model::evidence::{Owner, Pod, Published, PublishedKey, TokenClaims, WebhookList};
+use crate::model::evidence::{Owner, Pod, Published, PublishedKey, StsLag, TokenClaims, WebhookList};
 use crate::model::lease::{Lease, LeaseRecord, LeaseRef};
 use crate::model::live::{
     Access, Identity, LivePolicy, LiveProvider, LiveRole, LiveServiceAccount, Malformed, NamespacePhase, Quotas,
@@ -407,10 +407,9 @@ pub trait ReadKubernetesEvidence: Send + Sync {
 /// Reads from AWS what only the command `verify` needs.
 pub trait ReadAwsEvidence: Send + Sync {
     /// sts:AssumeRoleWithWebIdentity in the region of the cluster, then sts:GetCallerIdentity with the credentials that
-    /// it returns. Returns the ARN of the session. The first call is not signed, so it needs no credentials. If this
-    /// run wrote the role or its provider (`is_fresh`), STS may not see that yet, so irsa retries a refusal until the
-    /// time for one operation is spent.
-    fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, is_fresh: bool) -> impl CallFuture<String>;
+    /// it returns. Returns the ARN of the session. The first call is not signed, so it needs no credentials. irsa
+    /// retries the refusals that `lag` names until the time for one operation is spent.
+    fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, lag: StsLag) -> impl CallFuture<String>;
     /// eks:DescribePodIdentityAssociation: the ARN of its role.
     fn association_role(&self, cluster: &Key, id: &str) -> impl CallFuture<Option<String>>;
 }

@@ -186,11 +186,14 @@ async fn apply_locked(
     }
     session.print_warnings(&connected.kubernetes);
     let report = applied.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let status = end(session, output, &report?).await?;
-    if !arguments.verify || status != ExitStatus::Success {
+    let report = report?;
+    let status = end(session, output, &report).await?;
+    if !arguments.verify || !matches!(status, ExitStatus::Success | ExitStatus::Partial) {
         return Ok(status);
     }
-    verify::applied(session, connected, output, plan).await
+    let verified = verify::applied(session, connected, output, plan, &report).await;
+    let verified = verified.map_err(|error| Error { status: status.or(error.status), ..error })?;
+    Ok(status.or(verified))
 }
 
 /// Applies the plan, up to a signal or the loss of the lock.

@@ -84,7 +84,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub parallelism: u16,
     /// Maximum time for one operation, including its retries
-    #[arg(long, global = true, value_name = "DURATION", default_value = "120s", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "120s", value_parser = limit)]
     pub timeout: Duration,
     /// Continue even if some objects could not be read; irsa does not change or delete these
     #[arg(long, global = true)]
@@ -141,6 +141,14 @@ impl Global {
             Deny::Critical => Some(Severity::Critical),
             Deny::None => None,
         }
+    }
+}
+
+/// A duration in which something can happen.
+fn limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("it must be longer than zero".to_owned()),
+        time => Ok(time),
     }
 }
 
@@ -282,7 +290,7 @@ pub(crate) struct Apply {
     /// Apply only if the plan has this `plan-digest`
     #[arg(long, value_name = "DIGEST")]
     pub expect: Option<String>,
-    /// After a successful apply, verify the ServiceAccounts that the plan touched (exit 7 if a link is broken)
+    /// After the writes, verify the ServiceAccounts they touched (exit 7 if a link is broken)
     #[arg(long)]
     pub verify: bool,
     /// How long to wait if another run holds the lock of `[lock]`

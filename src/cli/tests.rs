@@ -15,6 +15,7 @@ fn usage_error_is_64_and_help_is_0() {
     assert_eq!(status(&["irsa", "plan", "--no-such"]), Err(64));
     assert_eq!(status(&["irsa", "plan", "--parallelism", "0"]), Err(64));
     assert_eq!(status(&["irsa", "plan", "--timeout", "soon"]), Err(64));
+    assert_eq!(status(&["irsa", "verify", "--timeout", "0s"]), Err(64));
     assert_eq!(status(&["irsa", "graph"]), Err(64), "a future command");
     assert_eq!(status(&["irsa", "plan"]), Ok(()));
 }

@@ -4,9 +4,10 @@ use super::Run;
 use super::arguments::Verify;
 use super::output::Output;
 use super::session::{Connected, Session};
+use crate::apply::report::{Outcome, Report, StepOutcome};
 use crate::error::{Error, ExitStatus};
 use crate::model::address::Address;
-use crate::model::evidence::Chain;
+use crate::model::evidence::{Chain, StsLag};
 use crate::model::live::Live;
 use crate::model::pattern::Pattern;
 use crate::observe;
@@ -30,14 +31,21 @@ pub(super) async fn run(run: Run<'_>, arguments: &Verify) -> Result<ExitStatus, 
     Ok(status(run, &judged))
 }
 
-/// Verifies the ServiceAccounts that an applied plan touched: by itself, through its role, or through a provider.
+/// Verifies the ServiceAccounts that an applied plan touched: by itself, through its role, or through a provider. Leaves
+/// out those of which a step did not succeed, and says how many. After `--destroy`, nothing that the plan touched is to
+/// exist.
 pub(super) async fn applied(
     session: &Session<'_>,
     connected: &Connected,
     output: &Output<'_>,
     plan: &Plan,
+    report: &Report,
 ) -> Result<ExitStatus, Error> {
-    let judged = Box::pin(judge_applied(session, connected, plan)).await;
+    if plan.options.destroy {
+        output.print_verification(&[])?;
+        return Ok(ExitStatus::Success);
+    }
+    let judged = Box::pin(judge_applied(session, connected, plan, report)).await;
     let judged = judged.map_err(|error| match error.status {
         ExitStatus::Interrupted(_) => {
             Error::new(error.status, "interrupted; the plan was applied, and what it touched was not verified")
@@ -48,22 +56,47 @@ pub(super) async fn applied(
     Ok(status(session.run, &judged))
 }
 
-async fn judge_applied(session: &Session<'_>, connected: &Connected, plan: &Plan) -> Result<Vec<ChainLinks>, Error> {
+async fn judge_applied(
+    session: &Session<'_>,
+    connected: &Connected,
+    plan: &Plan,
+    report: &Report,
+) -> Result<Vec<ChainLinks>, Error> {
     // of other shards, the plan has not even the account ids
     let whole = if plan.options.shard.is_some() { Some(session.read().await?) } else { None };
     let (connected, live) = match whole {
         Some((ref connected, live)) => (connected, live),
         None => (connected, session.read_again(connected).await?),
     };
-    let touched: BTreeSet<String> = plan.steps.iter().map(|step| step.address.to_string()).collect();
+    let is_done = |step: &&StepOutcome| matches!(step.outcome, Outcome::Applied | Outcome::AlreadyDone);
+    let (done, rest): (Vec<&StepOutcome>, Vec<&StepOutcome>) = report.outcomes.iter().partition(is_done);
+    let addresses = |steps: Vec<&StepOutcome>| -> BTreeSet<String> {
+        steps.into_iter().map(|step| step.address.to_string()).collect()
+    };
+    let (touched, unfinished) = (addresses(done), addresses(rest));
     let mut chains = Chain::all(&connected.desired, &[]);
-    for chain in &mut chains {
-        let (account, cluster) = (chain.role.account.clone(), chain.binding.cluster.clone());
-        let provider = Address::OidcProvider { account, cluster }.to_string();
-        chain.is_fresh = touched.contains(&chain.role_address()) || touched.contains(&provider);
+    let all = chains.len();
+    let uses = |chain: &Chain<'_>| [chain.address(), chain.role_address(), provider_address(chain)];
+    chains.retain(|chain| uses(chain).iter().all(|address| !unfinished.contains(address)));
+    let left_out = all - chains.len();
+    if left_out > 0 {
+        let noun = if left_out == 1 { "ServiceAccount" } else { "ServiceAccounts" };
+        session.run.ui.message(&format!("not verified: {left_out} {noun} whose changes were not all applied"));
     }
-    chains.retain(|chain| chain.is_fresh || touched.contains(&chain.address()));
+    for chain in &mut chains {
+        let provider = provider_address(chain);
+        if touched.contains(&chain.role_address()) || touched.contains(&provider) {
+            let is_open = verify::is_trust_open(&connected.desired, &live, chain);
+            chain.sts_lag = if is_open { StsLag::NotDenials } else { StsLag::All };
+        }
+    }
+    chains.retain(|chain| chain.sts_lag != StsLag::None || touched.contains(&chain.address()));
     judge(session, connected, &live, &chains, true).await
+}
+
+fn provider_address(chain: &Chain<'_>) -> String {
+    let (account, cluster) = (chain.role.account.clone(), chain.binding.cluster.clone());
+    Address::OidcProvider { account, cluster }.to_string()
 }
 
 /// The chains that `--only` selects.

@@ -23,8 +23,19 @@ pub struct Chain<'a> {
     pub role_key: &'a Key,
     pub role: &'a Role,
     pub binding: &'a Binding,
-    /// Whether this run wrote the role or the provider. STS may not see the change yet.
-    pub is_fresh: bool,
+    pub sts_lag: StsLag,
+}
+
+/// Which refusals of STS may be about the state before this run, because STS does not see its changes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StsLag {
+    /// None: this run wrote neither the role nor the provider.
+    #[default]
+    None,
+    /// All but a denial. The trust policy depends on who calls STS, so that a denial may never end.
+    NotDenials,
+    /// All.
+    All,
 }
 
 impl<'a> Chain<'a> {
@@ -33,7 +44,7 @@ impl<'a> Chain<'a> {
     pub fn all(desired: &'a Desired, only: &[Pattern]) -> Vec<Self> {
         let roles = desired.roles.iter();
         let chains = roles.flat_map(|(role_key, role)| {
-            role.bindings.iter().map(move |binding| Chain { role_key, role, binding, is_fresh: false })
+            role.bindings.iter().map(move |binding| Chain { role_key, role, binding, sts_lag: StsLag::None })
         });
         let exists = |chain: &Self| {
             desired.clusters.get(&chain.binding.cluster).is_some_and(|cluster| cluster.state == ClusterState::Active)
@@ -187,7 +198,9 @@ pub enum Assumed {
     No,
     /// GetCallerIdentity with the credentials that STS returned: `arn:…:assumed-role/NAME/SESSION`.
     As(String),
-    /// STS refused; the text is its code and message.
+    /// STS answered `AccessDenied`: no policy lets the call in; the text is its code and message.
+    Denied(String),
+    /// STS refused for another reason; the text is its code and message.
     Refused(String),
     /// STS could not reach the host of the issuer; the text is its code and message.
     IssuerNotReached(String),
@@ -315,10 +328,13 @@ impl Pod {
                 PodProblem::of_age(format!("use `{other}`"))
             });
         }
-        if !injected.iter().any(|one| one.role.is_some()) {
+        // an init container with the role gives the others nothing
+        let lasting: Vec<&Container> = injected.iter().copied().filter(|one| !one.is_init).collect();
+        let judged = if lasting.is_empty() { &injected } else { &lasting };
+        if !judged.iter().any(|one| one.role.is_some()) {
             let has_association = injected.iter().any(|one| one.pod_identity);
             return Some(if has_association {
-                PodProblem::of_age("use EKS Pod Identity, and have no `AWS_ROLE_ARN`")
+                PodProblem::of_age("use EKS Pod Identity, without `AWS_ROLE_ARN`")
             } else if skipped.is_empty() || !injected.is_empty() {
                 PodProblem::of_age("have no `AWS_ROLE_ARN`")
             } else {
@@ -355,6 +371,8 @@ impl PodProblem {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Container {
     pub name: String,
+    /// Whether it is an init container.
+    pub is_init: bool,
     /// `AWS_ROLE_ARN`
     pub role: Option<String>,
     /// `AWS_WEB_IDENTITY_TOKEN_FILE`: a path with `/`, on Windows too, without the drive.

@@ -103,7 +103,7 @@ async fn token(
         }
     };
     let assumed = match live.role(&chain.role.account, &chain.role.name).present() {
-        Some(role) if assume => match aws.assume(cluster, &role.arn, &token, chain.is_fresh).await {
+        Some(role) if assume => match aws.assume(cluster, &role.arn, &token, chain.sts_lag).await {
             Ok(caller) => Assumed::As(caller),
             Err(error) => assume_failure(&without_names(error)),
         },
@@ -123,12 +123,11 @@ fn without_names(mut error: CallError) -> CallError {
     CallError { request_id: None, ..error }
 }
 
-/// Why the role was not assumed. `Refused` if STS itself refused, `IssuerNotReached` if STS did not reach the issuer,
+/// Why the role was not assumed. `Denied` or `Refused` if STS itself refused, `IssuerNotReached` if STS did not reach the issuer,
 /// `NotSeen` if the call failed for another reason
 /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>).
 fn assume_failure(error: &CallError) -> Assumed {
-    const DECIDED: [&str; 6] = [
-        "AccessDenied",
+    const DECIDED: [&str; 5] = [
         "ExpiredTokenException",
         "IDPRejectedClaim",
         "InvalidIdentityToken",
@@ -139,6 +138,7 @@ fn assume_failure(error: &CallError) -> Assumed {
     let said = || format!("{code}: {}", error.message);
     match code {
         _ if error.operation != "sts:AssumeRoleWithWebIdentity" => Assumed::NotSeen(error.to_string()),
+        "AccessDenied" => Assumed::Denied(said()),
         "IDPCommunicationError" => Assumed::IssuerNotReached(said()),
         _ if DECIDED.contains(&code) => Assumed::Refused(said()),
         _ => Assumed::NotSeen(error.to_string()),

@@ -17,7 +17,7 @@ const PODS: &str = "pods.eks.amazonaws.com";
 /// The longest life of a token in a projected volume, in seconds
 /// (<https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/validation.go>).
 const LONGEST: i64 = 1 << 32;
-const APPLY: &str = "run `irsa apply`, which writes it; `irsa plan` shows the difference";
+const APPLY: &str = "run `irsa apply`, which writes what is declared; `irsa plan` shows the difference";
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if !case.is_managed() {
@@ -33,14 +33,14 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     let expected = &case.role_arn;
     // the webhook looks for an association first
     association(case, expected)
-        .or_else(|| wrong_role(live, expected))
+        .or_else(|| wrong_role(case, live, expected))
         .or_else(|| wrong_audience(case, live))
         .or_else(|| long_token(live))
         .or_else(|| unread_associations(case))
         .unwrap_or_else(|| Verdict::ok(format!("`{ROLE_ARN}` is `{expected}`{}", ignored(live))))
 }
 
-fn wrong_role(live: &LiveServiceAccount, expected: &RoleArn) -> Option<Verdict> {
+fn wrong_role(case: &Case<'_>, live: &LiveServiceAccount, expected: &RoleArn) -> Option<Verdict> {
     let Some(found) = live.annotations.get(ROLE_ARN) else {
         return Some(Verdict::failed(format!("it has no annotation `{ROLE_ARN}`: new pods get no role"), APPLY));
     };
@@ -54,7 +54,7 @@ fn wrong_role(live: &LiveServiceAccount, expected: &RoleArn) -> Option<Verdict> 
         }
         Ok(_) => format!("`{ROLE_ARN}` is `{found}`, not `{expected}`"),
     };
-    Some(Verdict::failed(what, APPLY))
+    Some(Verdict::failed(what, write_again(case, live, ROLE_ARN)))
 }
 
 fn wrong_audience(case: &Case<'_>, live: &LiveServiceAccount) -> Option<Verdict> {
@@ -63,9 +63,22 @@ fn wrong_audience(case: &Case<'_>, live: &LiveServiceAccount) -> Option<Verdict>
     (found != declared).then(|| {
         Verdict::failed(
             format!("pods get tokens for the audience `{found}` (`{AUDIENCE}`), but `{declared}` is declared"),
-            "run `irsa apply`, or take the annotation away if nobody needs it",
+            write_again(case, live, AUDIENCE),
         )
     })
+}
+
+/// How to get the declared value. Where another manager set the annotation, a plain apply refuses.
+fn write_again(case: &Case<'_>, live: &LiveServiceAccount, key: &str) -> String {
+    let owners = live.managers.iter().filter(|one| one.annotations.iter().any(|owned| owned == key));
+    let others: Vec<&str> = owners.map(|one| one.name.as_str()).filter(|name| *name != case.manager).collect();
+    if others.is_empty() {
+        return APPLY.to_owned();
+    }
+    format!(
+        "remove it where `{}` sets it, then run `irsa apply`; or run `irsa apply --force-conflicts`, which takes it over",
+        others.join("`, `")
+    )
 }
 
 /// The life of a token is longer than the API allows. The webhook raises a short one to its least.
@@ -112,9 +125,8 @@ fn association(case: &Case<'_>, expected: &RoleArn) -> Option<Verdict> {
     let Association { id, role } = case.association()?;
     let delete = || {
         format!(
-            "delete it: `aws eks delete-pod-identity-association --cluster-name {} --association-id {}`; then restart \
-             the pods",
-            case.cluster.name.as_ref().map_or("CLUSTER", |name| name.as_str()),
+            "delete it: `{} --association-id {}`; then restart the pods",
+            case.aws_eks("delete-pod-identity-association", "--cluster-name"),
             shell_word(id)
         )
     };

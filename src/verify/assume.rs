@@ -1,11 +1,11 @@
 //! `assume`: STS exchanges the token for a session of this role.
 
-use super::Verdict;
 use super::case::Case;
+use super::{Link, LinkKind, Status, Verdict};
 use crate::model::evidence::{Assumed, is_session_of};
 use crate::model::live::Observed;
 
-pub(super) fn judge(case: &Case<'_>) -> Verdict {
+pub(super) fn judge(case: &Case<'_>, before: &[Link]) -> Verdict {
     if let Err(verdict) = case.service_account() {
         return verdict;
     }
@@ -25,14 +25,33 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
             format!("STS gave a session of `{caller}`, not of `{}`", role.arn),
             "look at the endpoint of STS (`AWS_ENDPOINT_URL_STS`) and at proxies in front of it",
         ),
-        Assumed::Refused(why) => Verdict::failed(
-            format!("STS refuses the token: {why}"),
-            "repair the links before this one first; after a change in IAM, STS may need a minute to see it",
-        ),
+        Assumed::Denied(why) => denied(why, before),
+        Assumed::Refused(why) => refused(why, before),
         Assumed::IssuerNotReached(why) => {
             Verdict::unknown(format!("STS could not reach the host of the issuer: {why}"))
                 .hint("STS asks it from the internet: check that the host answers there, and try again")
         }
         Assumed::NotSeen(why) => Verdict::unknown(why.clone()),
     }
+}
+
+/// A denial is about the call of irsa, which has another session name and another network than those of pods. It decides
+/// nothing about pods if irsa could not evaluate the trust policy for them.
+fn denied(why: &str, before: &[Link]) -> Verdict {
+    match before.iter().find(|link| link.kind == LinkKind::Trust) {
+        Some(trust) if trust.status == Status::Unknown => Verdict::unknown(format!(
+            "STS denies irsa the role ({why}); pods may still get it, because irsa could not decide the link `trust`"
+        )),
+        _ => refused(why, before),
+    }
+}
+
+fn refused(why: &str, before: &[Link]) -> Verdict {
+    let hint = if before.iter().any(|link| link.status == Status::Failed) {
+        "repair the links before this one first; after a change in IAM, STS may need a minute to see it"
+    } else {
+        "after a change in IAM, STS may need a minute to see it; if it stays, look for a resource control policy of the \
+         organization that denies `sts:AssumeRoleWithWebIdentity`"
+    };
+    Verdict::failed(format!("STS refuses the token: {why}"), hint)
 }

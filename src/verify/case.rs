@@ -1,14 +1,18 @@
 //! Everything that the links of one chain look at.
 
-use super::Verdict;
+use super::{Verdict, shell_word};
 use crate::ids::{IssuerUrl, Key, RoleArn};
 use crate::model::desired::{Account, Cluster, Desired, Manage};
 use crate::model::evidence::{Association, Chain, ClusterEvidence, Evidence, Published, TokenClaims, TokenEvidence};
-use crate::model::live::{Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
+use crate::model::live::{Access, Live, LiveAccount, LiveCluster, LiveRole, LiveServiceAccount, Observed};
+use crate::model::marks::field_manager;
+use crate::model::refusal::Refusal;
 
 /// A chain with what was read of it.
 pub(super) struct Case<'a> {
     pub chain: &'a Chain<'a>,
+    /// irsa's field manager.
+    pub manager: String,
     pub cluster: &'a Cluster,
     /// The role's account.
     pub account: &'a Account,
@@ -36,6 +40,8 @@ pub(super) enum Subject<'a> {
     Pattern,
     /// irsa looks at nothing in the cluster.
     NoApi,
+    /// The declared cluster does not exist, or the API is another cluster's; the text says which. The link `issuer` fails.
+    WrongCluster(String),
 }
 
 impl<'a> Case<'a> {
@@ -56,6 +62,7 @@ impl<'a> Case<'a> {
         let account = desired.accounts.get(account).ok_or_else(|| unread("account", account))?;
         Ok(Self {
             chain,
+            manager: field_manager(&desired.owner),
             cluster,
             account,
             cluster_account: desired.accounts.get(&cluster.account),
@@ -71,6 +78,11 @@ impl<'a> Case<'a> {
 
     pub(super) fn issuer(&self) -> Option<&'a IssuerUrl> {
         self.live_cluster.issuer.present()
+    }
+
+    /// Why the chain ends at the link `issuer`: EKS has no such cluster, so that there is nothing to judge.
+    pub(super) fn no_cluster(&self) -> Option<&'static str> {
+        (self.live_cluster.issuer == Observed::Absent).then_some("the cluster does not exist")
     }
 
     pub(super) fn claims(&self) -> Option<&'a TokenClaims> {
@@ -101,6 +113,12 @@ impl<'a> Case<'a> {
         if !self.cluster.has_api() {
             return Subject::NoApi;
         }
+        if let Some(why) = self.no_cluster() {
+            return Subject::WrongCluster(why.to_owned());
+        }
+        if let Access::Wrong(Refusal { why, .. }) = &self.live_cluster.api {
+            return Subject::WrongCluster(why.clone());
+        }
         match self.live_cluster.service_account(&namespace, &name) {
             Observed::Present(live) => Subject::Present(live),
             Observed::Unknown(why) => Subject::Unknown(why),
@@ -121,7 +139,7 @@ impl<'a> Case<'a> {
     pub(super) fn service_account(&self) -> Result<&'a LiveServiceAccount, Verdict> {
         match self.subject() {
             Subject::Present(live) => Ok(live),
-            Subject::Waiting(why) => Err(Verdict::not_applicable(why)),
+            Subject::Waiting(why) | Subject::WrongCluster(why) => Err(Verdict::not_applicable(why)),
             Subject::Missing => Err(Verdict::not_applicable("the ServiceAccount does not exist")),
             Subject::Unknown(why) => Err(Verdict::unknown(why)),
             Subject::Pattern => Err(Verdict::not_applicable("a pattern names no single ServiceAccount")),
@@ -131,16 +149,37 @@ impl<'a> Case<'a> {
 
     /// Like `service_account`, for a link that irsa proves only where it manages the ServiceAccount.
     pub(super) fn managed_service_account(&self) -> Result<&'a LiveServiceAccount, Verdict> {
-        let live = self.service_account()?;
         if self.is_managed() {
-            Ok(live)
+            self.service_account()
         } else {
             Err(Verdict::not_applicable("`manage = \"none\"`: irsa only trusts it"))
         }
     }
 
+    /// The audience that the live ServiceAccount asks for, if it is not the declared one.
+    pub(super) fn other_audience(&self) -> Option<&str> {
+        Some(self.audience()).filter(|audience| *audience != self.chain.binding.effective_audience())
+    }
+
+    /// `aws eks VERB FLAG NAME` for the cluster, with its region and its account's profile.
+    pub(super) fn aws_eks(&self, verb: &str, flag: &str) -> String {
+        let name = self.cluster.name.as_ref().map_or("CLUSTER", |name| name.as_str());
+        let region = self.cluster.region.as_ref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        // the profile of an account with a role to assume is that of another account
+        let account = self.cluster_account.filter(|account| account.assume_role.is_none());
+        let profile = account.and_then(|account| account.profile.as_deref());
+        let profile = profile.map(|profile| format!(" --profile {}", shell_word(profile))).unwrap_or_default();
+        format!("aws eks {verb} {flag} {name}{region}{profile}")
+    }
+
+    /// `kubectl`, with the context of the cluster.
+    pub(super) fn kubectl(&self) -> String {
+        let context = self.kubectl_context();
+        context.map_or_else(|| "kubectl".to_owned(), |context| format!("kubectl --context {}", shell_word(&context)))
+    }
+
     /// The `--context` of kubectl: the declared one, or the one that `aws eks update-kubeconfig` writes.
-    pub(super) fn kubectl_context(&self) -> Option<String> {
+    fn kubectl_context(&self) -> Option<String> {
         if let Some(context) = &self.cluster.kubernetes.context {
             return Some(context.clone());
         }

@@ -45,7 +45,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     if groups.is_empty() {
         return Verdict::ok(format!("{} as declared", count(pods.len())));
     }
-    let context = case.kubectl_context();
+    let kubectl = case.kubectl();
     let mut verdict = Verdict::new(Status::Failed, "");
     let mut texts = Vec::new();
     for ((owner, PodProblem { text, remove }), pods) in &groups {
@@ -53,7 +53,7 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         let oldest = oldest.map(|time| format!(" (the oldest started at {time})")).unwrap_or_default();
         let verb = if pods.len() == 1 { singular(text) } else { text.clone() };
         texts.push(format!("{}: {} {verb}{oldest}", shown(owner), count(pods.len())));
-        let workload = Workload { owner, namespace: &namespace, context: context.as_deref() };
+        let workload = Workload { owner, namespace: &namespace, kubectl: &kubectl };
         let hint = remove.as_ref().map_or_else(|| workload.restart(), |what| workload.repair(what));
         if !verdict.hints.contains(&hint) {
             verdict.hints.push(hint);
@@ -91,14 +91,14 @@ fn shown(owner: &Owner) -> String {
 struct Workload<'a> {
     owner: &'a Owner,
     namespace: &'a Namespace,
-    context: Option<&'a str>,
+    /// The program with its context.
+    kubectl: &'a str,
 }
 
 impl Workload<'_> {
     fn kubectl(&self, verb: &str) -> String {
-        let Self { owner, namespace, context } = self;
-        let context = context.map(|context| format!("--context {} ", shell_word(context))).unwrap_or_default();
-        format!("kubectl {context}-n {namespace} {verb} {}", shell_word(&shown(owner)))
+        let Self { owner, namespace, kubectl } = self;
+        format!("{kubectl} -n {namespace} {verb} {}", shell_word(&shown(owner)))
     }
 
     /// Whether its controller replaces the pods after a change of their template.

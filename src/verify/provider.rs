@@ -8,9 +8,15 @@ use crate::model::quoted::quoted;
 use crate::model::refusal::Refusal;
 
 pub(super) fn judge(case: &Case<'_>) -> Verdict {
+    if let Some(why) = case.no_cluster() {
+        return Verdict::not_applicable(why);
+    }
     let account = &case.chain.role.account;
-    if let Access::Wrong(Refusal { why, .. }) | Access::Unknown(why) = &case.live_account.identity {
-        return Verdict::unknown(format!("account `{account}` was not read: {why}"));
+    let unread = |why: &str| Verdict::unknown(format!("account `{account}` was not read: {why}"));
+    match &case.live_account.identity {
+        Access::Wrong(Refusal { why, hint, .. }) => return unread(why).hint(hint.clone()),
+        Access::Unknown(why) => return unread(why),
+        Access::Granted(_) => {}
     }
     let Some(issuer) = case.issuer() else { return Verdict::unknown("the issuer is not known") };
     let arn = ProviderArn::of(&case.account.partition, &case.account.id, issuer);
@@ -30,8 +36,12 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     }
     let known = quoted(&provider.provider.audiences);
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let hint = match case.other_audience() {
+        Some(_) => super::OTHER_AUDIENCE,
+        None => "run `irsa apply`, which adds the declared audience",
+    };
     Verdict::failed(
         format!("the OIDC provider of `{issuer}` does not accept the audience `{audience}` (it accepts {known})"),
-        "run `irsa apply`, which adds the declared audience",
+        hint,
     )
 }

@@ -58,6 +58,16 @@ fn chain_whose_account_or_cluster_was_not_read_keeps_its_row() {
 }
 
 #[test]
+fn account_with_other_credentials_is_unseen_with_a_hint() {
+    let mut kit = applied();
+    kit.wrong_account();
+    let row = verify(&kit.desired, &kit.live, &Evidence::default(), &Chain::all(&kit.desired, &[])).swap_remove(0);
+    let provider = row.links.iter().find(|link| link.kind == LinkKind::Provider).expect("the link");
+    assert_eq!(provider.status, Status::Unknown, "{}", provider.text);
+    assert!(!provider.hints.is_empty() && !provider.hints[0].is_empty(), "{}", provider.text);
+}
+
+#[test]
 fn authority_that_was_not_read_is_no_stale_bundle() {
     let kit = applied();
     let webhook = Webhook {

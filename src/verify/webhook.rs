@@ -106,11 +106,13 @@ fn trusted(
         return Ok("");
     }
     let refresh = format!(
-        "write the cluster's authority into it: `kubectl patch mutatingwebhookconfiguration {} --type=json -p \
-         '[{{\"op\":\"replace\",\"path\":\"/webhooks/{}/clientConfig/caBundle\",\"value\":\"CA\"}}]'`, with the CA of `aws eks \
-         describe-cluster --query cluster.certificateAuthority.data`; then restart the pods",
+        "write the cluster's authority into it: `{} patch mutatingwebhookconfiguration {} --type=json -p \
+         '[{{\"op\":\"replace\",\"path\":\"/webhooks/{}/clientConfig/caBundle\",\"value\":\"CA\"}}]'`, with the CA of `{} \
+         --query cluster.certificateAuthority.data --output text`; then restart the pods",
+        case.kubectl(),
         shell_word(&webhook.configuration),
-        webhook.index
+        webhook.index,
+        case.aws_eks("describe-cluster", "--name")
     );
     if shared == 0 {
         return Err(Verdict::failed(

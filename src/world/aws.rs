@@ -17,6 +17,7 @@ use crate::event::Listen;
 use crate::ids::{ClusterName, Key, PolicyArn, PolicyName, ProviderArn, Region, RoleArn, RoleName};
 use crate::model::call::{IamCall, Target};
 use crate::model::desired::{Account, Cluster};
+use crate::model::evidence::StsLag;
 use crate::model::live::{Identity, LivePolicy, LiveProvider, LiveRole, RoleSummary};
 use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;
@@ -222,13 +223,13 @@ impl ReadAws for AwsReader {
 }
 
 impl ReadAwsEvidence for AwsReader {
-    async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, is_fresh: bool) -> Answer<String> {
+    async fn assume(&self, cluster: &Key, role: &RoleArn, token: &IdentityToken, lag: StsLag) -> Answer<String> {
         let declared = self.clients.clusters.get(cluster);
         let declared =
             declared.ok_or_else(|| invalid(web_identity::ACTION, format!("there is no cluster `{cluster}`")))?;
         let account = self.clients.account(&declared.account, web_identity::ACTION)?;
         let region = declared.region.as_ref().or(account.region.as_ref());
-        web_identity::assume(account, region, role, token, is_fresh).await
+        web_identity::assume(account, region, role, token, lag).await
     }
 
     async fn association_role(&self, cluster: &Key, id: &str) -> Answer<Option<String>> {

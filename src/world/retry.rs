@@ -7,6 +7,7 @@
 //! policy must fail within a second.
 
 use super::{CallError, CallErrorKind};
+use crate::model::evidence::StsLag;
 use std::time::Duration;
 
 /// A failed AWS call, without SDK types.
@@ -53,7 +54,7 @@ pub(crate) struct RetryFacts {
     /// This run detached something from the object.
     pub(crate) detached: bool,
     /// This run wrote the trust policy or the OIDC provider by which STS decides, so STS may still see the old one.
-    pub(crate) sts_lags: bool,
+    pub(crate) sts_lag: StsLag,
     /// The service has answered in this run.
     pub(crate) reached: bool,
     /// This is not the first attempt.
@@ -192,7 +193,8 @@ pub(crate) fn retry_reason(failure: &AwsFailure, facts: RetryFacts) -> Option<Re
         // IAM replicates changes with a delay, so STS may still decide by the state before a change
         // (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency);
         // a call with the credentials of a new session may fail for the same reason
-        ("AccessDenied" | "InvalidIdentityToken" | "InvalidClientTokenId", _) => facts.sts_lags,
+        ("AccessDenied", _) => facts.sts_lag == StsLag::All,
+        ("InvalidIdentityToken" | "InvalidClientTokenId", _) => facts.sts_lag != StsLag::None,
         (_, CallErrorKind::Conflict) => return Some(RetryReason::Busy),
         // "… does not exist or is not attachable" is about the policy, any other message is about the object itself. So
         // a typo in a policy ARN fails at once, even on a new role

@@ -6,6 +6,7 @@ use super::account::{AccountClient, Action, other};
 use super::retry::RetryFacts;
 use super::{Answer, IdentityToken, sts};
 use crate::ids::{Region, RoleArn};
+use crate::model::evidence::StsLag;
 use aws_credential_types::Credentials;
 use secrecy::ExposeSecret;
 
@@ -21,9 +22,9 @@ pub(crate) async fn assume(
     region: Option<&Region>,
     role: &RoleArn,
     token: &IdentityToken,
-    is_fresh: bool,
+    lag: StsLag,
 ) -> Answer<String> {
-    let facts = RetryFacts { sts_lags: is_fresh, ..RetryFacts::default() };
+    let facts = RetryFacts { sts_lag: lag, ..RetryFacts::default() };
     let request = account.sts_in(region, None).assume_role_with_web_identity();
     let request = request.role_arn(role.as_str()).role_session_name(SESSION).duration_seconds(SHORTEST);
     let request = request.web_identity_token(token.secret.expose_secret());

@@ -305,6 +305,113 @@ fn trust_policy_is_evaluated_against_the_claims() {
 }
 
 #[test]
+fn denial_proves_nothing_where_the_trust_depends_on_the_caller() {
+    let scene = Scene::new();
+    let good = scene.someone.trust("app");
+    let deny = |condition: Value| {
+        let mut trust = good.clone();
+        trust["Statement"].as_array_mut().expect("a list").push(json!({
+            "Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition}));
+        scene.someone.set_trust("app", &trust);
+    };
+    for condition in [
+        json!({"StringNotLike": {"sts:RoleSessionName": "botocore-session-*"}}),
+        json!({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}),
+    ] {
+        deny(condition);
+        let (status, text) = scene.link(4, "assume", &[]);
+        assert_eq!(status, "unknown", "{text}");
+        assert!(text.contains("STS denies irsa the role (AccessDenied"), "{text}");
+        assert_eq!(scene.link(4, "trust", &[]).0, "unknown");
+    }
+    // a provider that is gone breaks the chain, whatever the trust policy says
+    scene.someone.delete_provider(&scene.provider());
+    let document = scene.bench.irsa(&["verify", "--allow-incomplete", "--format", "json"]).json();
+    assert_eq!(text(link(&document, "assume"), "status"), "failed", "{document:#}");
+    assert!(text(link(&document, "assume"), "hint").starts_with("repair the links before this one"), "{document:#}");
+}
+
+#[test]
+fn refusal_without_a_broken_link_before_it_names_another_cause() {
+    let scene = Scene::new();
+    scene.world.fault(Stage::Before, aws::Match::on("sts", "AssumeRoleWithWebIdentity"), aws::Fault::Deny, None);
+    let told = scene.broken("assume");
+    assert!(told.contains("resource control policy") && !told.contains("links before this one"), "{told}");
+}
+
+#[test]
+fn trust_must_let_in_what_a_pattern_stands_for() {
+    let scene = Scene::bare();
+    let entry = "[[service-accounts]]\nrole = \"app\"\nnamespace = \"apps\"\nname = \"w-*\"\nallow-wildcard = \"x\"\nmanage = \"none\"\n";
+    scene.declare(&format!("[roles.app]\nattach = [\"aws:AmazonS3ReadOnlyAccess\"]\n{entry}"));
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    let sub = format!("{}:sub", scene.host());
+    let good = scene.someone.trust("app");
+    let with = |operator: &str, subject: &str| {
+        let mut trust = good.clone();
+        let condition = &mut trust["Statement"][0]["Condition"];
+        condition.as_object_mut().expect("conditions").remove("StringLike");
+        condition[operator][&sub] = json!(format!("system:serviceaccount:{subject}"));
+        scene.someone.set_trust("app", &trust);
+    };
+    let (status, text) = scene.link(0, "trust", &["--deny", "none"]);
+    assert_eq!(status, "ok", "{text}");
+    assert!(text.contains("lets in what matches `system:serviceaccount:apps:w-*`"), "{text}");
+    assert!(text.contains("it matches none"), "{text}");
+    for (operator, subject) in [
+        ("StringLike", "other:x"),
+        ("StringLike", "apps:w-1*"),
+        ("StringLike", "apps:w-?"),
+        ("StringEquals", "apps:w-*"),
+    ] {
+        with(operator, subject);
+        let (status, text) = scene.link(7, "trust", &["--deny", "none"]);
+        assert_eq!(status, "failed", "{subject}: {text}");
+        assert!(text.contains("for a ServiceAccount that matches `system:serviceaccount:apps:w-*`"), "{text}");
+    }
+    // somebody denies one that exists
+    let made = scene
+        .world
+        .cluster("main")
+        .with(|store| store.seed(Resource::ServiceAccounts, "apps", json!({"metadata": {"name": "w-1"}}), "kubectl"));
+    made.expect("a ServiceAccount");
+    let mut trust = good.clone();
+    let mut deny = good["Statement"][0].clone();
+    deny["Effect"] = json!("Deny");
+    deny["Condition"] = json!({"StringEquals": {&sub: "system:serviceaccount:apps:w-1"}});
+    trust["Statement"].as_array_mut().expect("a list").push(deny);
+    scene.someone.set_trust("app", &trust);
+    let (status, text) = scene.link(7, "trust", &["--deny", "none"]);
+    assert_eq!(status, "failed", "{text}");
+    assert!(text.contains("for `apps/w-1`, which matches") && text.contains("statement 2"), "{text}");
+}
+
+#[test]
+fn cluster_that_does_not_exist_breaks_the_chain_and_hides_nothing() {
+    let scene = Scene::new();
+    scene.declare(&("name = \"typo\"\n".to_owned() + &role("app")));
+    let document = scene.verify(7, &["--format", "json"]).json();
+    let statuses: Vec<String> = links(&document).iter().map(|link| text(link, "status")).collect();
+    assert_eq!(statuses[0], "failed", "{document:#}");
+    assert!(statuses[1..].iter().all(|status| status == "not-applicable"), "{document:#}");
+    scene.verify(7, &[]).says("FAIL issuer: EKS has no cluster");
+}
+
+#[test]
+fn context_of_another_cluster_breaks_the_chain_and_hides_nothing() {
+    let scene = Scene::new();
+    scene.world.add_cluster("other");
+    scene.bench.write("kubeconfig", &scene.world.kubeconfig());
+    scene.declare(&("kubernetes = { kubeconfig = \"kubeconfig\", context = \"other\" }\n".to_owned() + &role("app")));
+    let document = scene.verify(7, &["--format", "json"]).json();
+    let statuses: Vec<String> = links(&document).iter().map(|link| text(link, "status")).collect();
+    let after = ["not-applicable"; 5].map(str::to_owned);
+    assert_eq!((statuses[0].as_str(), &statuses[3..]), ("failed", &after[..]), "{document:#}");
+    // EKS names the issuer, so these are judged
+    assert_eq!(statuses[1..3], ["ok", "ok"].map(str::to_owned), "{document:#}");
+}
+
+#[test]
 fn annotations_must_name_this_role_and_fit_its_trust() {
     let scene = Scene::new();
     let arn = role_arn();
@@ -348,7 +455,10 @@ fn annotations_must_name_this_role_and_fit_its_trust() {
     scene.someone.associate("main", "apps", "app", &format!("arn:aws:iam::{FIRST}:role/pods"));
     scene.says(
         "annotation",
-        &["comes before the annotation: new pods get", "delete-pod-identity-association --cluster-name main"],
+        &[
+            "comes before the annotation: new pods get",
+            "aws eks delete-pod-identity-association --cluster-name main --region eu-west-1 --association-id a-",
+        ],
     );
     // without the annotation, pods get the role of the association too
     scene.annotate(ROLE_ARN, None);
@@ -402,8 +512,15 @@ fn webhook_must_be_there_trusted_and_cover_the_namespace() {
         json!(other.cluster("main").certificate_authority_data())
     };
     scene.webhook(|hook| hook["clientConfig"]["caBundle"] = stale.clone());
-    scene
-        .says("webhook", &["is not the cluster's authority", "silently", "kubectl patch mutatingwebhookconfiguration"]);
+    scene.says(
+        "webhook",
+        &[
+            "is not the cluster's authority",
+            "silently",
+            "kubectl --context arn:aws:eks:eu-west-1:111122223333:cluster/main patch mutatingwebhookconfiguration",
+            "aws eks describe-cluster --name main --region eu-west-1 --query cluster.certificateAuthority.data",
+        ],
+    );
     scene.webhook(|hook| hook["clientConfig"]["caBundle"] = ca.clone());
     assert_eq!(scene.link(0, "webhook", &[]).0, "ok");
     scene.webhook(|hook| hook["namespaceSelector"] = json!({"matchLabels": {"irsa": "on"}}));
@@ -605,6 +722,49 @@ fn hint_names_what_to_remove_from_the_spec_of_a_pod() {
 }
 
 #[test]
+fn init_container_with_the_role_does_not_stand_for_the_others() {
+    let scene = Scene::new();
+    let good = scene.seeded_pod();
+    let init = |environment: Value| {
+        scene.change_pod(&good, &|pod| {
+            let mut init = good["containers"][0].clone();
+            init["name"] = json!("init");
+            pod["spec"]["initContainers"] = json!([init]);
+            pod["spec"]["containers"][0]["env"] = environment.clone();
+        });
+    };
+    init(good["containers"][0]["env"].clone());
+    assert_eq!(scene.link(0, "pods", &[]).0, "ok");
+    init(json!([]));
+    scene.says("pods", &["1 pod has no `AWS_ROLE_ARN`", "rollout restart statefulset/db"]);
+    init(json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]));
+    scene.says("pods", &["statefulset/db: 1 pod uses EKS Pod Identity, without `AWS_ROLE_ARN`"]);
+}
+
+#[test]
+fn hints_for_the_audience_of_another_manager_repair_it() {
+    let scene = Scene::new();
+    scene.world.cluster("main").with(|store| {
+        store.tamper(Resource::ServiceAccounts, "apps", "app", |object| {
+            object["metadata"]["annotations"][AUDIENCE] = json!("vault");
+            let mut entry = object["metadata"]["managedFields"][0].clone();
+            entry["manager"] = json!("helm");
+            entry["operation"] = json!("Update");
+            entry["fieldsV1"] = json!({"f:metadata": {"f:annotations": {"f:eks.amazonaws.com/audience": {}}}});
+            object["metadata"]["managedFields"].as_array_mut().expect("managers").push(entry);
+        })
+    });
+    let repair = "an audience that is not declared: repair the link `annotation`";
+    scene.says("provider", &["does not accept the audience `vault`", repair]);
+    scene.says("trust", &["the token has `vault`", repair]);
+    scene.says("annotation", &["for the audience `vault`", "remove it where `helm` sets it", "--force-conflicts"]);
+    // as the hint says
+    scene.bench.ends(4, &["apply", "--auto-approve"]);
+    scene.bench.ends(0, &["apply", "--auto-approve", "--force-conflicts"]);
+    scene.verify(0, &[]);
+}
+
+#[test]
 fn token_with_other_claims_and_a_refused_token_request_are_told_apart() {
     let scene = Scene::new();
     let cluster = scene.world.cluster("main");
@@ -715,4 +875,26 @@ fn apply_verifies_what_it_touched() {
     scene.declare(&(role("app") + &role("two")));
     let run = scene.bench.ends(7, &["apply", "--auto-approve", "--verify"]);
     run.says("FAIL webhook: ").says("service-account/main/apps/two");
+}
+
+#[test]
+fn apply_verifies_nothing_that_it_destroys() {
+    let scene = Scene::new();
+    let run = scene.bench.ends(0, &["apply", "--destroy", "--force", "--auto-approve", "--verify"]);
+    run.says("Verified 0 ServiceAccounts: 0 ok, 0 broken, 0 not fully seen.");
+    assert!(!run.stdout.contains("FAIL"), "{run}");
+}
+
+#[test]
+fn apply_verifies_what_it_applied_in_part() {
+    let scene = Scene::bare();
+    scene.declare(&(role("app") + &role("two")));
+    scene.world.deny_object("CreateRole", "two");
+    let run = scene.bench.ends(6, &["apply", "--auto-approve", "--verify"]);
+    run.says("Verified 1 ServiceAccount: 1 ok, 0 broken, 0 not fully seen.")
+        .says("not verified: 1 ServiceAccount whose changes were not all applied");
+    scene.webhook(|hook| hook["rules"] = json!([]));
+    scene.declare(&(role("app") + &role("two") + &role("three")));
+    let run = scene.bench.ends(6, &["apply", "--auto-approve", "--verify"]);
+    run.says("FAIL webhook: ").says("service-account/main/apps/three");
 }

@@ -1,5 +1,5 @@
 //! The text: a row for each ServiceAccount and a column for each link, then each failure and each reason, once for all
-//! ServiceAccounts that share it. With a width, text is wrapped, and the links of a table that is too wide stand below their
+//! links and ServiceAccounts that share it. With a width, text is wrapped, and the links of a table that is too wide stand below their
 //! ServiceAccount.
 
 use super::super::wrap::wrap;
@@ -28,9 +28,10 @@ pub fn text(chains: &[ChainLinks], all: bool, style: &Style, out: &mut dyn Write
         table(&mut text, chains, style);
         text.push('\n');
     }
-    for ((status, kind, reason, hints), addresses) in reasons(chains, all) {
-        let lead = format!("{} {}: ", style.paint(ink(status), sign(status)), kind.word());
-        wrapped(&mut text, style, &lead, sign(status).len() + kind.word().len() + 3, &scrub(&reason));
+    for ((status, kinds, reason, hints), addresses) in reasons(chains, all) {
+        let words = kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", ");
+        let lead = format!("{} {words}: ", style.paint(ink(status), sign(status)));
+        wrapped(&mut text, style, &lead, sign(status).len() + words.len() + 3, &scrub(&reason));
         for address in addresses.iter().take(LISTED) {
             // a string takes everything
             let _ = writeln!(text, "    {}", scrub(address));
@@ -78,15 +79,18 @@ fn with_whole_commands(text: &str) -> String {
 }
 
 /// Sorted as printed: what is broken last, next to the summary.
-type Reason = (Status, LinkKind, String, Vec<String>);
+type Reason = (Status, Vec<LinkKind>, String, Vec<String>);
 
-/// The addresses by reason.
+/// The addresses by reason. Links of one ServiceAccount with the same reason are one.
 fn reasons(chains: &[ChainLinks], all: bool) -> BTreeMap<Reason, Vec<&str>> {
     let mut reasons: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
     for chain in chains {
+        let mut kinds: BTreeMap<(Status, &str, &[String]), Vec<LinkKind>> = BTreeMap::new();
         for link in chain.links.iter().filter(|link| all || link.status >= Status::Unknown) {
-            let reason = (link.status, link.kind, link.text.clone(), link.hints.clone());
-            reasons.entry(reason).or_default().push(&chain.address);
+            kinds.entry((link.status, &link.text, &link.hints)).or_default().push(link.kind);
+        }
+        for ((status, text, hints), kinds) in kinds {
+            reasons.entry((status, kinds, text.to_owned(), hints.to_vec())).or_default().push(&chain.address);
         }
     }
     reasons

@@ -38,6 +38,26 @@ fn text_names_a_shared_reason_once() {
 }
 
 #[test]
+fn text_names_a_reason_of_several_links_once() {
+    let chains = ["a", "b"].map(|name| {
+        let mut chain = chain(name, Status::Unknown, "the API is closed");
+        for link in &mut chain.links[3..7] {
+            (link.status, link.text, link.hints) =
+                (Status::Unknown, "the API is closed".to_owned(), vec!["restart <it>".to_owned()]);
+        }
+        chain
+    });
+    let text = written(|out| super::text(&chains, false, &Style::plain(), out));
+    assert!(
+        text.contains(
+            "? annotation, webhook, token, assume, pods: the API is closed\n    service-account/prod/apps/a\n"
+        )
+    );
+    assert_eq!(text.matches("the API is closed").count(), 1, "{text}");
+    assert_eq!(text.matches("-> restart <it>").count(), 1, "{text}");
+}
+
+#[test]
 fn hostile_text_stays_text() {
     let hostile = "a\u{1b}[31m\n::error::x <b> \"&' \u{202e}";
     let chains = [chain("a", Status::Failed, hostile)];

@@ -3,10 +3,11 @@
 
 use crate::model::evidence::TokenClaims;
 use crate::model::quoted::quoted;
-use crate::policy::evaluate::{self, Applied, DecidingCondition, Truth, evaluate};
+use crate::policy::evaluate::{self, Applied, Covered, DecidingCondition, Truth, evaluate};
 use crate::policy::pattern::is_wild;
 use crate::policy::trust::WITH_WEB_IDENTITY;
 use crate::policy::{PolicyDocument, Statement};
+use serde_json::Value;
 
 /// The token, and what its evaluation needs.
 pub(super) struct Request<'a> {
@@ -47,14 +48,30 @@ pub(super) fn evaluate_token(trust: &PolicyDocument, request: &Request<'_>) -> D
     if let Some((name, open)) = first(&evaluation.allows, Truth::Unknown) {
         return Decision::Undecided(format!("{name} allows if {open}"));
     }
-    let nearest = evaluation.nearest.filter(|nearest| nearest.found.caller && !nearest.found.failed.is_empty());
-    if let Some(nearest) = nearest {
-        let failed: Vec<String> = nearest.found.failed.iter().map(|one| why_not(one, host_path)).collect();
-        return Decision::Refused(format!("in {}, {}", nearest.name(), failed.join(", and ")));
+    if let Some(nearest) = evaluation.nearest.filter(|nearest| nearest.found.caller) {
+        let conditions = nearest.found.failed.iter().map(|one| why_not(one, host_path));
+        let failed: Vec<String> = wrong_actions(&nearest).into_iter().chain(conditions).collect();
+        if !failed.is_empty() {
+            return Decision::Refused(format!("in {}, {}", nearest.name(), failed.join(", and ")));
+        }
     }
     let others = quoted(trust.federated_issuers());
     let others = if others.is_empty() { "no issuer".to_owned() } else { others.join(", ") };
     Decision::Refused(format!("no statement trusts `{host_path}` with `{WITH_WEB_IDENTITY}`; it trusts {others}"))
+}
+
+/// What is wrong with the actions of a statement that means the caller.
+fn wrong_actions(applied: &Applied<'_>) -> Option<String> {
+    if applied.found.actions != Covered::Nothing {
+        return None;
+    }
+    let statement = applied.statement.to_value();
+    let named = match &statement["Action"] {
+        Value::String(one) => vec![one.as_str()],
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        _ => return Some(format!("`NotAction` leaves out `{WITH_WEB_IDENTITY}`")),
+    };
+    Some(format!("`Action` is `{}`, not `{WITH_WEB_IDENTITY}`", named.join("`, `")))
 }
 
 fn open(conditions: &[DecidingCondition]) -> String {

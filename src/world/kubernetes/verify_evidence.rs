@@ -245,7 +245,9 @@ fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
     let owner = controller_or_owner(&pod.metadata);
     let started = pod.status.and_then(|status| status.start_time).or(pod.metadata.creation_timestamp);
     let volumes = spec.volumes.unwrap_or_default();
-    let containers = spec.init_containers.into_iter().flatten().chain(spec.containers);
+    let init =
+        spec.init_containers.into_iter().flatten().map(|one| Container { is_init: true, ..container(one, &volumes) });
+    let others = spec.containers.into_iter().map(|one| container(one, &volumes));
     let pod = Pod {
         name: clean(&pod.metadata.name.unwrap_or_default()),
         service_account: spec.service_account_name.unwrap_or_else(|| "default".to_owned()),
@@ -254,7 +256,7 @@ fn pod(pod: core::Pod) -> Option<(Namespace, Pod)> {
         annotations: string_map(pod.metadata.annotations),
         started: started.map(|time| time.0.to_string()).unwrap_or_default(),
         owner,
-        containers: containers.map(|one| container(one, &volumes)).collect(),
+        containers: init.chain(others).collect(),
     };
     Some((namespace, pod))
 }
@@ -273,6 +275,7 @@ fn container(container: core::Container, volumes: &[core::Volume]) -> Container 
     let mounts = container.volume_mounts.iter().flatten();
     Container {
         name: clean(&container.name),
+        is_init: false,
         role: value("AWS_ROLE_ARN"),
         // the webhook writes `C:\…` for Windows
         token_file: value("AWS_WEB_IDENTITY_TOKEN_FILE")

@@ -24,13 +24,14 @@ fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
     let reached = RetryFacts { reached: true, ..none };
     let once = RetryFacts { must_not_repeat: true, ..none };
     let policy = RetryFacts { policy_created: true, ..none };
-    let lags = RetryFacts { sts_lags: true, ..none };
+    let lags = RetryFacts { sts_lag: StsLag::All, ..none };
+    let open = RetryFacts { sts_lag: StsLag::NotDenials, ..none };
     let all = RetryFacts {
         created: true,
         policy_created: true,
         principal_created: true,
         detached: true,
-        sts_lags: false,
+        sts_lag: StsLag::None,
         reached: true,
         retried: false,
         must_not_repeat: false,
@@ -71,6 +72,8 @@ fn failures_are_retried_only_if_facts_of_this_run_explain_them() {
         (failed(400, "InvalidIdentityToken", ""), lags, Some(Propagation)),
         (failed(400, "InvalidIdentityToken", ""), all, None),
         (failed(403, "InvalidClientTokenId", ""), lags, Some(Propagation)),
+        (failed(403, "AccessDenied", ""), open, None),
+        (failed(400, "InvalidIdentityToken", ""), open, Some(Propagation)),
         (failed(403, "InvalidClientTokenId", ""), all, None),
         (failed(403, "IDPRejectedClaim", ""), lags, None),
         (failed(403, "ExpiredToken", ""), all, None),

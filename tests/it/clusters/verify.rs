@@ -176,7 +176,7 @@ fn chain_is_proved_with_tokens_of_the_api_server_and_its_breaks_are_named() {
             7,
             "webhook",
             "failed",
-            &["is not the cluster's authority", "kubectl patch mutatingwebhookconfiguration"],
+            &["is not the cluster's authority", "kubectl --context alpha patch mutatingwebhookconfiguration"],
         );
         eks.set_authority(&cluster.authority());
 

@@ -83,6 +83,23 @@ fn refusal_that_stays_fails_at_the_end_of_the_time_for_an_operation() {
 }
 
 #[test]
+fn denial_by_a_trust_that_depends_on_the_caller_is_not_waited_for() {
+    inside::runtime().block_on(async {
+        let inside = inside().await;
+        let head = std::fs::read_to_string(inside.path("irsa.toml")).expect("the configuration");
+        let deny = "[[roles.main-r0.trust]]\neffect = \"Deny\"\nprincipals = \"*\"\nactions = [\"sts:AssumeRoleWithWebIdentity\"]\nconditions = { StringNotEquals = { \"aws:SourceVpc\" = \"vpc-1\" } }\n";
+        inside.write("irsa.toml", &(head + deny));
+        // the provider of this run is waited for
+        refuse(&inside, "InvalidIdentityToken", NO_PROVIDER, Some(2));
+        let ended = apply(&inside).await;
+        assert_eq!(ended.code, 0, "{ended}");
+        assert!(ended.text().contains("? assume: STS denies irsa the role (AccessDenied"), "{ended}");
+        assert_eq!(asked(&inside), 3, "{ended}");
+        assert!(ended.took < Duration::from_mins(1), "{ended}");
+    });
+}
+
+#[test]
 fn refusal_of_a_role_that_this_run_did_not_write_is_final() {
     inside::runtime().block_on(async {
         let inside = inside().await;

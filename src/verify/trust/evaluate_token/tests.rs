@@ -40,7 +40,10 @@ fn matching_statement_is_named() {
     named["Sid"] = json!("Pods");
     assert_eq!(at(&json!([named.clone()])), Decision::Allowed("statement `Pods`".to_owned()));
     named["Action"] = json!("sts:AssumeRole");
-    refused(&json!([named]), "no statement trusts");
+    refused(&json!([named]), "in statement `Pods`, `Action` is `sts:AssumeRole`, not `sts:AssumeRoleWithWebIdentity`");
+    named.as_object_mut().expect("a statement").remove("Action");
+    named["NotAction"] = json!(["sts:AssumeRoleWithWebIdentity"]);
+    refused(&json!([named]), "`NotAction` leaves out `sts:AssumeRoleWithWebIdentity`");
     let like = json!({"StringLike": {format!("{HOST}:sub"): "system:serviceaccount:a*:?pp"}});
     assert_eq!(at(&json!(statement(&like))), Decision::Allowed("statement 1".to_owned()));
 }
