@@ -119,11 +119,11 @@ impl RolePermissions {
             };
             let readings = Readings::of(document, &self.placeholders);
             for found in readings.found(&request) {
-                let denies = found.statement.denies();
+                let is_deny = found.statement.denies();
                 if let Some(why) = found.depends_on {
                     decision.unread.push(format!("{}, {}: {why}", policy.name, found.name()));
-                    is_open |= !denies;
-                } else if denies {
+                    is_open |= !is_deny;
+                } else if is_deny {
                     denied = denied.max(found.truth);
                     decision.limits.push(deciding(&policy.name, &found));
                 } else {

@@ -90,9 +90,9 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
             .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
     });
     notes.dedup();
-    let noted = notes.iter().map(|note| &note.address);
+    let of_notes = notes.iter().map(|note| &note.address);
     let addresses =
-        noted.chain(refused.iter().map(|item| &item.address)).chain(unknown.iter().map(|item| &item.address));
+        of_notes.chain(refused.iter().map(|item| &item.address)).chain(unknown.iter().map(|item| &item.address));
     let origins =
         addresses.filter_map(|address| Some((address.clone(), origin(context.desired, address)?.to_string())));
     let names = ConfigKeys { origins: origins.collect(), ..config_keys(context) };

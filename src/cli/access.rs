@@ -306,7 +306,10 @@ impl World {
                     }
                     reach = self.trusts(other, binding);
                 }
-                Annotated::None(why) => reach = Reach::No(why),
+                Annotated::None(why) => {
+                    (policies, boundary) = (Observed::Present(Vec::new()), false);
+                    reasons.push(why);
+                }
                 Annotated::Other(why) => (policies, boundary) = (Observed::Unknown(why), false),
                 Annotated::Unknown(why) => {
                     incomplete = true;
@@ -320,11 +323,7 @@ impl World {
                     incomplete = true;
                     reasons.push(format!("unknown: {why}"));
                 }
-                Reach::No(why) => {
-                    incomplete = false;
-                    (policies, boundary) = (Observed::Present(Vec::new()), false);
-                    reasons.push(why);
-                }
+                Reach::No(why) => reasons.push(format!("its pods do not get the role: {why}")),
             }
             lines.push(format!("  role: role/{}", role.key));
             lines.extend(reasons.iter().map(|why| format!("  {why}")));
