@@ -4,11 +4,13 @@
 //! resource policies and session policies are not looked at: they may take away more, or give more.
 
 pub mod changes;
+pub mod readings;
 
 use crate::ids::Key;
 use crate::model::live::Observed;
-use crate::policy::evaluate::{Applied, Caller, KnownKeys, Request, Truth, evaluate};
+use crate::policy::evaluate::{Caller, KnownKeys, Request, Truth, evaluate};
 use crate::policy::{PolicyDocument, Statement};
+use readings::{Found, Placeholder, Readings};
 
 /// A policy of a role.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct RolePermissions {
     pub policies: Observed<Vec<NamedPolicy>>,
     /// Its permissions boundary, if it has one.
     pub boundary: Option<NamedPolicy>,
+    /// The texts in its documents that stand for values that are not known.
+    pub placeholders: Vec<Placeholder>,
 }
 
 /// How sure an answer is.
@@ -101,32 +105,53 @@ impl RolePermissions {
             resource: resource.to_owned(),
             keys: self.keys(),
         };
-        let (mut certain, mut denied) = (false, Truth::False);
+        let (mut certain, mut denied, mut is_open) = (false, Truth::False, false);
+        let (mut all, mut allows) = (Vec::new(), Vec::new());
         for policy in policies {
             let document = match &policy.document {
                 Observed::Present(document) if document.is_parsed() => document,
-                Observed::Present(_) => {
-                    decision.unread.push(format!("{}: its document cannot be parsed", policy.name));
-                    continue;
-                }
-                Observed::Unknown(why) => {
-                    decision.unread.push(format!("{}: {why}", policy.name));
-                    continue;
-                }
                 Observed::Absent => continue,
+                Observed::Present(_) | Observed::Unknown(_) => {
+                    decision.unread.push(unread(policy));
+                    is_open = true;
+                    continue;
+                }
             };
-            let evaluation = evaluate(document, &request);
-            for allow in &evaluation.allows {
-                certain |= allow.found.truth() == Truth::True;
-                decision.allows.push(deciding(policy, allow));
+            let readings = Readings::of(document, &self.placeholders);
+            for found in readings.found(&request) {
+                let is_deny = found.statement.denies();
+                if let Some(why) = found.depends_on {
+                    decision.unread.push(format!("{}, {}: {why}", policy.name, found.name()));
+                    is_open |= !is_deny;
+                } else if is_deny {
+                    denied = denied.max(found.truth);
+                    decision.limits.push(deciding(&policy.name, &found));
+                } else {
+                    allows.push((policy, document, found));
+                }
             }
-            for deny in &evaluation.denies {
-                denied = denied.max(deny.found.truth());
-                decision.limits.push(deciding(policy, deny));
-            }
+            all.push(readings);
         }
-        let may_be_allowed = !decision.allows.is_empty() || !decision.unread.is_empty();
-        let boundary = self.boundary.as_ref().map_or(Truth::True, |boundary| decision.bound(boundary, &request));
+        let boundary =
+            self.boundary.as_ref().map_or(Truth::True, |boundary| self.bound(boundary, &request, &mut decision));
+        let bounds = self.boundary.as_ref().and_then(|boundary| match &boundary.document {
+            Observed::Present(document) if document.is_parsed() => Some(Readings::of(document, &self.placeholders)),
+            _ => None,
+        });
+        // a deny or the boundary may take all that a statement allows of a pattern
+        let is_limited = denied == Truth::Unknown || boundary == Truth::Unknown;
+        let is_taken = |part: &Request| {
+            all.iter().any(|readings| readings.certainly_denies(part))
+                || bounds.as_ref().is_some_and(|bounds| bounds.verdict(part) == Ok(Truth::False))
+        };
+        allows.retain(|(_, document, found)| {
+            !is_limited || !document.narrowed(found.statement, &request).iter().all(is_taken)
+        });
+        for (policy, _, found) in &allows {
+            certain |= found.truth == Truth::True;
+            decision.allows.push(deciding(&policy.name, found));
+        }
+        let may_be_allowed = !decision.allows.is_empty() || is_open;
         decision.answer = if denied == Truth::True || boundary == Truth::False || !may_be_allowed {
             Permitted::No
         } else if !decision.unread.is_empty() {
@@ -138,6 +163,33 @@ impl RolePermissions {
             Permitted::If
         };
         decision
+    }
+
+    /// What the boundary says: it must allow what the policies allow.
+    fn bound(&self, boundary: &NamedPolicy, request: &Request, decision: &mut Decision) -> Truth {
+        let named = NamedPolicy { name: format!("boundary {}", boundary.name), ..boundary.clone() };
+        let document = match &boundary.document {
+            Observed::Present(document) if document.is_parsed() => document,
+            Observed::Present(_) | Observed::Unknown(_) => {
+                decision.unread.push(unread(&named));
+                return Truth::Unknown;
+            }
+            // IAM lets a boundary be deleted only when nothing has it
+            Observed::Absent => return Truth::False,
+        };
+        let readings = Readings::of(document, &self.placeholders);
+        match readings.verdict(request) {
+            Ok(Truth::Unknown) => {
+                let found = readings.found(request);
+                decision.limits.extend(found.iter().map(|found| deciding(&named.name, found)));
+                Truth::Unknown
+            }
+            Ok(verdict) => verdict,
+            Err(why) => {
+                decision.unread.push(format!("{}: {why}", named.name));
+                Truth::Unknown
+            }
+        }
     }
 
     /// The keys that every request of the role has
@@ -158,40 +210,21 @@ impl Decision {
     pub fn unknown(why: String) -> Self {
         Self { answer: Permitted::May, allows: Vec::new(), limits: Vec::new(), unread: vec![why] }
     }
+}
 
-    /// What the boundary says: it must allow what the policies allow.
-    fn bound(&mut self, boundary: &NamedPolicy, request: &Request) -> Truth {
-        let named = NamedPolicy { name: format!("boundary {}", boundary.name), ..boundary.clone() };
-        match &boundary.document {
-            Observed::Present(document) if document.is_parsed() => {
-                let evaluation = evaluate(document, request);
-                let verdict = evaluation.verdict();
-                if verdict == Truth::Unknown {
-                    let all = evaluation.allows.iter().chain(&evaluation.denies);
-                    self.limits.extend(all.map(|applied| deciding(&named, applied)));
-                }
-                verdict
-            }
-            Observed::Present(_) => {
-                self.unread.push(format!("{}: its document cannot be parsed", named.name));
-                Truth::Unknown
-            }
-            Observed::Unknown(why) => {
-                self.unread.push(format!("{}: {why}", named.name));
-                Truth::Unknown
-            }
-            // IAM lets a boundary be deleted only when nothing has it
-            Observed::Absent => Truth::False,
-        }
+fn unread(policy: &NamedPolicy) -> String {
+    match &policy.document {
+        Observed::Unknown(why) => format!("{}: {why}", policy.name),
+        Observed::Present(_) | Observed::Absent => format!("{}: its document cannot be parsed", policy.name),
     }
 }
 
-fn deciding(policy: &NamedPolicy, applied: &Applied<'_>) -> Deciding {
+fn deciding(policy: &str, found: &Found<'_>) -> Deciding {
     Deciding {
-        policy: policy.name.clone(),
-        name: applied.name(),
-        statement: applied.statement.clone(),
-        conditions: applied.found.open.iter().map(ToString::to_string).collect(),
+        policy: policy.to_owned(),
+        name: found.name(),
+        statement: found.statement.clone(),
+        conditions: found.conditions.clone(),
     }
 }
 

@@ -263,6 +263,11 @@ impl Configuration {
         Some(source.line(line)?.chars().take_while(|character| character.is_whitespace()).count() + 1)
     }
 
+    /// The policies of `[policies]` and where each is declared, also those that no role attaches.
+    pub fn policies(&self) -> impl Iterator<Item = (&Key, &Origin)> {
+        self.raw.policies.iter().map(|(key, policy)| (key, &policy.origin))
+    }
+
     /// The files that were read.
     pub fn files(&self) -> Vec<PathBuf> {
         self.sources.paths()

@@ -37,11 +37,15 @@ pub use live_object::{LiveObject, object as live_object};
 pub use seen_twice::confirm;
 pub use types::{ConfigKeys, Options, Part, PartId, Plan, Refused, Step, Summary, UnknownObject};
 
+use crate::ids::Key;
+use crate::model::address::Address;
 use crate::model::desired::Desired;
 use crate::model::live::Live;
 use crate::model::note::Note;
+use crate::model::origin::Origin;
 use context::PlanContext;
 use draft::Draft;
+use std::collections::BTreeMap;
 
 /// Compares `desired` with `live`. The plan's notes include the linter's `findings`.
 pub fn plan(desired: &Desired, live: &Live, options: &Options, findings: Vec<Note>) -> Plan {
@@ -86,6 +90,12 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
             .cmp(&(a.severity, &b.address, &b.rule, &b.origin, &b.text))
     });
     notes.dedup();
+    let of_notes = notes.iter().map(|note| &note.address);
+    let addresses =
+        of_notes.chain(refused.iter().map(|item| &item.address)).chain(unknown.iter().map(|item| &item.address));
+    let origins =
+        addresses.filter_map(|address| Some((address.clone(), origin(context.desired, address)?.to_string())));
+    let names = ConfigKeys { origins: origins.collect(), ..config_keys(context) };
     let (ignored, notes) = notes.into_iter().partition(|note| note.ignored.is_some());
     Plan {
         owner: context.desired.owner.clone(),
@@ -100,7 +110,7 @@ fn finish(context: &PlanContext<'_>, draft: Draft, steps: Vec<Step>, unmatched: 
         unchanged,
         waiting: waiting.into_iter().collect(),
         unmatched,
-        names: config_keys(context),
+        names,
     }
 }
 
@@ -121,6 +131,23 @@ fn config_keys(context: &PlanContext<'_>) -> ConfigKeys {
         roles: roles.collect(),
         accounts: accounts.collect(),
         documents: documents.collect(),
+        origins: BTreeMap::new(),
+    }
+}
+
+/// Where the object, the account or the cluster of an address is declared. A provider follows from its cluster.
+fn origin<'a>(desired: &'a Desired, address: &str) -> Option<&'a Origin> {
+    let key = |kind: &str| address.strip_prefix(kind).and_then(|key| Key::parse(key).ok());
+    let of_cluster = |key: &Key| desired.clusters.get(key).map(|cluster| &cluster.origin);
+    if let Some(account) = key("account/") {
+        return desired.accounts.get(&account)?.origin.as_ref();
+    }
+    if let Some(cluster) = key("cluster/") {
+        return of_cluster(&cluster);
+    }
+    match address.parse().ok()? {
+        Address::OidcProvider { cluster, .. } => of_cluster(&cluster),
+        address => desired.origin(&address),
     }
 }
 

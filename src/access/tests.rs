@@ -13,6 +13,7 @@ fn role(policies: Vec<NamedPolicy>, boundary: Option<NamedPolicy>) -> RolePermis
         account: "111122223333".to_owned(),
         policies: Observed::Present(policies),
         boundary,
+        placeholders: Vec::new(),
     }
 }
 
@@ -59,6 +60,65 @@ fn answer_counts_all_policies_and_the_boundary() {
     ] {
         let role = role(policies, boundary);
         assert_eq!(answer(&role), expected, "{role:?}");
+    }
+}
+
+#[test]
+fn deny_or_boundary_that_takes_each_part_takes_all() {
+    let on = |effect: &str, action: &str, buckets: &[&str]| {
+        let resources: Vec<String> = buckets.iter().map(|name| format!("arn:aws:s3:::{name}/*")).collect();
+        json!({ "Effect": effect, "Action": action, "Resource": resources })
+    };
+    let allow = || on("Allow", "s3:Get*", &["a", "b"]);
+    let of = |statements: &[Value], boundary: Option<&Value>| {
+        let boundary = boundary.map(|statement| policy("limit", &json!([statement])));
+        role(vec![policy("p", &json!(statements))], boundary).decide("s3:GetObject", "*").answer
+    };
+    assert_eq!(of(&[allow()], None), Permitted::If);
+    assert_eq!(of(&[allow(), on("Deny", "s3:*", &["a"])], None), Permitted::If);
+    assert_eq!(of(&[allow(), on("Deny", "s3:*", &["a"]), on("Deny", "s3:*", &["b"])], None), Permitted::No);
+    assert_eq!(of(&[allow(), on("Deny", "s3:Put*", &["a", "b"])], None), Permitted::If);
+    let mut conditional = on("Deny", "s3:*", &["a", "b"]);
+    conditional["Condition"] = json!({ "StringEquals": { "aws:SourceVpc": "vpc-1" } });
+    assert_eq!(of(&[allow(), conditional], None), Permitted::If);
+    assert_eq!(of(&[allow()], Some(&on("Allow", "s3:*", &["b"]))), Permitted::If);
+    assert_eq!(of(&[allow()], Some(&on("Allow", "s3:*", &["c"]))), Permitted::No);
+    let variable =
+        json!({ "Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::${aws:PrincipalTag/team}/*" });
+    assert_eq!(of(&[variable, on("Deny", "s3:*", &["a"])], None), Permitted::If);
+}
+
+#[test]
+fn placeholder_that_decides_makes_the_answer_unknown() {
+    use super::readings::Placeholder;
+    let of = |statements: Value, resource: &str| {
+        let id = Placeholder { text: "000000000000", pattern: "????????????", why: "the id is not known" };
+        let role = RolePermissions { placeholders: vec![id], ..role(vec![policy("p", &statements)], None) };
+        role.decide("s3:GetObject", resource)
+    };
+    let on = |effect: &str, key: &str, resources: &[&str]| {
+        let mut statement = json!({ "Effect": effect, "Action": "s3:*" });
+        statement[key] = json!(resources);
+        statement
+    };
+    let own = "arn:aws:s3:::d-000000000000/*";
+    let (real, other) = ("arn:aws:s3:::d-111122223333/k", "arn:aws:s3:::x/k");
+    for (expected, statements, resource) in [
+        (Permitted::May, json!([on("Allow", "Resource", &[own])]), real),
+        (Permitted::No, json!([on("Allow", "Resource", &[own])]), other),
+        (Permitted::Yes, json!([on("Allow", "Resource", &[own, "*"])]), real),
+        (Permitted::May, json!([on("Allow", "NotResource", &[own])]), real),
+        (Permitted::Yes, json!([on("Allow", "NotResource", &[own])]), other),
+        (Permitted::May, json!([on("Allow", "Resource", &["*"]), on("Deny", "Resource", &[own])]), real),
+        (Permitted::Yes, json!([on("Allow", "Resource", &["*"]), on("Deny", "Resource", &[own])]), other),
+        // a deny alone allows nothing
+        (Permitted::No, json!([on("Deny", "Resource", &[own])]), real),
+    ] {
+        let decision = of(statements.clone(), resource);
+        assert_eq!(decision.answer, expected, "{statements} {resource}");
+        if expected == Permitted::May {
+            assert_eq!(decision.unread.len(), 1, "{statements} {resource}");
+        }
     }
 }
 

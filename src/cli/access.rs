@@ -7,27 +7,49 @@ use super::Run;
 use super::arguments::{Access, Deny, Global};
 use super::output::Output;
 use super::session::{self, Session};
+use crate::access::readings::Placeholder;
 use crate::access::{Deciding, Decision, NamedPolicy, Permitted, RolePermissions};
 use crate::error::{Error, ExitStatus};
-use crate::ids::{Key, PolicyArn};
+use crate::ids::{Key, Namespace, PolicyArn, ServiceAccountName};
 use crate::model::address::Address;
-use crate::model::desired::{Attachment, Binding, Boundary, Desired, Role};
+use crate::model::desired::{
+    Account, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, PLACEHOLDER_ID, PLACEHOLDER_REGION, Policy,
+    Role,
+};
 use crate::model::evidence::Chain;
 use crate::model::live::{Live, LiveRole, Observed};
-use crate::model::pattern::Pattern;
+use crate::model::pattern::{Pattern, any_matches};
 use crate::model::sanitize::scrub;
 use crate::observe;
-use crate::policy::PolicyDocument;
+use crate::policy::{PolicyDocument, Statement};
 use crate::render::Format;
 use crate::view;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMATS: &[Format] = &[Format::Text, Format::Json];
 /// The version of the JSON form. New keys raise the minor number, changed keys the major one.
-const FORMAT_VERSION: &str = "1.1";
+const FORMAT_VERSION: &str = "1.2";
 const NOT_CONSIDERED: &str =
     "service and resource control policies, resource policies, session policies and EKS Pod Identity";
+
+/// The resource if none is named.
+const EVERYTHING: &str = "*";
+
+/// Offline, the id of an account that the configuration does not declare.
+const UNKNOWN_ID: Placeholder = Placeholder {
+    text: PLACEHOLDER_ID,
+    pattern: "????????????",
+    why: "the account id is not known offline; declare the account in `[accounts]`",
+};
+
+/// Offline, the region of a cluster that declares none.
+const UNKNOWN_REGION: Placeholder = Placeholder {
+    text: PLACEHOLDER_REGION,
+    pattern: "*",
+    why: "the region of the cluster is not known offline; declare its `region`",
+};
 
 /// The declared roles, and how their ServiceAccounts reach them.
 struct World {
@@ -39,26 +61,39 @@ struct World {
 
 /// A ServiceAccount and what it may do.
 struct Row<'a> {
-    binding: &'a Binding,
+    binding: Cow<'a, Binding>,
     role: &'a Key,
     decision: Decision,
+    /// Whether the configuration names it.
+    is_declared: bool,
+}
+
+/// An object whose permissions are asked for.
+struct Subject<'a> {
+    role: &'a Key,
+    /// None for a role.
+    binding: Option<Cow<'a, Binding>>,
 }
 
 pub(super) async fn run(run: Run<'_>, arguments: &Access) -> Result<ExitStatus, Error> {
     let output = Output::open(run, "access", FORMATS, None)?;
-    let question = arguments.what.parse::<Address>().ok();
-    if question.is_none() {
-        check_action(&arguments.what)?;
-        check_resource(&arguments.what, &arguments.resource)?;
+    let what = arguments.what.as_str();
+    // a pattern of ServiceAccounts is no `Address`
+    let is_address = what.starts_with("service-account/") || what.parse::<Address>().is_ok();
+    if !is_address {
+        check_action(what)?;
+        check_resource(what, &arguments.resource)?;
+    } else if arguments.resource != EVERYTHING {
+        return Err(Error::usage(format!("`irsa access {what}` takes no resource"))
+            .hint("it lists all that the object may do; ask for an action to name a resource"));
     }
     // findings do not matter here
     let global = Global { deny: Deny::None, only: Vec::new(), ..run.global.clone() };
     let inner = Run { global: &global, ..run };
     let world = if arguments.declared { declared(inner)? } else { live(inner, &output).await? };
-    let (text, document, incomplete) = match question {
-        Some(address) => world.of_object(&address)?,
-        None => world.who_may(&arguments.what, &arguments.resource, &run.global.only)?,
-    };
+    let only: Vec<Pattern> = run.global.only.iter().map(Pattern::new).collect();
+    let (text, document, incomplete) =
+        if is_address { world.of_object(what, &only)? } else { world.who_may(what, &arguments.resource, &only)? };
     output.print_result(&text, &document).await?;
     let refused = incomplete && !arguments.declared && !run.global.allow_incomplete;
     Ok(if refused { ExitStatus::Refused } else { ExitStatus::Success })
@@ -97,34 +132,54 @@ fn check_resource(action: &str, text: &str) -> Result<(), Error> {
 fn declared(run: Run<'_>) -> Result<World, Error> {
     let configuration = session::load(run.global)?;
     let desired = configuration.resolve(&session::offline(run.context))?;
-    let offline = |arn: &PolicyArn| NamedPolicy {
-        name: short_name(arn),
-        document: Observed::Unknown("its document is not in the configuration".to_owned()),
-    };
     let of_role = |(key, role): (&Key, &Role)| {
+        let declared = |policy: &Key| {
+            let document = desired.policies.get(&(role.account.clone(), policy.clone()));
+            let document = document.map_or(Observed::Absent, |policy| Observed::Present(policy.document.clone()));
+            NamedPolicy { name: policy.to_string(), document }
+        };
+        let by_arn = |arn: &PolicyArn| match declared_policy(&desired, &role.account, arn) {
+            Some(policy) => declared(policy),
+            None => NamedPolicy {
+                name: short_name(arn),
+                document: Observed::Unknown("its document is not in the configuration".to_owned()),
+            },
+        };
         let inline = role.inline.iter().map(|(name, document)| inline(name.as_str(), document));
         let attached = role.attach.iter().map(|attachment| match attachment {
-            Attachment::Arn(arn) => offline(arn),
-            Attachment::Declared(policy) => NamedPolicy {
-                name: policy.to_string(),
-                document: desired
-                    .policies
-                    .get(&(role.account.clone(), policy.clone()))
-                    .map_or(Observed::Absent, |policy| Observed::Present(policy.document.clone())),
-            },
+            Attachment::Arn(arn) => by_arn(arn),
+            Attachment::Declared(policy) => declared(policy),
         });
         let boundary = match &role.permissions_boundary {
-            Boundary::Policy(arn) => Some(offline(arn)),
+            Boundary::Policy(arn) => Some(by_arn(arn)),
             Boundary::None | Boundary::Undeclared => None,
         };
         let policies = Observed::Present(inline.chain(attached).collect());
-        (
-            key.clone(),
-            RolePermissions { key: key.clone(), arn: String::new(), account: String::new(), policies, boundary },
-        )
+        let placeholders = placeholders(&desired, role);
+        let (arn, account) = (String::new(), String::new());
+        (key.clone(), RolePermissions { key: key.clone(), arn, account, policies, boundary, placeholders })
     };
     let roles = desired.roles.iter().map(of_role).collect();
     Ok(World { desired, live: None, roles })
+}
+
+/// The policy of `[policies]` that has this ARN in the account.
+fn declared_policy<'a>(desired: &'a Desired, account: &Key, arn: &PolicyArn) -> Option<&'a Key> {
+    let owner = desired.accounts.get(account)?;
+    let has_arn = |policy: &Policy| PolicyArn::of(&owner.partition, &owner.id, &policy.path, &policy.name) == *arn;
+    let mut policies = desired.policies.iter();
+    policies.find(|((of, _), policy)| of == account && has_arn(policy)).map(|((_, key), _)| key)
+}
+
+/// The texts in the documents of a role that stand for what is not known offline.
+fn placeholders(desired: &Desired, role: &Role) -> Vec<Placeholder> {
+    let is_known = desired.accounts.get(&role.account).is_some_and(Account::is_known);
+    let clusters = role.bindings.iter().filter_map(|binding| desired.clusters.get(&binding.cluster));
+    let active: Vec<&Cluster> = clusters.filter(|cluster| cluster.state == ClusterState::Active).collect();
+    let no_region = active.iter().all(|cluster| cluster.region.is_none());
+    let needs_region = no_region && active.iter().any(|cluster| cluster.name.is_some());
+    let id = (!is_known).then_some(UNKNOWN_ID);
+    id.into_iter().chain(needs_region.then_some(UNKNOWN_REGION)).collect()
 }
 
 fn inline(name: &str, document: &PolicyDocument) -> NamedPolicy {
@@ -170,7 +225,8 @@ async fn live(run: Run<'_>, output: &Output<'_>) -> Result<World, Error> {
         let arn = role.present().map(|role| role.arn.to_string()).unwrap_or_default();
         let id = desired.accounts.get(account).map(|account| account.id.to_string()).unwrap_or_default();
         let boundary = boundary.map(|arn| document(account, arn));
-        ((*key).clone(), RolePermissions { key: (*key).clone(), arn, account: id, policies, boundary })
+        let placeholders = Vec::new();
+        ((*key).clone(), RolePermissions { key: (*key).clone(), arn, account: id, policies, boundary, placeholders })
     });
     let roles = roles.collect();
     drop(found);
@@ -184,51 +240,93 @@ fn managed(live: &Live, (account, arn): &(Key, PolicyArn)) -> Option<Observed<Po
 }
 
 impl World {
-    /// The declared role of an address, and the binding if it is a ServiceAccount's.
-    fn role_of(&self, address: &Address) -> Result<(&Key, Option<&Binding>), Error> {
-        let found = match address {
-            Address::Role { key } => self.roles.get_key_value(key).map(|(key, _)| (key, None)),
-            Address::ServiceAccount { .. } => {
-                let chains = Chain::all(&self.desired, &[]);
-                let found = chains.into_iter().find(|chain| chain.binding.address().as_ref() == Some(address));
-                found.map(|chain| (chain.role_key, Some(chain.binding)))
+    /// The declared role of an address and, for a ServiceAccount, its binding: by name, else by its annotation, else by a
+    /// pattern that matches it.
+    fn subject(&self, text: &str) -> Result<Subject<'_>, Error> {
+        let address = text.parse::<Address>().ok();
+        let chains = || Chain::all(&self.desired, &[]).into_iter();
+        let found = match &address {
+            Some(Address::Role { key }) => {
+                self.roles.get_key_value(key).map(|(role, _)| Subject { role, binding: None })
             }
-            Address::OidcProvider { .. } | Address::Policy { .. } | Address::Orphan { .. } => {
-                return Err(Error::usage(format!("`{address}` has no permissions of its own"))
+            Some(Address::OidcProvider { .. } | Address::Policy { .. } | Address::Orphan { .. }) => {
+                return Err(Error::usage(format!("`{text}` has no permissions of its own"))
                     .hint("ask for a role or a ServiceAccount"));
             }
+            Some(Address::ServiceAccount { .. }) | None => {
+                let named = chains().find(|chain| chain.address() == text);
+                named.map(|chain| Subject { role: chain.role_key, binding: Some(Cow::Borrowed(chain.binding)) })
+            }
         };
+        let found = found.or_else(|| {
+            let Some(Address::ServiceAccount { cluster, namespace, name }) = &address else { return None };
+            let mut annotated = self.undeclared().into_iter();
+            let annotated = annotated.find(|(_, binding)| binding.address() == address);
+            let by_pattern = || {
+                let chain = chains().find(|chain| chain.binding.cluster == *cluster && matches(chain, namespace, name));
+                chain.map(|chain| {
+                    let audience = chain.binding.audience.clone();
+                    let binding = self.unmanaged(chain.role_key, cluster, namespace, name);
+                    (chain.role_key, Binding { audience, ..binding })
+                })
+            };
+            let (role, binding) = annotated.or_else(by_pattern)?;
+            Some(Subject { role, binding: Some(Cow::Owned(binding)) })
+        });
         found.ok_or_else(|| {
-            Error::usage(format!("`{address}` is not an object of this configuration"))
+            Error::usage(format!("`{text}` is not an object of this configuration"))
                 .hint("`irsa plan` shows the addresses")
         })
     }
 
     /// What a role or a ServiceAccount may do.
-    fn of_object(&self, address: &Address) -> Result<(String, Value, bool), Error> {
-        let (key, binding) = self.role_of(address)?;
-        let (mut lines, mut list, mut incomplete) = (vec![format!("{address}")], Vec::new(), false);
-        let (mut role, mut reason, mut boundary) = (&self.roles[key], None, true);
+    ///
+    /// # Errors
+    /// Wrong usage, if no glob of `only` matches it.
+    fn of_object(&self, address: &str, only: &[Pattern]) -> Result<(String, Value, bool), Error> {
+        let Subject { role: key, binding } = self.subject(address)?;
+        let role_address = Address::role(key).to_string();
+        if let Some(glob) = only.iter().find(|glob| !glob.matches(address) && !glob.matches(&role_address)) {
+            return Err(Error::usage(format!("`--only '{}'` does not match `{address}`", glob.as_str()))
+                .hint("leave out `--only`: the address selects one object"));
+        }
+        let (mut lines, mut list, mut incomplete) = (vec![address.to_owned()], Vec::new(), false);
+        let (mut role, mut reasons, mut boundary) = (&self.roles[key], Vec::new(), true);
         let mut policies = role.policies.clone();
-        if let Some(binding) = binding {
-            match self.annotated(key, binding) {
+        if let Some(binding) = &binding {
+            let annotated = self.annotated(key, binding);
+            let mut reach = Reach::Yes;
+            match annotated {
                 Annotated::Role(other) => {
                     role = &self.roles[other];
                     policies = role.policies.clone();
-                    let names = || format!("its annotation names role/{other}, and not the declared role/{key}");
-                    reason = (other != key).then(names);
+                    if other != key {
+                        let names = format!("its annotation names role/{other}, and not the declared role/{key}");
+                        reasons.push(names);
+                    }
+                    reach = self.trusts(other, binding);
                 }
                 Annotated::None(why) => {
-                    (policies, reason, boundary) = (Observed::Present(Vec::new()), Some(why), false);
+                    (policies, boundary) = (Observed::Present(Vec::new()), false);
+                    reasons.push(why);
                 }
                 Annotated::Other(why) => (policies, boundary) = (Observed::Unknown(why), false),
                 Annotated::Unknown(why) => {
                     incomplete = true;
-                    reason = Some(format!("unknown: {why}"));
+                    reasons.push(format!("unknown: {why}"));
+                    reach = self.trusts(key, binding);
                 }
             }
+            match reach {
+                Reach::Yes => {}
+                Reach::Unknown(why) => {
+                    incomplete = true;
+                    reasons.push(format!("unknown: {why}"));
+                }
+                Reach::No(why) => reasons.push(format!("its pods do not get the role: {why}")),
+            }
             lines.push(format!("  role: role/{}", role.key));
-            lines.extend(reason.iter().map(|why| format!("  {why}")));
+            lines.extend(reasons.iter().map(|why| format!("  {why}")));
         }
         let policies = match &policies {
             Observed::Present(policies) => policies.as_slice(),
@@ -239,7 +337,7 @@ impl World {
             Observed::Unknown(why) => {
                 incomplete = true;
                 lines.push(format!("  unknown: {why}"));
-                reason = Some(why.clone());
+                reasons.push(why.clone());
                 &[]
             }
         };
@@ -250,7 +348,15 @@ impl World {
             lines.push(format!("  {label}{}", policy.name));
             let statements = match &policy.document {
                 Observed::Present(document) if document.is_parsed() => {
-                    document.statements().iter().map(view::statement_text).collect()
+                    for placeholder in &role.placeholders {
+                        let why = format!("unknown: {}", placeholder.why);
+                        if document.text().contains(placeholder.text) && !reasons.contains(&why) {
+                            incomplete = true;
+                            lines.push(format!("    {why}"));
+                            reasons.push(why);
+                        }
+                    }
+                    document.statements().iter().map(|statement| statement_text(statement, role)).collect()
                 }
                 Observed::Present(_) => {
                     incomplete = true;
@@ -267,8 +373,8 @@ impl World {
         }
         lines.push(format!("Not looked at: {NOT_CONSIDERED}."));
         let document = json!({
-            "format-version": FORMAT_VERSION, "address": address.to_string(), "role": role.key.as_str(),
-            "reason": reason, "policies": list, "not-considered": NOT_CONSIDERED,
+            "format-version": FORMAT_VERSION, "address": address, "role": role.key.as_str(),
+            "reason": (!reasons.is_empty()).then(|| reasons.join("; ")), "policies": list, "not-considered": NOT_CONSIDERED,
         });
         Ok((text_of(&lines), document, incomplete))
     }
@@ -277,23 +383,33 @@ impl World {
     ///
     /// # Errors
     /// Wrong usage, if a glob of `only` matches nothing.
-    fn who_may(&self, action: &str, resource: &str, only: &[String]) -> Result<(String, Value, bool), Error> {
-        let only: Vec<Pattern> = only.iter().map(Pattern::new).collect();
-        if let Some(glob) = Chain::unmatched(&self.desired, &only) {
+    fn who_may(&self, action: &str, resource: &str, only: &[Pattern]) -> Result<(String, Value, bool), Error> {
+        let undeclared = self.undeclared();
+        let is_selected = |only: &[Pattern], role: &Key, binding: &Binding| {
+            let address = binding.address().map(|address| address.to_string()).unwrap_or_default();
+            only.is_empty() || any_matches(only, &address) || any_matches(only, &Address::role(role).to_string())
+        };
+        let selects =
+            |glob: &&Pattern| undeclared.iter().any(|(role, binding)| is_selected(&[(*glob).clone()], role, binding));
+        let unmatched = only
+            .iter()
+            .find(|glob| Chain::unmatched(&self.desired, std::slice::from_ref(*glob)).is_some() && !selects(glob));
+        if let Some(glob) = unmatched {
             return Err(Error::usage(format!("`--only '{}'` matches no ServiceAccount", glob.as_str()))
                 .hint("addresses look like `role/KEY` or `service-account/CLUSTER/NAMESPACE/NAME`"));
         }
         let mut decisions: BTreeMap<&Key, Decision> = BTreeMap::new();
         let mut decide = |key| decisions.entry(key).or_insert_with(|| self.roles[key].decide(action, resource)).clone();
         let (mut rows, mut others, mut apart) = (Vec::new(), 0, Vec::new());
-        for Chain { role_key, binding, .. } in Chain::all(&self.desired, &only) {
+        for Chain { role_key, binding, .. } in Chain::all(&self.desired, only) {
             let annotated = self.annotated(role_key, binding);
             let (key, mut decision) = match &annotated {
                 Annotated::Role(other) => (*other, decide(other)),
                 Annotated::Other(why) => (role_key, Decision::unknown(why.clone())),
                 Annotated::None(_) | Annotated::Unknown(_) => (role_key, decide(role_key)),
             };
-            if decision.answer == Permitted::No {
+            // an annotation that was not read may name a role that may do it
+            if decision.answer == Permitted::No && !matches!(annotated, Annotated::Unknown(_)) {
                 others += 1;
                 continue;
             }
@@ -303,7 +419,8 @@ impl World {
                 Annotated::Role(_) => self.trusts(key, binding),
                 Annotated::Unknown(why) => match self.trusts(key, binding) {
                     Reach::Yes => Reach::Unknown(why),
-                    other => other,
+                    Reach::Unknown(other) => Reach::Unknown(format!("{why}; {other}")),
+                    other @ Reach::No(_) => other,
                 },
             };
             match reach {
@@ -314,18 +431,33 @@ impl World {
                     continue;
                 }
             }
-            if !decision.unread.is_empty() {
-                decision.answer = Permitted::May;
-            }
-            rows.push(Row { binding, role: key, decision });
+            rows.push(Row { binding: Cow::Borrowed(binding), role: key, decision, is_declared: true });
         }
+        for (role, binding) in undeclared.into_iter().filter(|(role, binding)| is_selected(only, role, binding)) {
+            let mut decision = decide(role);
+            match self.trusts(role, &binding) {
+                Reach::Yes => {}
+                Reach::Unknown(why) => decision.unread.push(why),
+                Reach::No(_) => continue,
+            }
+            if decision.answer != Permitted::No {
+                rows.push(Row { binding: Cow::Owned(binding), role, decision, is_declared: false });
+            }
+        }
+        for row in rows.iter_mut().filter(|row| !row.decision.unread.is_empty()) {
+            row.decision.answer = Permitted::May;
+        }
+        rows.sort_by_cached_key(|row| name_of(&row.binding));
         let incomplete = rows.iter().any(|row| row.decision.answer == Permitted::May);
         let mut lines = Vec::new();
         for row in &rows {
-            lines.push(format!("{:<4} {}  role/{}", row.decision.answer.as_str(), name_of(row.binding), row.role));
-            lines.extend(row.decision.allows.iter().map(|allow| format!("       {}", deciding_text(allow))));
+            let undeclared = if row.is_declared { "" } else { " (not declared)" };
+            let (answer, name) = (row.decision.answer.as_str(), name_of(&row.binding));
+            lines.push(format!("{answer:<4} {name}  role/{}{undeclared}", row.role));
+            let role = &self.roles[row.role];
+            lines.extend(row.decision.allows.iter().map(|allow| format!("       {}", deciding_text(allow, role))));
             let limits = row.decision.limits.iter();
-            lines.extend(limits.map(|limit| format!("       limited by {}", deciding_text(limit))));
+            lines.extend(limits.map(|limit| format!("       limited by {}", deciding_text(limit, role))));
             lines.extend(row.decision.unread.iter().map(|why| format!("       unknown: {why}")));
         }
         lines.extend(apart.iter().map(|why| format!("no   {why}")));
@@ -333,11 +465,18 @@ impl World {
         let (yes, conditional, unknown) = (count(Permitted::Yes), count(Permitted::If), count(Permitted::May));
         let no = others + apart.len();
         lines.push(format!("{action} on {resource}: {yes} yes, {conditional} if, {unknown} may, {no} no."));
+        let unread: Vec<&str> = self.not_all_read().into_iter().map(Key::as_str).collect();
+        if !unread.is_empty() {
+            lines.push(format!(
+                "Not all read: the ServiceAccounts of {}. Undeclared ones may do it too.",
+                unread.join(", ")
+            ));
+        }
         lines.push(format!("Not looked at: {NOT_CONSIDERED}."));
         let document = json!({
             "format-version": FORMAT_VERSION, "action": action, "resource": resource,
-            "service-accounts": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
-            "unreached": apart, "others": others, "not-considered": NOT_CONSIDERED,
+            "service-accounts": rows.iter().map(|row| row.to_json(&self.roles[row.role])).collect::<Vec<_>>(),
+            "unreached": apart, "others": others, "not-considered": NOT_CONSIDERED, "not-all-read": unread,
         });
         Ok((text_of(&lines), document, incomplete))
     }
@@ -349,9 +488,21 @@ fn name_of(binding: &Binding) -> String {
     format!("{}/{namespace}/{name}", binding.cluster)
 }
 
+/// Whether a chain's pattern matches this ServiceAccount.
+fn matches(chain: &Chain<'_>, namespace: &Namespace, name: &ServiceAccountName) -> bool {
+    let (of, names) = chain.binding.subject.names();
+    Pattern::new(of).matches(namespace.as_str()) && Pattern::new(names).matches(name.as_str())
+}
+
+/// A statement, with `{{ account_id }}` for an id that is not known.
+fn statement_text(statement: &Statement, role: &RolePermissions) -> String {
+    let text = view::statement_text(statement);
+    if role.placeholders.contains(&UNKNOWN_ID) { text.replace(PLACEHOLDER_ID, "{{ account_id }}") } else { text }
+}
+
 /// `inline orders, statement 1: Allow …`
-fn deciding_text(deciding: &Deciding) -> String {
-    format!("{}, {}: {}", deciding.policy, deciding.name, view::statement_text(&deciding.statement))
+fn deciding_text(deciding: &Deciding, role: &RolePermissions) -> String {
+    format!("{}, {}: {}", deciding.policy, deciding.name, statement_text(&deciding.statement, role))
 }
 
 fn text_of(lines: &[String]) -> String {
@@ -361,14 +512,14 @@ fn text_of(lines: &[String]) -> String {
 }
 
 impl Row<'_> {
-    fn to_json(&self) -> Value {
-        let Self { binding, role, decision } = self;
+    fn to_json(&self, permissions: &RolePermissions) -> Value {
+        let Self { binding, role, decision, is_declared } = self;
         let (namespace, name) = binding.subject.names();
         let list = |all: &[Deciding]| -> Vec<Value> {
             let of = |deciding: &Deciding| {
                 json!({
                     "policy": deciding.policy, "statement": deciding.name,
-                    "text": view::statement_text(&deciding.statement), "conditions": deciding.conditions,
+                    "text": statement_text(&deciding.statement, permissions), "conditions": deciding.conditions,
                 })
             };
             all.iter().map(of).collect()
@@ -376,7 +527,7 @@ impl Row<'_> {
         json!({
             "cluster": binding.cluster.as_str(), "namespace": namespace, "name": name, "role": role.as_str(),
             "answer": decision.answer.as_str(), "allowed-by": list(&decision.allows), "limited-by": list(&decision.limits),
-            "unknown": decision.unread,
+            "unknown": decision.unread, "declared": is_declared,
         })
     }
 }

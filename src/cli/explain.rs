@@ -15,7 +15,7 @@ use std::fmt::Write;
 
 const FORMATS: &[Format] = &[Format::Text, Format::Json];
 /// The version of the JSON form. New keys raise the minor number, changed keys the major one.
-const FORMAT_VERSION: &str = "1.0";
+const FORMAT_VERSION: &str = "1.1";
 
 pub(super) async fn run(run: Run<'_>, arguments: &Explain) -> Result<ExitStatus, Error> {
     let output = Output::open(run, "explain", FORMATS, None)?;
@@ -24,17 +24,24 @@ pub(super) async fn run(run: Run<'_>, arguments: &Explain) -> Result<ExitStatus,
             index(),
             json!({ "format-version": FORMAT_VERSION, "words": explain::pages().iter().map(entry).collect::<Vec<_>>() }),
         ),
-        Some(word) => match (explain::page(word), word.parse::<Address>()) {
-            (Some(page), _) => (
+        Some(word) => match explain::page(word) {
+            Some(page) => (
                 page_text(page, run.ui.style().width()),
                 json!({ "format-version": FORMAT_VERSION, "page": with_text(page) }),
             ),
-            (None, Ok(address)) => return address::run(run, &output, &address).await,
-            (None, Err(_)) => return Err(unknown(word)),
+            None if word.parse::<Address>().is_ok() || is_pattern(word) => {
+                return address::run(run, &output, word).await;
+            }
+            None => return Err(unknown(word)),
         },
     };
     output.print_result(&text, &document).await?;
     Ok(ExitStatus::Success)
+}
+
+/// `service-account/CLUSTER/NAMESPACE/NAME` with a `*`: the address of a pattern binding.
+fn is_pattern(word: &str) -> bool {
+    word.starts_with("service-account/") && word.contains('*')
 }
 
 fn unknown(word: &str) -> Error {

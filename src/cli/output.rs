@@ -157,7 +157,8 @@ impl<'a> Output<'a> {
         let in_repository = has_paths.then(|| self.repository.with_paths(plan));
         let plan = in_repository.as_ref().unwrap_or(plan);
         if self.format == Format::Sarif {
-            return Ok(sarif::plan(plan, &self.repository.top_file(), self.is_drift, &mut out)?);
+            let origins = self.repository.origins(&names.origins);
+            return Ok(sarif::plan(plan, &origins, &self.repository.top_file(), self.is_drift, &mut out)?);
         }
         Ok(render::plan(self.format, plan, self.detail, names, &style, &mut out)?)
     }

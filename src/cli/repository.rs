@@ -4,6 +4,7 @@
 use crate::context::Context;
 use crate::model::origin::file_and_line;
 use crate::plan::PlanV2;
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 /// The repository that contains the configuration.
@@ -70,6 +71,12 @@ impl Repository {
             }
         }
         plan
+    }
+
+    /// These places (address to `file:line`) with such paths.
+    pub(super) fn origins(&self, origins: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let of = |(address, origin): (&String, &String)| Some((address.clone(), self.origin(origin)?));
+        origins.iter().filter_map(of).collect()
     }
 
     fn origin(&self, origin: &str) -> Option<String> {

@@ -15,6 +15,7 @@ use crate::lint;
 use crate::model::desired::{Account, Cluster, Desired};
 use crate::model::live::{Access, Identity, Live};
 use crate::model::note::{Note, Severity};
+use crate::model::origin::Origin;
 use crate::model::refusal::RefusalKind;
 use crate::model::shard::{Scope, Shard};
 use crate::observe::{self, EarlyCalls, ReadOptions};
@@ -83,6 +84,16 @@ impl<'a> Session<'a> {
     /// `sha256:…` of the configuration.
     pub(super) fn digest(&self) -> &str {
         self.configuration.digest()
+    }
+
+    /// Where a policy of `[policies]` is declared, also one that no role attaches.
+    pub(super) fn policy_origin(&self, key: &Key) -> Option<&Origin> {
+        self.configuration.policies().find(|(declared, _)| *declared == key).map(|(_, origin)| origin)
+    }
+
+    /// The keys of `[policies]`.
+    pub(super) fn policy_keys(&self) -> impl Iterator<Item = &Key> {
+        self.configuration.policies().map(|(key, _)| key)
     }
 
     /// The files that the run reads: the configuration and its kubeconfigs.

@@ -208,6 +208,9 @@ pub struct Account {
 /// The account id while it is unknown.
 pub const PLACEHOLDER_ID: &str = "000000000000";
 
+/// The region of an EKS cluster while it is unknown. It is about as long as any region, so sizes are about right.
+pub const PLACEHOLDER_REGION: &str = "us-east-1";
+
 impl Account {
     /// Whether the id is not a placeholder.
     pub fn is_known(&self) -> bool {

@@ -174,7 +174,7 @@ impl<'a> SavedPlanCheck<'a> {
             LiveObject::Read(object) => object.sides().1,
             // the role list does not show its owner and its fields
             LiveObject::Listed => return change.action != Action::Delete.as_str() && only_removes(change),
-            LiveObject::NotFound => return !unchanged && only_removes(change),
+            LiveObject::NotFound | LiveObject::Unread(_) => return !unchanged && only_removes(change),
         };
         let (live, planned) = (leaves(&object), leaves(&change.after));
         let has = |path: &str| alike(leaf(&live, path), leaf(&planned, path));

@@ -70,8 +70,8 @@ pub struct Plan {
     pub names: ConfigKeys,
 }
 
-/// What views need and a plan file lacks: the keys of clusters, roles and accounts, and the documents of managed policies
-/// that were read.
+/// What views need and a plan file lacks: the keys of clusters, roles and accounts, the documents of managed policies that
+/// were read, and where objects are declared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigKeys {
     /// The declared clusters, by host and path of their issuer.
@@ -82,6 +82,9 @@ pub struct ConfigKeys {
     pub accounts: BTreeMap<String, Key>,
     /// The documents of live managed policies that were read, by ARN.
     pub documents: BTreeMap<String, PolicyDocument>,
+    /// `file:line` of the declared objects, accounts and clusters that the plan refuses, could not read or has a note on,
+    /// by address.
+    pub origins: BTreeMap<String, String>,
 }
 
 /// The change of one object, and its API calls.

@@ -287,6 +287,47 @@ pub fn evaluate<'a>(document: &'a PolicyDocument, request: &Request) -> Evaluati
     evaluation
 }
 
+/// The most parts of a request that are looked at one by one.
+const MAX_PARTS: usize = 4096;
+
+impl PolicyDocument {
+    /// Parts of a request that together contain all that a statement of the document covers of it: a part for each of its
+    /// actions and resources. The whole request for a statement without such lists.
+    pub(crate) fn narrowed(&self, statement: &Statement, request: &Request) -> Vec<Request> {
+        let syntax = if self.is_current() { Syntax::Variables } else { Syntax::Literal };
+        let CanonicalStatement { actions, resources, .. } = statement.canonical();
+        let wanted = request.action.to_lowercase();
+        let actions: Vec<&str> = match actions {
+            Choice::Only(list) => list.iter().filter_map(|item| common(item, Syntax::Literal, &wanted)).collect(),
+            Choice::AllBut(_) => vec![&wanted],
+        };
+        let resources: Vec<&str> = match resources {
+            Some(Choice::Only(list)) => {
+                list.iter().filter_map(|item| common(item, syntax, &request.resource)).collect()
+            }
+            Some(Choice::AllBut(_)) | None => vec![&request.resource],
+        };
+        if actions.len().saturating_mul(resources.len()) > MAX_PARTS {
+            return vec![request.clone()];
+        }
+        let part = |action: &str, resource: &str| Request {
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            ..request.clone()
+        };
+        actions.iter().flat_map(|action| resources.iter().map(move |resource| part(action, resource))).collect()
+    }
+}
+
+/// A pattern that matches all that both patterns match. None if they have nothing in common.
+fn common<'t>(item: &'t str, syntax: Syntax, wanted: &'t str) -> Option<&'t str> {
+    let has_variable = syntax == Syntax::Variables && item.contains('$');
+    if !has_variable && covers_as(wanted, Syntax::Literal, item, syntax) {
+        return Some(item);
+    }
+    overlap_as(item, syntax, wanted, Syntax::Literal).then_some(wanted)
+}
+
 fn found(statement: &CanonicalStatement, syntax: Syntax, request: &Request) -> Match {
     let action = request.action.to_lowercase();
     let actions = Covered::of(

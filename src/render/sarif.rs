@@ -78,8 +78,15 @@ pub struct SarifResult {
 pub struct SarifFailure(pub String);
 
 /// Writes the findings, notes, refusals and unread objects of a plan; with `changes`, each object that differs too.
-/// Results without a line are at the top of `top_file`.
-pub fn plan(plan: &PlanV2, top_file: &str, changes: bool, out: &mut dyn Write) -> io::Result<()> {
+/// A result without a line is where its object is declared, by `origins` (address to `file:line`), else at the top of
+/// `top_file`.
+pub fn plan(
+    plan: &PlanV2,
+    origins: &BTreeMap<String, String>,
+    top_file: &str,
+    changes: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut results: Vec<SarifResult> = Vec::new();
     for item in &plan.refused {
         let rule = item.word.as_deref().unwrap_or("exit-4");
@@ -105,6 +112,9 @@ pub fn plan(plan: &PlanV2, top_file: &str, changes: bool, out: &mut dyn Write) -
         let IgnoredV2 { address, severity, rule, origin, text, reason } = note;
         let ignored = Some(reason.clone());
         results.push(SarifResult { place: place(origin), ignored, ..result(rule, severity, address, text) });
+    }
+    for result in results.iter_mut().filter(|result| result.place.is_none()) {
+        result.place = origins.get(&result.address).and_then(|origin| place(origin));
     }
     document(&results, top_file, None, out)
 }

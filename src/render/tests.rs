@@ -14,7 +14,7 @@ const ALL: [Format; 7] =
 fn drawn(format: Format, style: &Style, file: &PlanV2) -> String {
     let mut out = Vec::new();
     match format {
-        Format::Sarif => sarif::plan(file, "irsa.toml", false, &mut out),
+        Format::Sarif => sarif::plan(file, &std::collections::BTreeMap::new(), "irsa.toml", false, &mut out),
         _ => plan(format, file, Detail::Full, &ConfigKeys::default(), style, &mut out),
     }
     .unwrap();

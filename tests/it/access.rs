@@ -251,3 +251,166 @@ fn declared_permissions_need_no_network() {
     assert_eq!(ask(&["sqs:SendMessage", "--only", "role/s*"]), ["if sender sender"]);
     bench.ends(64, &["access", "--declared", "nonsense"]).says("is neither an action nor an address");
 }
+
+/// The annotation may name any role.
+#[test]
+fn unread_annotation_is_never_a_no() {
+    let scene = scene();
+    scene.world.deny_kubernetes("main");
+    let run = scene.bench.ends(4, &["access", "iam:CreateUser", "--only", "role/sender"]);
+    run.says("may  main/apps/sender  role/sender").says(": 0 yes, 0 if, 1 may, 0 no.");
+    run.says("Not all read: the ServiceAccounts of main.");
+    // with every annotation, this link is broken
+    scene.someone.set_trust("sender", &crate::ownership::trust());
+    let run = scene.bench.ends(0, &["access", "sqs:SendMessage", "--only", "role/sender"]);
+    run.says("no   main/apps/sender: the trust policy of role/sender does not let it in");
+}
+
+#[test]
+fn service_account_that_others_create_may_get_the_role() {
+    let scene = Scene::new();
+    let entry = |name: &str| {
+        format!("[[service-accounts]]\nrole = \"r\"\nnamespace = \"apps\"\nname = \"{name}\"\nmanage = \"none\"\n")
+    };
+    let role = "[roles.r]\n[roles.r.inline.all]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::b/*\"] }]\n";
+    scene.declare(&format!("{role}{}", entry("theirs")));
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    let ask = ["access", "s3:GetObject", "arn:aws:s3:::b/k"];
+    let why = "it does not exist, and irsa does not create it: whoever creates it sets its annotation";
+    scene.bench.ends(4, &ask).says("may  main/apps/theirs").says(why);
+    scene.bench.ends(4, &["access", "service-account/main/apps/theirs"]).says(why).says("Allow s3:GetObject");
+    scene
+        .bench
+        .ends(0, &["explain", "service-account/main/apps/theirs"])
+        .says("irsa does not manage it (`manage = \"none\"`)");
+    let cluster = scene.world.cluster("main");
+    cluster.with(|store| store.seed_service_account("apps", "theirs", &[], "helm")).expect("a ServiceAccount");
+    scene.bench.ends(0, &ask).says("no   main/apps/theirs: it has no annotation with a role");
+    // of a cluster without an API, nothing is known
+    scene.bench.write(
+        "irsa.toml",
+        &format!("owner = \"me\"\n[clusters.main]\nkubernetes = \"none\"\n{role}{}", entry("theirs")),
+    );
+    scene.bench.ends(4, &ask).says("may  main/apps/theirs").says("unknown: irsa does not read its Kubernetes API");
+    scene.bench.ends(4, &["explain", "service-account/main/apps/theirs"]).says("state: unknown: irsa does not read");
+}
+
+#[test]
+fn undeclared_service_accounts_with_the_annotation_are_listed() {
+    let scene = Scene::new();
+    scene.declare(
+        "[roles.r]\n[roles.r.inline.all]\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::b/*\"] }]\n\
+         [[service-accounts]]\nrole = \"r\"\nnamespace = \"apps\"\nname = \"w-*\"\nallow-wildcard = \"workers\"\n",
+    );
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    let arn = "arn:aws:iam::111122223333:role/irsa/me/r";
+    let cluster = scene.world.cluster("main");
+    for name in ["w-1", "free"] {
+        let seed = |store: &mut Store| {
+            store
+                .seed_service_account("apps", name, &[("eks.amazonaws.com/role-arn", arn)], "helm")
+                .expect("a ServiceAccount");
+        };
+        cluster.with(seed);
+    }
+    let ask = ["access", "s3:GetObject", "arn:aws:s3:::b/k"];
+    let run = scene.bench.ends(0, &ask);
+    run.says("yes  main/apps/w-*  role/r").says("yes  main/apps/w-1  role/r (not declared)").says(": 2 yes");
+    assert!(!run.stdout.contains("free") && !run.stdout.contains("Not all read"), "{run}");
+    for (address, state) in [
+        ("service-account/main/apps/w-1", "because `w-*` matches its name"),
+        ("service-account/main/apps/w-*", "a pattern: irsa manages no ServiceAccount that it matches"),
+    ] {
+        scene.bench.ends(0, &["access", address]).says("Allow s3:GetObject on arn:aws:s3:::b/*");
+        scene.bench.ends(0, &["explain", address]).says(state).says("irsa.toml:");
+    }
+    scene.bench.ends(0, &["access", "s3:GetObject", "--only", "service-account/main/apps/w-1"]).says("1 if");
+    // the trust policy lets in more than is declared
+    let trust = scene.someone.trust("r").to_string().replace("apps:w-*", "apps:*");
+    scene.someone.set_trust("r", &serde_json::from_str(&trust).expect("a trust policy"));
+    scene.bench.ends(0, &ask).says("yes  main/apps/free  role/r (not declared)");
+}
+
+#[test]
+fn object_whose_token_is_refused_says_so() {
+    let scene = scene();
+    let sender = ["access", "service-account/main/apps/sender"];
+    scene.someone.set_trust("sender", &crate::ownership::trust());
+    scene
+        .bench
+        .ends(0, &sender)
+        .says("its pods do not get the role: the trust policy of role/sender does not let it in");
+    scene.someone.delete_provider(&scene.provider());
+    scene.bench.ends(0, &sender).says("account `default` has no OIDC provider for its cluster");
+}
+
+#[test]
+fn object_takes_no_resource_and_only_what_selects_it() {
+    let scene = scene();
+    scene.bench.ends(64, &["access", "role/sender", "arn:aws:s3:::b/x"]).says("takes no resource");
+    scene.bench.ends(64, &["access", "role/sender", "--only", "role/zz"]).says("`--only 'role/zz'` does not match");
+    scene.bench.ends(0, &["access", "role/sender", "--only", "role/s*"]);
+}
+
+#[test]
+fn all_that_is_allowed_may_be_denied_or_out_of_bounds() {
+    let scene = Scene::new();
+    let get = |effect: &str, resource: &str| {
+        format!(
+            "{{ effect = \"{effect}\", actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::{resource}/*\"] }}"
+        )
+    };
+    let role = |key: &str, statements: &str| {
+        format!(
+            "[roles.{key}]\nservice-accounts = [\"apps/{key}\"]\n[roles.{key}.inline.p]\nstatements = [{statements}]\n"
+        )
+    };
+    let (allow, deny) = (get("Allow", "a"), get("Deny", "a"));
+    scene.declare(
+        &(role("d", &format!("{allow}, {deny}")) + &role("p", &format!("{allow}, {}, {deny}", get("Allow", "c")))),
+    );
+    let ask = |what: &str| ask(&scene, &["--declared", what]);
+    assert_eq!(ask("s3:GetObject"), ["if p p"]);
+    assert_eq!(ask("s3:*"), ["if p p"]);
+}
+
+#[test]
+fn unknown_account_id_makes_the_answer_unknown() {
+    let bench = Bench::new(BTreeMap::new());
+    let role = "[roles.r]\nservice-accounts = [\"apps/r\"]\n[roles.r.inline.p]\nstatements = [\
+        { actions = [\"s3:*\"], resources = [\"arn:aws:s3:::data-{{ account_id }}/*\", \"arn:aws:s3:::open/*\"] },\
+        { effect = \"Deny\", actions = [\"s3:*\"], resources = [\"arn:aws:s3:::deny-{{ account_id }}/*\"] }]\n";
+    let clusters = "[clusters.main]\nregion = \"eu-west-1\"\n";
+    let write = |accounts: &str| bench.write("irsa.toml", &format!("owner = \"me\"\n{accounts}{clusters}{role}"));
+    write("");
+    let ask = |bucket: &str| {
+        let resource = format!("arn:aws:s3:::{bucket}/x");
+        answers(&bench.ends(0, &["access", "--declared", "s3:GetObject", &resource, "--format", "json"]).json())
+    };
+    assert_eq!(ask("data-111122223333"), ["may r r"]);
+    assert_eq!(ask("open"), ["yes r r"]);
+    assert_eq!(ask("other"), Vec::<String>::new());
+    let run = bench.ends(0, &["access", "--declared", "s3:GetObject", "arn:aws:s3:::data-111122223333/x"]);
+    run.says(
+        "unknown: inline p, statement 1: the account id is not known offline; declare the account in `[accounts]`",
+    );
+    let run = bench.ends(0, &["access", "--declared", "role/r"]);
+    run.says("data-{{ account_id }}/*").says("unknown: the account id is not known offline");
+    write("[accounts.main]\nid = \"111122223333\"\n");
+    assert_eq!(ask("data-111122223333"), ["yes r r"]);
+    assert_eq!(ask("data-444455556666"), Vec::<String>::new());
+}
+
+#[test]
+fn policy_attached_by_the_arn_of_a_declared_one_is_known() {
+    let bench = Bench::new(BTreeMap::new());
+    bench.write(
+        "irsa.toml",
+        "owner = \"me\"\n[accounts.main]\nid = \"111122223333\"\n[clusters.main]\nregion = \"eu-west-1\"\n\
+         [policies.o]\npath = \"/\"\nstatements = [{ actions = [\"s3:GetObject\"], resources = [\"arn:aws:s3:::b/*\"] }]\n\
+         [roles.a]\nattach = [\"arn:aws:iam::111122223333:policy/o\"]\nservice-accounts = [\"apps/a\"]\n\
+         [roles.b]\nattach = [\"o\"]\nservice-accounts = [\"apps/b\"]\n",
+    );
+    let line = ["access", "--declared", "s3:GetObject", "arn:aws:s3:::b/k", "--format", "json"];
+    assert_eq!(answers(&bench.ends(0, &line).json()), ["yes a a", "yes b b"]);
+}

@@ -144,6 +144,81 @@ fn every_word_of_a_plan_is_one_that_explain_takes() {
 }
 
 #[test]
+fn object_that_was_not_read_is_unknown() {
+    let scene = Scene::new();
+    let text = "[policies.q]\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n\
+                [roles.a]\nattach = [\"q\"]\nservice-accounts = [\"apps/a\"]\n";
+    scene.declare(text);
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    let of_cluster = ["service-account/main/apps/a"];
+    let of_account = ["role/a", "policy/default/q", "oidc-provider/default/main"];
+    let unknown = |addresses: &[&str]| {
+        for address in addresses {
+            let run = scene.bench.ends(4, &["explain", address]);
+            run.says("state: unknown: ");
+            assert!(!run.stdout.contains("does not exist"), "{run}");
+            scene.bench.ends(0, &["explain", address, "--allow-incomplete"]).says("state: unknown: ");
+        }
+    };
+    scene.world.deny_kubernetes("main");
+    unknown(&of_cluster);
+    scene.world.deny_account(crate::support::world::FIRST);
+    unknown(&of_account);
+    scene.world.allow_all();
+    // the credentials are of another account than the declared one
+    scene.bench.write(
+        "irsa.toml",
+        &format!(
+            "owner = \"me\"\n[accounts.default]\nid = \"444455556666\"\n[clusters.main]\nregion = \"eu-west-1\"\n{text}"
+        ),
+    );
+    for address in of_account.iter().chain(&of_cluster) {
+        let run = scene.bench.ends(4, &["explain", address]);
+        run.says("state: unknown: ");
+        assert!(!run.stdout.contains("does not exist"), "{run}");
+    }
+}
+
+#[test]
+fn policy_that_no_role_attaches_has_a_page() {
+    let scene = Scene::new();
+    scene.declare(
+        "[policies.lonely]\nstatements = [{ actions = [\"sqs:SendMessage\"], resources = [\"arn:aws:sqs:*:*:q\"] }]\n",
+    );
+    let run = scene.bench.ends(0, &["explain", "policy/default/lonely"]);
+    run.says("policy/default/lonely  irsa.toml:3").says("no role of this account attaches it");
+    scene.bench.ends(64, &["explain", "policy/default/lonel"]).says("did you mean `policy/default/lonely`?");
+    scene.bench.ends(64, &["explain", "policy/other/lonely"]);
+}
+
+/// As the plan of all objects says it.
+#[test]
+fn orphan_with_dependents_is_not_refused() {
+    let scene = Scene::new();
+    scene.declare(&(crate::ownership::role("app") + &crate::ownership::role("gone")));
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    scene.declare(&crate::ownership::role("app"));
+    let run = scene.bench.ends(0, &["explain", "orphan/default/role/gone"]);
+    run.says("state: `irsa apply` would delete it");
+    assert!(!run.stdout.contains("refused"), "{run}");
+}
+
+#[test]
+fn provider_and_attached_policies_show_what_is_live() {
+    let scene = Scene::new();
+    scene.declare(
+        "[policies.q]\nstatements = [{ actions = [\"*\"], resources = [\"*\"] }]\n\
+         [roles.a]\nattach = [\"q\"]\nservice-accounts = [\"apps/a\"]\n",
+    );
+    scene.bench.ends(0, &["apply", "--auto-approve", "--deny", "none"]);
+    let run = scene.bench.ends(0, &["explain", "oidc-provider/default/main"]);
+    run.says("oidc-provider/default/main  irsa.toml:2").says(&format!("url: {}", scene.world.issuer("main")));
+    run.says("audiences: sts.amazonaws.com").says("irsa/owner = me");
+    let run = scene.bench.ends(0, &["explain", "role/a"]);
+    run.says("policy q").says("Allow * on *").says("critical IRSA030 policy/default/q");
+}
+
+#[test]
 fn nearest_address_is_one_of_any_account_or_cluster() {
     let world = World::demo();
     world.create_namespaces("apps");

@@ -141,7 +141,7 @@ fn plan_prints_refusals_and_drift_prints_differences() {
     scene.someone.create_role("app", &trust(), &[]);
     scene.declare(&role("app"));
     let run = scene.bench.ends(4, &["plan", "--format", "sarif"]);
-    assert!(results(&run).contains(&found("no-owner", "error", "role/app", 1, false)), "{}", run.stdout);
+    assert!(results(&run).contains(&found("no-owner", "error", "role/app", 3, false)), "{}", run.stdout);
     scene.bench.ends(0, &["apply", "--auto-approve", "--adopt"]);
     // a plan's changes are no findings, drift's are
     scene.someone.detach("app", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess");
@@ -152,6 +152,33 @@ fn plan_prints_refusals_and_drift_prints_differences() {
     let drift = scene.bench.ends(2, &["drift", "--confirm-after", "0s", "--format", "sarif"]);
     assert_eq!(of_role(&drift), [found("exit-2", "warning", "role/app", 3, false)]);
     assert!(drift.stdout.contains("differs from its declaration: attached"), "{}", drift.stdout);
+}
+
+/// The results of live objects are where the objects are declared, also in an included file.
+#[test]
+fn results_without_a_line_are_where_the_object_is_declared() {
+    let scene = Scene::new();
+    scene.bench.write("irsa.toml", &format!("include = [\"teams/*.toml\"]\n{}", crate::ownership::HEAD));
+    scene.bench.write("teams/a.toml", &format!("\n{}", role("app")));
+    scene.bench.ends(0, &["apply", "--auto-approve"]);
+    let place = |rule: &str| {
+        let run = scene.bench.irsa(&["plan", "--format", "sarif", "--deny", "none"]);
+        results(&run);
+        let json = run.json();
+        let all = list(&json["runs"][0]["results"], "results");
+        let result = all.iter().find(|result| result["ruleId"] == rule).unwrap_or_else(|| panic!("{rule}: {run}"));
+        let place = &result["locations"][0]["physicalLocation"];
+        (text(&place["artifactLocation"]["uri"], "uri").to_owned(), place["region"]["startLine"].as_u64())
+    };
+    scene.world.deny_object("GetRole", "app");
+    assert_eq!(place("incomplete"), ("teams/a.toml".to_owned(), Some(2)));
+    scene.world.allow_all();
+    scene.someone.put_inline(
+        "app",
+        "extra",
+        &serde_json::json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:*", "Resource": "*"}]}),
+    );
+    assert_eq!(place("IRSA031"), ("teams/a.toml".to_owned(), Some(2)));
 }
 
 /// Also one on a live object.

@@ -2,11 +2,12 @@
 
 use super::World;
 use crate::access::assumes;
-use crate::ids::{Key, ProviderArn, RoleArn};
-use crate::model::desired::{Binding, Manage, Role, Subject};
-use crate::model::live::{Live, LiveCluster, LiveServiceAccount, Observed};
-use crate::model::marks::ROLE_ARN;
+use crate::ids::{Key, Namespace, ProviderArn, RoleArn, ServiceAccountName};
+use crate::model::desired::{Binding, ClusterState, Manage, Role, Subject};
+use crate::model::live::{Access, Extent, Live, LiveCluster, LiveServiceAccount, Observed};
+use crate::model::marks::{AUDIENCE, DEFAULT_AUDIENCE, ROLE_ARN};
 use crate::policy::evaluate::Truth;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
     /// The live ServiceAccount of a binding. Absent also if its namespace is absent. None for a pattern.
@@ -21,11 +22,12 @@ impl World {
         let Some(cluster) = read.clusters.get(&binding.cluster) else { return Annotated::Role(key) };
         let live = match Self::service_account(cluster, binding) {
             Some(Observed::Present(live)) => live,
-            // whoever creates it decides on its annotation
-            None | Some(Observed::Absent | Observed::Unknown(_)) if binding.manage == Manage::None => {
-                return Annotated::Role(key);
-            }
+            // of the ServiceAccounts that a pattern matches, those that have the annotation
             None => return Annotated::Role(key),
+            Some(Observed::Absent) if binding.manage == Manage::None => {
+                let why = "it does not exist, and irsa does not create it: whoever creates it sets its annotation";
+                return Annotated::Unknown(why.to_owned());
+            }
             Some(Observed::Absent) => return Annotated::None("it does not exist".to_owned()),
             Some(Observed::Unknown(why)) => return Annotated::Unknown(why),
         };
@@ -51,12 +53,80 @@ impl World {
         Annotated::Role(named)
     }
 
+    /// The live ServiceAccounts of active clusters that are not declared by name and have the annotation of a declared
+    /// role, each with that role.
+    pub(super) fn undeclared(&self) -> Vec<(&Key, Binding)> {
+        let Some(read) = &self.live else { return Vec::new() };
+        let mut declared = BTreeSet::new();
+        for role in self.desired.roles.values() {
+            declared.extend(role.bindings.iter().filter_map(Binding::address));
+        }
+        let mut roles: BTreeMap<RoleArn, &Key> = BTreeMap::new();
+        for (key, role) in &self.desired.roles {
+            if let Some(account) = self.desired.accounts.get(&role.account) {
+                roles.entry(read.role_arn(account, role)).or_insert(key);
+            }
+        }
+        let mut found = Vec::new();
+        for (cluster, live) in self.active_clusters() {
+            for live in live.service_accounts.values().filter_map(Observed::present) {
+                let named = live.annotations.get(ROLE_ARN).and_then(|arn| RoleArn::parse(arn).ok());
+                let Some(role) = named.and_then(|arn| roles.get(&arn)) else { continue };
+                let binding = self.unmanaged(role, cluster, &live.namespace, &live.name);
+                let audience = Some(live.annotations.get(AUDIENCE).map_or(DEFAULT_AUDIENCE, String::as_str).to_owned());
+                let binding = Binding { audience, ..binding };
+                if !binding.address().is_some_and(|address| declared.contains(&address)) {
+                    found.push((*role, binding));
+                }
+            }
+        }
+        found
+    }
+
+    /// A binding of a ServiceAccount that the configuration does not name.
+    pub(super) fn unmanaged(
+        &self,
+        role: &Key,
+        cluster: &Key,
+        namespace: &Namespace,
+        name: &ServiceAccountName,
+    ) -> Binding {
+        Binding {
+            cluster: cluster.clone(),
+            subject: Subject::Exact(namespace.clone(), name.clone()),
+            manage: Manage::None,
+            audience: None,
+            token_expiration: None,
+            sts_regional_endpoints: None,
+            metadata: None,
+            origin: self.desired.roles[role].origin.clone(),
+        }
+    }
+
+    fn active_clusters(&self) -> impl Iterator<Item = (&Key, &LiveCluster)> {
+        let is_active =
+            |key: &Key| self.desired.clusters.get(key).is_some_and(|cluster| cluster.state == ClusterState::Active);
+        self.live.iter().flat_map(|live| &live.clusters).filter(move |(key, _)| is_active(key))
+    }
+
+    /// The clusters whose ServiceAccounts were not all read. Others than the declared ones may have the annotation.
+    pub(super) fn not_all_read(&self) -> Vec<&Key> {
+        let is_whole = |live: &LiveCluster| {
+            live.api == Access::Granted(())
+                && live.extent == Extent::Whole
+                && !live.service_accounts.values().any(|seen| matches!(seen, Observed::Unknown(_)))
+        };
+        self.active_clusters().filter(|(_, live)| !is_whole(live)).map(|(key, _)| key).collect()
+    }
+
     /// Whether the OIDC provider and the trust policy of a role let the tokens of a ServiceAccount in. With `--declared`
     /// they always do.
     pub(super) fn trusts(&self, key: &Key, binding: &Binding) -> Reach {
         let (Some(live), role) = (&self.live, &self.desired.roles[key]) else { return Reach::Yes };
-        let Some(found) = live.role(&role.account, &role.name).present().copied() else {
-            return Reach::Unknown("the role could not be read".to_owned());
+        let found = match live.role(&role.account, &role.name) {
+            Observed::Present(found) => found,
+            Observed::Absent => return Reach::No(format!("role/{key} does not exist")),
+            Observed::Unknown(why) => return Reach::Unknown(format!("role/{key} could not be read: {why}")),
         };
         let cluster = live.clusters.get(&binding.cluster);
         let Some((cluster, issuer)) = cluster.and_then(|cluster| Some((cluster, cluster.issuer.present()?))) else {
@@ -69,6 +139,10 @@ impl World {
         let audience = binding.audience(read.as_ref().and_then(Observed::present).copied());
         match accepts(live, role, &provider, audience) {
             Reach::Yes => {}
+            // its annotation may name another audience
+            Reach::No(_) if matches!(read, Some(Observed::Unknown(_))) && has_provider(live, role, &provider) => {
+                return Reach::Unknown("the audience of its tokens is not known".to_owned());
+            }
             other => return other,
         }
         match assumes(&found.role.trust, provider.as_str(), issuer.host_path(), audience, &claim) {
@@ -97,6 +171,10 @@ pub(super) enum Reach {
     /// It is not known; the text says why.
     Unknown(String),
     No(String),
+}
+
+fn has_provider(live: &Live, role: &Role, provider: &ProviderArn) -> bool {
+    live.accounts.get(&role.account).is_some_and(|account| account.provider(provider).present().is_some())
 }
 
 /// Whether the account of a role has the OIDC provider, and it accepts the audience.

@@ -3,11 +3,8 @@
 use super::{Account, Cluster, Resolver};
 use crate::config::templates::{SharedValue, Variables};
 use crate::ids::{AccountId, Key};
-use crate::model::desired::{ClusterState, PLACEHOLDER_ID};
+use crate::model::desired::{ClusterState, PLACEHOLDER_ID, PLACEHOLDER_REGION};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Stands in for a region that is unknown offline. It is about as long as any region, so sizes are about right.
-const PLACEHOLDER_REGION: &str = "us-east-1";
 
 /// The accounts and clusters that could be resolved.
 pub(super) struct Infrastructure {
