@@ -1,6 +1,5 @@
 //! Evaluates documents with placeholders: texts that stand for a value that is not known offline.
 
-use crate::policy::document::PolicyKind;
 use crate::policy::evaluate::{Evaluation, Request, Truth, evaluate};
 use crate::policy::{PolicyDocument, Statement};
 
@@ -15,8 +14,8 @@ pub struct Placeholder {
     pub why: &'static str,
 }
 
-/// No value has this character.
-const NO_VALUE: &str = "\u{10FFFF}";
+/// No value has this character, and a policy may have it.
+const NO_VALUE: &str = "\u{FF}";
 
 /// A document, read with every value of its placeholders.
 pub(super) struct Readings<'a> {
@@ -53,7 +52,7 @@ impl<'a> Readings<'a> {
         let found: Vec<&Placeholder> = placeholders.iter().filter(|one| text().contains(one.text)).collect();
         let reading = |value: fn(&Placeholder) -> &'static str| {
             let text = found.iter().fold(text().to_owned(), |text, one| text.replace(one.text, value(one)));
-            PolicyDocument::parse(&text, PolicyKind::Permissions).ok()
+            Some(PolicyDocument::live(&text)).filter(PolicyDocument::is_parsed)
         };
         let others = match found.first() {
             None => Vec::new(),

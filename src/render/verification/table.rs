@@ -1,6 +1,6 @@
 //! The text: a row for each ServiceAccount and a column for each link, then each failure and each reason, once for all
-//! links and ServiceAccounts that share it. With a width, text is wrapped, and the links of a table that is too wide stand below their
-//! ServiceAccount.
+//! links and ServiceAccounts that share it. With a width, text is wrapped, and the links of a table that is too wide stand
+//! below their ServiceAccount.
 
 use super::super::wrap::wrap;
 use super::super::{Ink, Style, write_inert};
@@ -81,15 +81,16 @@ fn with_whole_commands(text: &str) -> String {
 /// Sorted as printed: what is broken last, next to the summary.
 type Reason = (Status, Vec<LinkKind>, String, Vec<String>);
 
-/// The addresses by reason. Links of one ServiceAccount with the same reason are one.
+/// The addresses by reason. Links of one ServiceAccount with the same reason are one, unless they are proved.
 fn reasons(chains: &[ChainLinks], all: bool) -> BTreeMap<Reason, Vec<&str>> {
     let mut reasons: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
     for chain in chains {
-        let mut kinds: BTreeMap<(Status, &str, &[String]), Vec<LinkKind>> = BTreeMap::new();
+        let mut kinds: BTreeMap<(Status, Option<LinkKind>, &str, &[String]), Vec<LinkKind>> = BTreeMap::new();
         for link in chain.links.iter().filter(|link| all || link.status >= Status::Unknown) {
-            kinds.entry((link.status, &link.text, &link.hints)).or_default().push(link.kind);
+            let apart = (link.status < Status::Unknown).then_some(link.kind);
+            kinds.entry((link.status, apart, &link.text, &link.hints)).or_default().push(link.kind);
         }
-        for ((status, text, hints), kinds) in kinds {
+        for ((status, _, text, hints), kinds) in kinds {
             reasons.entry((status, kinds, text.to_owned(), hints.to_vec())).or_default().push(&chain.address);
         }
     }
