@@ -61,9 +61,9 @@ pub async fn recheck(plan: &Plan, aws: &impl ReadAws, kubernetes: &impl ReadKube
     stale.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Carries out the plan. A call starts when all calls that it depends on have succeeded. A failure stops only its
-/// dependents. Once `stop` has a value, no further write starts. Writes in flight may end within the grace time. If a
-/// write does not, irsa reports its result as unknown.
+/// Carries out the plan. A call starts when all calls that it depends on have succeeded. A failure stops its
+/// dependents. Only several outages in a row stop other steps too (`outage`). Once `stop` has a value, no further write
+/// starts. Writes in flight may end within the grace time. If a write does not, irsa reports its result as unknown.
 pub async fn apply(
     plan: &Plan,
     clients: &Clients<'_, impl ReadAws, impl WriteAws, impl ReadKubernetes, impl WriteKubernetes>,

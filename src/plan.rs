@@ -135,7 +135,8 @@ fn config_keys(context: &PlanContext<'_>) -> ConfigKeys {
     }
 }
 
-/// Where the object, the account or the cluster of an address is declared. A provider follows from its cluster.
+/// Where the object, the account or the cluster of an address is declared. For a provider: where its cluster
+/// is declared.
 fn origin<'a>(desired: &'a Desired, address: &str) -> Option<&'a Origin> {
     let key = |kind: &str| address.strip_prefix(kind).and_then(|key| Key::parse(key).ok());
     let of_cluster = |key: &Key| desired.clusters.get(key).map(|cluster| &cluster.origin);

@@ -86,7 +86,9 @@ fn limit(call: &Call) -> String {
         return "free or raise the ResourceQuota of the namespace, then apply again".to_owned();
     };
     let what = match call {
-        IamCall::CreateRole { .. } => "the account has reached its quota of roles, or of the length of a trust policy",
+        IamCall::CreateRole { .. } => {
+            "the account has reached its quota of roles, or the trust policy is longer than its quota"
+        }
         IamCall::CreatePolicy { .. } => "the account has reached its quota of customer managed policies",
         IamCall::CreatePolicyVersion { .. } => {
             return "the policy has reached its quota of versions: delete an old version, then apply again".to_owned();

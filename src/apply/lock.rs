@@ -27,7 +27,8 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(10);
 /// Time limit of a release after a signal: the writes in flight and the release must end before a CI runner kills the
 /// run.
 pub const RELEASE_LIMIT_AFTER_SIGNAL: Duration = Duration::from_secs(2);
-/// irsa gives up after this many failed writes in a row. If it sees another holder, the count starts again.
+/// irsa gives up after this many lost races in a row. If it sees another holder, the count starts again. It gives up
+/// earlier if a second write has no answer, and at once after any other error.
 const MAX_RACES: u32 = 10;
 
 /// Which Lease to take, and how.

@@ -34,7 +34,7 @@ pub enum Outcome {
     Applied,
     /// The object was already as planned; nothing was sent.
     AlreadyDone,
-    /// It did not start, for this reason.
+    /// It wrote nothing, for this reason.
     Skipped(String),
     /// A read or a write failed, or the object is stale.
     Failed(Failure),

@@ -135,7 +135,7 @@ impl<RA: ReadAws, WA: WriteAws, RK: ReadKubernetes, WK: WriteKubernetes> Runner<
         }
     }
 
-    /// Sends a write. It is never dropped once it is sent.
+    /// Sends a write. Only the end of the grace time or a second signal drops it.
     async fn write(&self, call: &Call, version: Option<&str>) -> Answer<Written> {
         match call {
             Call::Iam(account, call) => self.write_aws.write(account, call).await,

@@ -27,7 +27,7 @@ kinds! {
     NoOwner "no-owner": "The object exists, and has no owner tag.",
     OtherOwner "other-owner": "The object exists, and has another owner in its tag.",
     OwnerLabel "owner-label": "The ServiceAccount has another owner in its label.",
-    OwnerReused "owner-reused": "The plan deletes objects of this owner, and no declared object exists.",
+    OwnerReused "owner-reused": "The plan deletes objects of this owner, and irsa manages none of the declared ones.",
     OwnerInUse "owner-in-use": "A new configuration would not declare what its owner has already.",
     OtherConfiguration "other-configuration": "The mark of the object names a cluster or account that is not declared.",
     MaxDelete "max-delete": "The plan deletes more objects than `max-delete`.",

@@ -148,8 +148,8 @@ impl ResourceChange {
     }
 }
 
-/// The sort key of a change. Creates and updates: provider, policy, role, ServiceAccount. Deletes: the reverse, after
-/// them (a ServiceAccount has one place for both).
+/// The sort key of a change. Creates and updates: provider, policy, role, ServiceAccount. Deletes come after them,
+/// in reverse order. A ServiceAccount has the same key for both, in the middle.
 pub(crate) fn rank(address: &Address, action: Action) -> u8 {
     let rank = match address {
         Address::OidcProvider { .. } | Address::Orphan { kind: OrphanKind::OidcProvider, .. } => 0,

@@ -12,7 +12,7 @@ use crate::model::refusal::Refusal;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why this run leaves an object out of its declared state. Objects that depend on such an object do not change either.
+/// Why this run does not bring an object to its declared state. Objects that depend on it may have to wait too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BlockedBy {
     /// The change is refused.
@@ -54,8 +54,8 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Adds a step. `write_order` later replaces the needs of a step with calls by the objects whose calls must come
-    /// before one of these calls.
+    /// Adds a step. If the step has calls, `write_order` later sets its needs anew: the objects whose calls must come
+    /// before one of its calls.
     pub(crate) fn step(
         &mut self,
         address: &Address,

@@ -1,4 +1,5 @@
-//! Lists the fields of each kind of object, and finds the fields that differ between two states of an object.
+//! Defines how each kind of object lists its fields (`PlanFields`), and finds the fields that differ between two states
+//! of an object.
 
 use crate::model::resource::StringMap;
 use crate::policy::PolicyDocument;

@@ -47,14 +47,14 @@ fn refuse(draft: &mut Draft, addresses: Vec<Address>, refusal: &Refusal) {
     }
 }
 
-/// Refuses all deletes and releases if no declared object exists, because another configuration probably uses the same
-/// `owner`.
+/// Refuses all deletes and releases if irsa manages none of the declared objects, because another configuration
+/// probably uses the same `owner`.
 fn reused_owner(draft: &mut Draft) {
     if draft.declared_live {
         return;
     }
-    let why = "no declared object exists, but other objects with this `owner` do: another configuration may use the same \
-               `owner`";
+    let why = "irsa manages none of the declared objects, but other objects with this `owner` exist: another \
+               configuration may use the same `owner`";
     let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
     refuse(draft, addresses(draft, deletes_or_releases), &RefusalKind::OwnerReused.because(why, hint));
 }

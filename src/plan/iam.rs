@@ -178,9 +178,9 @@ pub(crate) fn note_name_and_path_kept(
     }
 }
 
-/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set. Irsa's
-/// own tags have a call of their own, before the other tags, because no access depends on them. If the object has no
-/// room for new tags, the removal of old tags comes first.
+/// The calls that turn one set of tags into another. `tag` gets the old and the new values of the tags to set. irsa's
+/// own tags have a call of their own, before the other tags. No access depends on them, so the write order never has to
+/// hold that call back. If the object has no room for new tags, the removal of old tags comes first.
 pub(crate) fn tag_calls(
     before: &StringMap,
     after: &StringMap,
@@ -238,7 +238,7 @@ pub(crate) fn delete_forbidden_by_tags(context: &PlanContext<'_>, tags: &StringM
         (Some(key), Address::OidcProvider { .. }) => {
             format!("if the cluster was deleted, declare `[clusters.{key}]` with `state = \"gone\"`")
         }
-        // either the account is not declared, or the tag of a role or policy names a cluster, which irsa never writes
+        // either the account is not declared, or somebody wrote the address of a ServiceAccount into the tag
         _ => "check the key of the account, and check that no other configuration uses this `owner`".to_owned(),
     };
     let why = format!("its tag `{ADDRESS}` names {place}, which is not declared");

@@ -33,7 +33,8 @@ impl LiveObject {
     }
 }
 
-/// Whether the configuration declares the object or, for an undeclared object, its account or cluster.
+/// Whether the configuration declares this role or policy. For other addresses: whether it declares the account and
+/// cluster that they name.
 pub(crate) fn is_in_configuration(address: &Address, desired: &Desired) -> bool {
     match address {
         Address::OidcProvider { account, cluster } => {
@@ -55,7 +56,7 @@ pub fn object(address: &Address, desired: &Desired, live: &Live) -> LiveObject {
 }
 
 /// # Errors
-/// Why its account or cluster was not read.
+/// Why irsa cannot tell whether the object exists, or could not parse it.
 fn find(address: &Address, desired: &Desired, live: &Live) -> Result<LiveObject, String> {
     Ok(match address {
         Address::OidcProvider { account, cluster } => {

@@ -1,5 +1,5 @@
-//! Reports each account and cluster that irsa could not use, or could not read in full. Each gets one entry, instead of
-//! one for every object in it.
+//! Reports each account and cluster that irsa could not use, or could not read in full. Each gets a few entries,
+//! instead of one for every object in it. Only a malformed object gets an entry of its own.
 
 use super::context::{Issuer, PlanContext};
 use super::draft::Draft;

@@ -122,7 +122,7 @@ impl<'a> SavedPlanCheck<'a> {
     }
 
     /// Whether somebody else may have changed this field since the plan was saved. True for a new tag, an ignored tag,
-    /// and an ignored attached policy. The plan itself does not change the field.
+    /// and an ignored attached policy. Call it only for a field that neither plan changes.
     fn others_may_change(&self, address: &Address, path: &str, then: &Value, now: &Value) -> bool {
         if let Some(tag) = path.strip_prefix("tags.") {
             return then.is_null() || self.desired.ignores_tag(tag);

@@ -23,8 +23,8 @@ pub fn confirm(first: &Plan, second: Plan) -> Plan {
     confirmed
 }
 
-/// Whether both steps have the same object and action, and change at least one field from the same value to the same
-/// value.
+/// Whether both steps have the same object and action, and agree on at least one field: its old value and its new
+/// value. Steps without fields agree.
 fn same_difference(first: &Step, second: &Step) -> bool {
     first.address == second.address
         && first.change.action() == second.change.action()

@@ -223,7 +223,12 @@ fn existing(draft: &mut Draft, item: &Declared<'_>, live: &LiveServiceAccount) {
         draft.declared_live = true;
     }
     if let Some(why) = being_deleted(live) {
-        return wait(draft, item, &format!("{why}; irsa creates it again when it is gone"));
+        let then = if item.binding.manage == Manage::Annotate {
+            "irsa annotates it once somebody has created it again"
+        } else {
+            "irsa creates it again when it is gone"
+        };
+        return wait(draft, item, &format!("{why}; {then}"));
     }
     if let Some(owner) = live.labels.get(OWNER).filter(|_| !ours) {
         let hint = format!("release it in the configuration of owner `{owner}` first (`forget`)");

@@ -100,7 +100,7 @@ pub struct Step {
     pub reasons: Vec<String>,
     /// The calls, in write order. Each call begins after the call before it has succeeded.
     pub parts: Vec<Part>,
-    /// The objects of other steps that have a call which must succeed before some call of this step.
+    /// The objects whose steps have a call that must succeed before a call of this step.
     pub needs: Vec<Address>,
 }
 

@@ -87,8 +87,8 @@ fn order(context: &PlanContext<'_>, draft: &Draft, calls: &mut Calls) -> Result<
         graph.retain(|first, second, _| !calls.is_deferred(first) && !calls.is_deferred(second));
         let cycles = graph.cycles();
         if !cycles.is_empty() {
-            // the roles to which this pass added a deny for everything. One deny breaks all cycles of its role, so a
-            // second one is not needed
+            // the roles to which this pass added a deny for everything. One deny breaks every cycle of its role that a
+            // deny can break, so a second one is not needed. The next pass refuses the cycles that stay
             let mut denied = BTreeSet::new();
             for cycle in cycles {
                 break_cycle(context, calls, &graph, &cycle, (&mut dropped, &mut briefly_unusable, &mut denied))?;

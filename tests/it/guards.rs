@@ -76,7 +76,7 @@ fn undeclared_object_is_drift_even_if_a_guard_refuses_its_deletion() {
         assert!(found.contains(&change.to_owned()), "{change}: {found:?}");
     }
     assert_eq!(refusals(&plan), [""; 0]);
-    // no declared object exists, and apply would delete everything of ours in the cluster
+    // irsa manages none of the declared objects, and apply would delete everything of ours in the cluster
     scene.declare(&role("fresh"));
     assert_eq!(scene.bench.ends(2, &drift(&["--format", "json"])).json()["refused"], json!([]));
     let plan = scene.bench.plan(&["--force"]);

@@ -39,7 +39,8 @@ impl<A: ReadAws, K: ReadKubernetes> Recheck<'_, A, K> {
     }
 
     /// The object may be deleted if only irsa manages it, its fields are unchanged, and no pod uses it. The pods are
-    /// listed last. The delete call has the `resourceVersion`, so the object itself cannot change after this read.
+    /// listed last. The delete call has the `resourceVersion`, so the API refuses it if the object has changed since
+    /// this read.
     async fn service_account_delete(
         &self,
         cluster: &Key,

@@ -1,6 +1,6 @@
-//! Checks that the parts of a plan file agree with each other and have the kind in which irsa writes them. Each change
-//! lists the whole object before and after, and again the fields that differ. A program may read either, so both must
-//! say the same.
+//! Checks that the parts of a plan file agree with each other, and that each field has the JSON type in which irsa
+//! writes it. Each change lists the whole object before and after, and again the fields that differ. A program may read
+//! either, so both must say the same.
 
 use super::leaves::{alike, leaf, leaves};
 use super::{ChangeV2, FieldV2, PlanV2};
@@ -83,7 +83,7 @@ fn check_fields(change: &ChangeV2) -> Result<(), String> {
     for path in paths {
         let (before, after) = (leaf(&before, path), leaf(&after, path));
         let agrees = match named.get(path) {
-            // a created or deleted object lists every field, empty ones too
+            // a created or deleted object also lists a field that is null on both sides
             Some(field) => *before == field.before && *after == field.after && (before != after || before.is_null()),
             None => alike(before, after) && before.is_null() == after.is_null(),
         };

@@ -165,8 +165,8 @@ impl<'a> Removal<'a> {
     /// Removes the fields that `to_remove` selects.
     ///
     /// - Only irsa owns the field: irsa leaves it out of a server-side apply, so the API server removes it.
-    /// - No other owner is known (the object was restored, or its record of managers was reset): irsa removes it with a
-    ///   patch, if irsa owns it too or the address annotation names the object.
+    /// - Its other owner is not known (the object was restored, or its record of managers was reset): irsa removes it
+    ///   with a patch, if irsa is an owner or the address annotation names the object.
     /// - Another manager owns it: irsa removes it with a patch, but only with `--force-conflicts`.
     ///
     /// If the role ARN annotation may name a role of somebody else, no patch removes an `eks.amazonaws.com/*`
@@ -235,13 +235,13 @@ fn refuse_foreign_cluster(context: &PlanContext<'_>, draft: &mut Draft, object: 
     }
 }
 
-/// Notes that the annotation stays, although the role no longer trusts the pods.
+/// Notes that the annotation stays, so that pods still ask for the role.
 fn note_role_kept(context: &PlanContext<'_>, draft: &mut Draft, object: &Undeclared<'_>) {
     let Some(arn) = object.annotation(ROLE_ARN).filter(|arn| !may_be_foreign_role(context, arn)) else { return };
     let why = why_it_stays(object, MetaField::Annotation(ROLE_ARN));
     let text = format!(
-        "annotation `{ROLE_ARN}` stays, because {why}. Pods of this ServiceAccount cannot assume `{arn}`, which no longer \
-         trusts them. Remove the annotation where it is set, or use `--force-conflicts`"
+        "annotation `{ROLE_ARN}` stays, because {why}. Pods of this ServiceAccount still ask for `{arn}`, and fail if \
+         it no longer trusts them. Remove the annotation where it is set, or use `--force-conflicts`"
     );
     draft.note(&object.address, Severity::Medium, "annotation-held", None, text);
 }
@@ -367,8 +367,8 @@ pub(crate) fn steps_that_remove(
     Ok(steps)
 }
 
-/// Whether a change removes the annotation with this role: it deletes the object, writes another value, or removes a
-/// field that irsa owns. If only other managers own the field, the annotation stays.
+/// Whether a change removes the annotation with this role: it deletes the object, writes another value, or removes the
+/// annotation. `before` has an annotation of another manager only if irsa writes or removes it.
 fn removes(change: &Change<ServiceAccount>, role: &RoleArn) -> bool {
     let value = |item: &ServiceAccount| item.annotations.get(ROLE_ARN).cloned();
     let names_role = |item: &ServiceAccount| value(item).as_deref() == Some(role.as_str());

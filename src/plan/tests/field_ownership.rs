@@ -80,7 +80,7 @@ fn fields_of_an_object_with_another_address_stay_without_force() {
     let plan = kit.plan();
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     assert!(note(&plan, "label-held").contains("no owner of it is recorded"));
-    assert!(note(&plan, "annotation-held").contains("cannot assume `arn:"));
+    assert!(note(&plan, "annotation-held").contains("still ask for `arn:"));
     kit.options.force_conflicts = true;
     assert!(removed(&kit.plan()).annotations.contains_key(ROLE_ARN));
 }
@@ -139,7 +139,7 @@ fn annotation_owned_by_a_restore_stays_with_a_note_without_force() {
     assert!(!names(&plan).iter().any(|name| name.contains(ITEM)), "{:?}", names(&plan));
     let text = note(&plan, "annotation-held");
     assert!(
-        text.contains("because it also belongs to `velero-server`") && text.contains("cannot assume `arn:"),
+        text.contains("because it also belongs to `velero-server`") && text.contains("still ask for `arn:"),
         "{text}"
     );
     assert!(note(&plan, "label-held").contains("because it also belongs to `velero-server`"));

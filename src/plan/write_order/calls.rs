@@ -66,7 +66,7 @@ pub(super) struct AffectedRole {
     pub object: Option<usize>,
     pub before: Option<Role>,
     pub after: Option<Role>,
-    /// Only for the role that stands for unread users: the changed policies that they have attached.
+    /// Only for the invented role of `add_unread_users`: the changed policies that these users have attached.
     unread_attached: BTreeSet<PolicyArn>,
     /// Likewise, the changed policies that are their boundary.
     unread_bounds: BTreeSet<PolicyArn>,

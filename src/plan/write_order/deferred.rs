@@ -101,7 +101,7 @@ pub(super) fn defer_followers(draft: &mut Draft, calls: &Calls, graph: &Graph) -
     any
 }
 
-/// For a role whose declared trust is unknown: keeps only the calls that remove permissions. Drops the calls in
+/// For a role whose declared trust is unknown: keeps only the calls that add no access. Drops the calls in
 /// `dropped`, the calls that must come after them, and each call that removes a permission which a dropped call would
 /// add in another policy.
 fn keep_removals(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize, mut dropped: BTreeSet<usize>) {
@@ -125,7 +125,7 @@ fn keep_removals(draft: &mut Draft, calls: &Calls, graph: &Graph, object: usize,
     let operations: Vec<String> = operations.into_iter().collect();
     let address = calls.objects[object].address.clone();
     let text = format!(
-        "irsa does not know whom this role should trust, so irsa only removes permissions, and does not make these \
+        "irsa does not know whom this role should trust, so it makes no call that may add access, and leaves out these \
          calls: {}",
         operations.join(", ")
     );

@@ -2,8 +2,9 @@
 //! (adds access).
 //!
 //! A role has seven factors: trust, allows, denies, boundary, session length, tags, and whether its OIDC provider
-//! exists. All of them together decide what somebody can do through the role. So a permission that exists neither
-//! before nor after the plan appears only while one factor already gives and another factor does not yet take.
+//! exists. All of them together decide what somebody can do through the role. So somebody can have a permission that
+//! they have neither before nor after the plan only while one factor already has its wider new value and another factor
+//! still has its wider old value.
 
 use super::mutant::{self, Mutant};
 use crate::ids::PolicyArn;

@@ -70,8 +70,8 @@ fn missing(calls: &Calls, order: &Order, note: &mut impl FnMut(usize, String)) {
     }
 }
 
-/// Split documents whose old and new value allow the same thing in different words. The document between them has only
-/// what both word alike, so these permissions are missing for a moment.
+/// Split documents whose old and new value may allow the same thing in different words. The document between them has
+/// only the statements that both write in the same way, so these permissions may be missing for a moment.
 fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     let mut reworded: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (first, node) in calls.nodes.iter().enumerate().filter(|(_, node)| node.split == SplitCall::Taking) {
@@ -89,7 +89,7 @@ fn reworded(calls: &Calls, note: &mut impl FnMut(usize, String)) {
     }
     for (object, names) in reworded {
         let text = format!(
-            "irsa writes {} in two steps. Between them, permissions are missing that the old and the new document give in \
+            "irsa writes {} in two steps. Between them, permissions may be missing that both documents give in \
              different words",
             list(names)
         );

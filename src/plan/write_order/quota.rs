@@ -1,4 +1,4 @@
-//! Checks the quotas of an account for every state of a role between its calls, and makes calls that free space come
+//! Checks the quotas of an account for every state of a role between its calls, and puts the calls that free space
 //! first. Otherwise, IAM would refuse a call in the middle of the run.
 
 use super::calls::Calls;
