@@ -360,8 +360,8 @@ pub struct IdentityToken {
 }
 
 impl IdentityToken {
-    /// Whether a key with the token's key id verifies its signature. None if there is no such key, or if none verifies
-    /// it and irsa cannot check one of them.
+    /// Whether a key with the token's key id verifies its signature. None if no key has that id. Also None if no key
+    /// verifies the signature, but irsa cannot check all keys with that id.
     pub(crate) fn is_verified_by(&self, keys: &[PublishedKey]) -> Option<bool> {
         let of_its_id = keys.iter().filter(|key| key.id == self.claims.key_id);
         let verdicts: Vec<_> =
@@ -425,7 +425,8 @@ pub trait ReadLease: Send + Sync {
 pub struct Written {
     /// The request id.
     pub request_id: Option<String>,
-    /// Nothing was written, because an earlier attempt (its reply was lost) or an earlier run had already written it.
+    /// Nothing was written, because the object was already as the call leaves it. An earlier attempt whose reply was
+    /// lost, an earlier run or somebody else did that.
     pub already_done: bool,
 }
 

@@ -122,8 +122,8 @@ async fn parsed_entries<T>(list: Pending<'_, Answer<Listed<T>>>, malformed: &Mut
     Ok(list.items)
 }
 
-/// The account's quotas and its number of roles. If they cannot be read: AWS's default quotas, which are never higher,
-/// and no number.
+/// The account's quotas and its number of roles. If they cannot be read: AWS's default quotas (an account's own are
+/// never lower), and no number of roles.
 async fn account_summary<A: ReadAws>(reader: &AccountReader<'_, A>) -> AccountSummary {
     reader.aws.summary(reader.key).await.unwrap_or_default()
 }

@@ -205,8 +205,8 @@ fn why_not_bulk<A: ReadAws>(reader: &AccountReader<'_, A>, selection: &RoleSelec
     (PAGE_TIME * count(pages) > single).then(|| Bulk::default().describe_pages_too_slow(single, pages))
 }
 
-/// Whether there are so many roles to read that one more call, which helps to choose the faster way, costs little in
-/// comparison.
+/// Whether reading the roles one by one takes many calls. Then one more call, for a bulk page or GetAccountSummary,
+/// adds little time.
 pub(super) fn is_large(selection: &RoleSelection<'_>) -> bool {
     selection.slowest_action_calls(|_| false) > FEW_CALLS
 }

@@ -56,7 +56,8 @@ pub(super) async fn describe(
     }
 }
 
-/// The facts of a cluster for which DescribeCluster is not called: without an EKS name it has only its declared issuer.
+/// The facts of a cluster for which irsa does not call DescribeCluster: the declared issuer if the cluster has no EKS
+/// name, unknown if its account was not read. None if irsa must call DescribeCluster.
 fn without_call(cluster: &Cluster, identity: Option<&Access<Identity>>) -> Option<Observed<ClusterFacts>> {
     if cluster.name.is_none() {
         return Some(match &cluster.issuer {

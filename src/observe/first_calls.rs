@@ -14,8 +14,8 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Up to this many calls (or declared roles, before the list is known), irsa reads the roles one by one without a
-/// comparison, because they take about as long as one bulk page.
+/// If no API action needs more than this many calls to read the roles one by one, irsa requests no bulk page, because
+/// that would take about as long. Before ListRoles has answered, irsa counts the declared roles instead of the calls.
 pub(super) const FEW_CALLS: usize = 30;
 
 /// A call that may be in flight, or its answer.

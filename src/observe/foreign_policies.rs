@@ -1,9 +1,9 @@
 //! Reads, for the plan, policies that irsa does not manage and whose use changes: a role will attach or detach the
-//! policy, or it becomes or stops being the role's permissions boundary.
+//! policy, get it as its permissions boundary, or get another boundary in its place.
 //!
 //! irsa must know before it writes anything whether such a policy exists. Whether the policy denies something decides
-//! the order of attaching and detaching. irsa reads each policy once, and does not read a policy that a role only
-//! keeps.
+//! the order of attaching and detaching. irsa reads each policy once. It does not read a policy that a role only keeps,
+//! a boundary that is removed without a new one, or the only policy of a role that is deleted.
 
 use super::reader::AccountReader;
 use super::{is_ours, observed};

@@ -17,8 +17,9 @@ pub(super) fn of_other_shard(described: &Described) -> LiveCluster {
     LiveCluster { api: Access::Unknown("it belongs to another shard".to_owned()), ..clusters::unread(described) }
 }
 
-/// A declared role may still trust the provider of a cluster in which it has no binding any more. The plan removes that
-/// trust only if the issuer of the cluster in the provider's tags is known, so irsa describes each such cluster.
+/// A declared role may still trust the provider of a cluster in which it has no binding any more. The address tag of
+/// the provider names the cluster. The plan removes the trust only if it knows the cluster's issuer, so irsa describes
+/// the cluster.
 pub(super) async fn describe_trusted(
     desired: &Desired,
     identities: &BTreeMap<Key, Access<Identity>>,
@@ -39,7 +40,7 @@ pub(super) async fn describe_trusted(
     live.clusters.extend(described);
 }
 
-/// The clusters that are named in the address tags of those providers of the account that its declared roles trust.
+/// The clusters whose providers the account's declared roles trust. A provider's address tag names its cluster.
 fn trusted_clusters(desired: &Desired, key: &Key, account: &LiveAccount) -> BTreeSet<Key> {
     let roles = desired.roles.values().filter(|role| &role.account == key);
     let live = roles.filter_map(|role| account.roles.get(&role.name.lower_case())?.present());

@@ -1,4 +1,5 @@
-//! What all reads of one account share: the client, the declared objects, and the paths where irsa creates objects.
+//! What all reads of one account share: the client, the declared objects, the limit on concurrent reads, and which
+//! paths irsa searches.
 
 use crate::ids::{IamPath, Key};
 use crate::model::desired::{self, Desired, Role};

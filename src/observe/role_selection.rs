@@ -1,5 +1,6 @@
 //! Selects which roles of ListRoles to read: the declared ones, and candidates for deletion. A candidate trusts the
-//! issuer of a cluster of this owner, or lies under a path where irsa creates roles.
+//! issuer of a cluster of this owner, or lies under a path that irsa searches: `/irsa/<owner>/`, the path of a declared
+//! role, or one of `[prune] paths`. With `--shard`, irsa selects no candidates.
 
 use super::reader::AccountReader;
 use crate::model::desired::Role;
@@ -47,10 +48,9 @@ impl<'a> RoleSelection<'a> {
         if self.all.is_ok() { self.selected.len() } else { self.declared.len() }
     }
 
-    /// To read, one by one, the selected roles that are not `is_read`, irsa sends several API actions. Each has its own
-    /// rate limit, so the action that it sends most decides the time. Returns the number of calls of that action. A
-    /// declared role takes one GetRole and one GetRolePolicy for each inline policy, a candidate takes one
-    /// ListRoleTags.
+    /// The number of calls of the most frequent API action, if irsa reads the selected roles that are not `is_read` one
+    /// by one. Each action has its own rate limit, so the most frequent one decides the time. A declared role takes one
+    /// GetRole and one GetRolePolicy for each inline policy, a candidate takes one ListRoleTags.
     pub(super) fn slowest_action_calls(&self, is_read: impl Fn(&str) -> bool) -> usize {
         if self.all.is_err() {
             return self.declared.len();

@@ -1,4 +1,4 @@
-//! Reads roles: every declared role, and every other role with this owner's tag.
+//! Reads roles: every declared role, and the candidates of `role_selection` that have this owner's tag.
 
 use super::bulk::Bulk;
 use super::reader::AccountReader;

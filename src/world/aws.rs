@@ -56,7 +56,7 @@ impl fmt::Debug for AwsClients {
 }
 
 impl AwsReader {
-    /// Makes the clients of these accounts. Sends only the requests that finding credentials needs.
+    /// Makes the clients of these accounts. Fetches no credentials: the first call or `sign_in` does.
     pub async fn connect(
         context: &Context,
         transports: &Transports,
@@ -119,7 +119,8 @@ impl AwsReader {
         AwsWriter { clients: Arc::clone(&self.clients), halt: CancellationToken::new() }
     }
 
-    /// A token for the Kubernetes API of an EKS cluster, signed with the credentials of its account. Sends nothing.
+    /// A token for the Kubernetes API of an EKS cluster, signed with the credentials of its account. Sends nothing,
+    /// unless credentials are missing or about to expire and must be fetched.
     pub async fn eks_token(&self, cluster: &Key) -> Answer<EksToken> {
         let (account, region, name) = self.clients.cluster(cluster, eks::token::ACTION)?;
         eks::token::token(account, &region, &name).await

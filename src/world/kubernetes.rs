@@ -2,9 +2,9 @@
 //! API of each declared cluster.
 //!
 //! `server_identity` connects to a cluster and checks that the API server belongs to it. Until then, irsa writes
-//! nothing and reads nothing but the issuer of the API. irsa itself runs exec plugins, retries, and limits the time,
-//! because kube would print a plugin's output, run it three times, and wait for it without limit. Nothing here decides
-//! what to write.
+//! nothing and reads nothing but the issuer of the API. irsa itself runs exec plugins, because kube would print their
+//! output, run them three times and wait without limit. It also retries requests and limits their time itself. Nothing
+//! here decides what to write.
 
 mod api_target;
 mod client;

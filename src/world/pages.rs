@@ -1,7 +1,7 @@
 //! Reads lists of IAM and EKS page by page, within the limits of `bounds`, and parses their entries.
 //!
-//! An entry that irsa cannot parse is returned separately and never left out, because a role that irsa does not see
-//! would count as absent.
+//! An entry that irsa cannot parse is returned separately (`entry`) or fails the whole list (`parsed`). If irsa left
+//! out a role, it would count as absent.
 
 use crate::ids::IdError;
 use crate::model::address::OrphanKind;

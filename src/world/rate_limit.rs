@@ -6,7 +6,8 @@
 //! own token bucket is empty. So the number of calls that it accepted between two throttles, divided by the time
 //! between them, is its rate. After a throttle, irsa uses this measured rate for a while, because a higher one would
 //! only be throttled again. If it could not measure, or measured less than half of its own rate, it halves its own
-//! rate, once for all calls in flight. Afterwards the rate grows slowly.
+//! rate. A throttle of a call that was already in flight at the last throttle does not slow irsa down again. Afterwards
+//! the rate grows slowly.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! Decides whether to retry a failed AWS call, and maps AWS error codes to [`CallErrorKind`]. `account::call_sender`
 //! does the waiting.
-//! does the waiting.
 //!
 //! Some codes are retried only if an earlier write of this run can be the cause. `NoSuchEntity` right after a create of
 //! this run means that IAM has not propagated the object yet. Otherwise the object does not exist, and a typo in a

@@ -1,9 +1,11 @@
 //! Builds the SDK configuration of each account: profile, credential chain, assumed role, region, endpoints and HTTP
-//! client. Sends nothing itself.
+//! client. Fetches no credentials: the first call or `sign_in` does.
 //!
-//! The SDK reads the standard AWS settings. irsa adds `ca_bundle` and `mfa_serial`, treats empty settings as not set, names
-//! wrong settings, shares one HTTP client, and fetches credentials once for all accounts and clusters that share them. It
-//! asks instance metadata for credentials once, with a short timeout, and never for the region.
+//! The SDK reads the standard AWS settings. irsa adds `ca_bundle` and `mfa_serial`, treats empty settings as not set,
+//! says which setting is wrong, and shares one HTTP client for each CA bundle. All accounts and clusters that use the
+//! same credentials share them too, so irsa fetches them once. It asks instance metadata for credentials once, with a
+//! short timeout. The SDK's chain asks instance metadata for the region too, if no profile is declared and neither the
+//! environment nor the profile has a region.
 
 pub(crate) mod ca_bundle;
 mod cached;

@@ -1,8 +1,7 @@
 //! The connections of a run to AWS and Kubernetes, which tests replace by connections in memory, and the question for
 //! an MFA code.
 //!
-//! Tests replace the connections and never the answers, so signing, rate limits, retries and parsing are the same in
-//! both.
+//! A test that replaces only the connections still runs irsa's own signing, rate limits, retries and parsing.
 
 use aws_config::SdkConfig;
 use std::fmt;

@@ -89,8 +89,8 @@ pub(crate) fn unsigned(error: &CredentialsError) -> AwsFailure {
     if let Some((below, why)) = assumed {
         let transient = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
         if below.class != FailureClass::Service || transient {
-            // `CallError::operation` is the call that could not be signed, so the message must name `sts:AssumeRole`
-            let message = format!("sts:AssumeRole: {}", below.message);
+            // `CallError::operation` is the call that could not be signed, so the message must say what failed before
+            let message = format!("assuming the role failed: {}", below.message);
             return AwsFailure { message, ..below };
         }
         let message = format!("{why}: {}", below.message);

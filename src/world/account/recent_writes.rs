@@ -1,7 +1,7 @@
 //! Remembers what this run wrote in one account, because IAM may not show it everywhere yet.
 //!
-//! It answers one question: can a "not found" or a conflict come from a recent write of this run? Only the decision to
-//! retry depends on it.
+//! It answers one question: can a "not found", an "invalid principal" or a conflict come from a recent write of this
+//! run? Only the decision to retry depends on it.
 
 use crate::ids::{PolicyName, RoleName};
 use crate::model::call::{Field, FieldWrite, IamCall, Target};

@@ -3,7 +3,8 @@
 //! aws-iam-authenticator defines the format
 //! (<https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster>): `k8s-aws-v1.`
 //! and the URL in base64url without padding, signed over the header `x-k8s-aws-id`. The server accepts a token for 15
-//! minutes whatever `X-Amz-Expires` says; irsa uses it for 14. Sends nothing.
+//! minutes whatever `X-Amz-Expires` says; irsa uses it for 14. Making a token sends requests only to fetch credentials
+//! that are missing or about to expire.
 
 use crate::ids::{ClusterName, Region};
 use crate::world::Answer;

@@ -1,5 +1,5 @@
-//! Makes HTTP clients, also through a SOCKS proxy with user name and password. kube supports only SOCKS proxies without
-//! them.
+//! Makes HTTP clients, also through a SOCKS proxy with user name and password. Of SOCKS proxies, kube supports only
+//! those without a password.
 
 use crate::world::Transports;
 use http::Uri;

@@ -192,9 +192,10 @@ const TERMINATING: &str = "NamespaceTerminating";
 
 /// Whether an authorizer refused: `… forbidden: User "NAME" cannot VERB …`. The API authorizes an apply that creates an
 /// object twice: as `patch`, and then as `create`. The second refusal has only the authorizer's own reason, which is
-/// empty or begins with `RBAC:` (`withAuthorization` in `apiserver/pkg/endpoints/handlers/create.go`). All other 403
-/// responses come from admission plugins
-/// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>) or other authorizers.
+/// empty or begins with `RBAC:` (`withAuthorization` in `apiserver/pkg/endpoints/handlers/create.go`). Any other 403
+/// with a reason comes from an admission plugin
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/>), or from an authorizer whose
+/// words irsa does not know.
 fn is_authorization_denial(message: &str) -> bool {
     let reason = message.split_once("forbidden:").map(|(_, reason)| reason.trim_start());
     reason.is_some_and(|reason| {

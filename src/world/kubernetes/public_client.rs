@@ -1,4 +1,5 @@
-//! Makes a client that connects to public addresses only. It also checks the addresses that a host name resolves to.
+//! Makes a client that connects to a host name only at its public addresses. It does not check a host that is an IP
+//! address: the caller does, with `internal`.
 
 use super::client;
 use super::internal::is_internal_address;

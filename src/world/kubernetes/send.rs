@@ -32,8 +32,8 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 const UNRESOLVED_ATTEMPTS: u32 = 2;
 /// Attempts to reach a server that has never answered. There are few, because the address may be wrong.
 const UNREACHED_ATTEMPTS: u32 = 4;
-/// After a failure with `Retry::Briefly`, irsa starts new attempts until this long after the first one. The last
-/// attempt ends within twice this time.
+/// After a failure with `Retry::Briefly`, irsa starts new attempts until this long after the first one, or until twice
+/// as long if the answer was lost. All attempts end within twice this time.
 const BRIEFLY: Duration = Duration::from_secs(20);
 
 pub(crate) type HttpRequest = http::Request<Vec<u8>>;
@@ -201,7 +201,7 @@ fn wait(tries: u32, retry_after: u32) -> Duration {
     most.mul_f64(random_fraction()).max(Duration::from_secs(retry_after.into()))
 }
 
-/// From 0 to 1. Random per process, because jitter only has to keep processes from retrying at the same time.
+/// From 0 to 1. Does not use the run's seed, because jitter only has to keep processes from retrying at the same time.
 fn random_fraction() -> f64 {
     let bits = RandomState::new().build_hasher().finish() >> 32;
     f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX)

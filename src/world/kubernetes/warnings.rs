@@ -39,7 +39,7 @@ impl Warnings {
     }
 }
 
-/// The text of `299 - "…"`, a quoted-string of HTTP: a backslash stands before any character
+/// The text of `299 - "…"`, a quoted-string of HTTP, in which a backslash escapes the next character
 /// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4>).
 fn text(value: &str) -> Option<String> {
     let (_, quoted) = value.trim_start().strip_prefix("299 ")?.split_once('"')?;
