@@ -1,11 +1,10 @@
 //! Builds the SDK configuration of each account: profile, credential chain, assumed role, region, endpoints and HTTP
-//! client. Fetches no credentials: the first call or `sign_in` does.
+//! client. Sends nothing itself: the first call or `sign_in` fetches credentials.
 //!
 //! The SDK reads the standard AWS settings. irsa adds `ca_bundle` and `mfa_serial`, treats empty settings as not set,
 //! says which setting is wrong, and shares one HTTP client for each CA bundle. All accounts and clusters that use the
 //! same credentials share them too, so irsa fetches them once. It asks instance metadata for credentials once, with a
-//! short timeout. The SDK's chain asks instance metadata for the region too, if no profile is declared and neither the
-//! environment nor the profile has a region.
+//! short timeout, and never for the region.
 
 pub(crate) mod ca_bundle;
 mod cached;
@@ -248,9 +247,10 @@ impl<'a> AccountConnector<'a> {
             .read_timeout(self.context.scaled(Duration::from_secs(2)))
             .operation_timeout(self.context.scaled(Duration::from_secs(4)))
             .build();
-        SharedCredentialsProvider::new(
-            DefaultCredentialsChain::builder().imds_client(metadata).configure(config).build().await,
-        )
+        let mut chain = DefaultCredentialsChain::builder().imds_client(metadata).configure(config);
+        // or else the chain asks instance metadata for the region, and waits for it
+        chain.set_region(sdk.region().cloned());
+        SharedCredentialsProvider::new(chain.build().await)
     }
 
     fn retries(&self) -> RetryConfig {

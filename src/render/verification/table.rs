@@ -81,11 +81,14 @@ fn with_whole_commands(text: &str) -> String {
 /// Sorted as printed: what is broken last, next to the summary.
 type Reason = (Status, Vec<LinkKind>, String, Vec<String>);
 
+/// What links of one ServiceAccount share. A link that is proved has its kind, and shares nothing.
+type Shared<'a> = (Status, Option<LinkKind>, &'a str, &'a [String]);
+
 /// The addresses by reason. Links of one ServiceAccount with the same reason are one, unless they are proved.
 fn reasons(chains: &[ChainLinks], all: bool) -> BTreeMap<Reason, Vec<&str>> {
     let mut reasons: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
     for chain in chains {
-        let mut kinds: BTreeMap<(Status, Option<LinkKind>, &str, &[String]), Vec<LinkKind>> = BTreeMap::new();
+        let mut kinds: BTreeMap<Shared<'_>, Vec<LinkKind>> = BTreeMap::new();
         for link in chain.links.iter().filter(|link| all || link.status >= Status::Unknown) {
             let apart = (link.status < Status::Unknown).then_some(link.kind);
             kinds.entry((link.status, apart, &link.text, &link.hints)).or_default().push(link.kind);
