@@ -1,32 +1,28 @@
 //! `irsa access`: which ServiceAccounts may do an action, or what an object may do.
 
 mod reach;
+mod world;
 
 use self::reach::{Annotated, Reach};
+use self::world::{UNKNOWN_ID, World};
 use super::Run;
 use super::arguments::{Access, Deny, Global};
 use super::output::Output;
-use super::session::{self, Session};
-use crate::access::readings::Placeholder;
-use crate::access::{Deciding, Decision, NamedPolicy, Permitted, RolePermissions};
+use crate::access::{Deciding, Decision, Permitted, RolePermissions};
 use crate::error::{Error, ExitStatus};
-use crate::ids::{Key, Namespace, PolicyArn, ServiceAccountName};
+use crate::ids::{Key, Namespace, ServiceAccountName};
 use crate::model::address::Address;
-use crate::model::desired::{
-    Account, Attachment, Binding, Boundary, Cluster, ClusterState, Desired, PLACEHOLDER_ID, PLACEHOLDER_REGION, Policy,
-    Role,
-};
+use crate::model::desired::{Binding, PLACEHOLDER_ID};
 use crate::model::evidence::Chain;
-use crate::model::live::{Live, LiveRole, Observed};
+use crate::model::live::Observed;
 use crate::model::pattern::{Pattern, any_matches};
 use crate::model::sanitize::scrub;
-use crate::observe;
-use crate::policy::{PolicyDocument, Statement};
+use crate::policy::Statement;
 use crate::render::Format;
 use crate::view;
 use serde_json::{Value, json};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const FORMATS: &[Format] = &[Format::Text, Format::Json];
 /// The version of the JSON form. New keys raise the minor number, changed keys the major one.
@@ -36,28 +32,6 @@ const NOT_CONSIDERED: &str =
 
 /// The resource if none is named.
 const EVERYTHING: &str = "*";
-
-/// Offline, the id of an account that the configuration does not declare.
-const UNKNOWN_ID: Placeholder = Placeholder {
-    text: PLACEHOLDER_ID,
-    pattern: "????????????",
-    why: "the account id is not known offline; declare the account in `[accounts]`",
-};
-
-/// Offline, the region of a cluster that declares none.
-const UNKNOWN_REGION: Placeholder = Placeholder {
-    text: PLACEHOLDER_REGION,
-    pattern: "*",
-    why: "the region of the cluster is not known offline; declare its `region`",
-};
-
-/// The declared roles, and how their ServiceAccounts reach them.
-struct World {
-    desired: Desired,
-    /// None with `--declared`.
-    live: Option<Live>,
-    roles: BTreeMap<Key, RolePermissions>,
-}
 
 /// A ServiceAccount and what it may do.
 struct Row<'a> {
@@ -90,7 +64,7 @@ pub(super) async fn run(run: Run<'_>, arguments: &Access) -> Result<ExitStatus, 
     // findings do not matter here
     let global = Global { deny: Deny::None, only: Vec::new(), ..run.global.clone() };
     let inner = Run { global: &global, ..run };
-    let world = if arguments.declared { declared(inner)? } else { live(inner, &output).await? };
+    let world = if arguments.declared { world::declared(inner)? } else { world::live(inner, &output).await? };
     let only: Vec<Pattern> = run.global.only.iter().map(Pattern::new).collect();
     let (text, document, incomplete) =
         if is_address { world.of_object(what, &only)? } else { world.who_may(what, &arguments.resource, &only)? };
@@ -126,117 +100,6 @@ fn check_resource(action: &str, text: &str) -> Result<(), Error> {
     };
     Err(Error::usage(format!("the resource `{text}` is no ARN"))
         .hint(format!("resources look like `{example}` or `*`")))
-}
-
-/// The configuration alone. Documents that only AWS has are unknown.
-fn declared(run: Run<'_>) -> Result<World, Error> {
-    let configuration = session::load(run.global)?;
-    let desired = configuration.resolve(&session::offline(run.context))?;
-    let of_role = |(key, role): (&Key, &Role)| {
-        let declared = |policy: &Key| {
-            let document = desired.policies.get(&(role.account.clone(), policy.clone()));
-            let document = document.map_or(Observed::Absent, |policy| Observed::Present(policy.document.clone()));
-            NamedPolicy { name: policy.to_string(), document }
-        };
-        let by_arn = |arn: &PolicyArn| match declared_policy(&desired, &role.account, arn) {
-            Some(policy) => declared(policy),
-            None => NamedPolicy {
-                name: short_name(arn),
-                document: Observed::Unknown("its document is not in the configuration".to_owned()),
-            },
-        };
-        let inline = role.inline.iter().map(|(name, document)| inline(name.as_str(), document));
-        let attached = role.attach.iter().map(|attachment| match attachment {
-            Attachment::Arn(arn) => by_arn(arn),
-            Attachment::Declared(policy) => declared(policy),
-        });
-        let boundary = match &role.permissions_boundary {
-            Boundary::Policy(arn) => Some(by_arn(arn)),
-            Boundary::None | Boundary::Undeclared => None,
-        };
-        let policies = Observed::Present(inline.chain(attached).collect());
-        let placeholders = placeholders(&desired, role);
-        let (arn, account) = (String::new(), String::new());
-        (key.clone(), RolePermissions { key: key.clone(), arn, account, policies, boundary, placeholders })
-    };
-    let roles = desired.roles.iter().map(of_role).collect();
-    Ok(World { desired, live: None, roles })
-}
-
-/// The policy of `[policies]` that has this ARN in the account.
-fn declared_policy<'a>(desired: &'a Desired, account: &Key, arn: &PolicyArn) -> Option<&'a Key> {
-    let owner = desired.accounts.get(account)?;
-    let has_arn = |policy: &Policy| PolicyArn::of(&owner.partition, &owner.id, &policy.path, &policy.name) == *arn;
-    let mut policies = desired.policies.iter();
-    policies.find(|((of, _), policy)| of == account && has_arn(policy)).map(|((_, key), _)| key)
-}
-
-/// The texts in the documents of a role that stand for what is not known offline.
-fn placeholders(desired: &Desired, role: &Role) -> Vec<Placeholder> {
-    let is_known = desired.accounts.get(&role.account).is_some_and(Account::is_known);
-    let clusters = role.bindings.iter().filter_map(|binding| desired.clusters.get(&binding.cluster));
-    let active: Vec<&Cluster> = clusters.filter(|cluster| cluster.state == ClusterState::Active).collect();
-    let no_region = active.iter().all(|cluster| cluster.region.is_none());
-    let needs_region = no_region && active.iter().any(|cluster| cluster.name.is_some());
-    let id = (!is_known).then_some(UNKNOWN_ID);
-    id.into_iter().chain(needs_region.then_some(UNKNOWN_REGION)).collect()
-}
-
-fn inline(name: &str, document: &PolicyDocument) -> NamedPolicy {
-    NamedPolicy { name: format!("inline {name}"), document: Observed::Present(document.clone()) }
-}
-
-/// `aws:NAME` for a policy of AWS, and the name of another one.
-fn short_name(arn: &PolicyArn) -> String {
-    if arn.account() == "aws" { format!("aws:{}", arn.name()) } else { arn.name().to_owned() }
-}
-
-/// The live roles, and the documents of all that they attach.
-async fn live(run: Run<'_>, output: &Output<'_>) -> Result<World, Error> {
-    let session = Session::open(run)?;
-    output.spares(session.files())?;
-    let (connected, live) = session.read().await?;
-    let desired = connected.desired;
-    let found: BTreeMap<&Key, Observed<&LiveRole>> =
-        desired.roles.iter().map(|(key, role)| (key, live.role(&role.account, &role.name))).collect();
-    let mut needed: BTreeSet<(Key, PolicyArn)> = BTreeSet::new();
-    for (key, role) in &found {
-        let account = &desired.roles[*key].account;
-        let Some(role) = role.present() else { continue };
-        let arns = role.role.attached.iter().chain(&role.role.permissions_boundary);
-        needed.extend(arns.map(|arn| (account.clone(), arn.clone())).filter(|at| managed(&live, at).is_none()));
-    }
-    let parallelism = usize::from(run.global.parallelism);
-    let read = observe::read_documents(&needed, &connected.aws, parallelism);
-    let read = session.unless_interrupted(read).await?;
-    let document = |account: &Key, arn: &PolicyArn| {
-        let at = (account.clone(), arn.clone());
-        let document = managed(&live, &at).or_else(|| read.get(&at).cloned());
-        let document = document.unwrap_or_else(|| Observed::Unknown("it was not read".to_owned()));
-        NamedPolicy { name: short_name(arn), document }
-    };
-    let roles = found.iter().map(|(key, role)| {
-        let account = &desired.roles[*key].account;
-        let policies = role.clone().map(|role| {
-            let of_role = role.role.inline.iter().map(|(name, document)| inline(name.as_str(), document));
-            of_role.chain(role.role.attached.iter().map(|arn| document(account, arn))).collect()
-        });
-        let boundary = role.present().and_then(|role| role.role.permissions_boundary.as_ref());
-        let arn = role.present().map(|role| role.arn.to_string()).unwrap_or_default();
-        let id = desired.accounts.get(account).map(|account| account.id.to_string()).unwrap_or_default();
-        let boundary = boundary.map(|arn| document(account, arn));
-        let placeholders = Vec::new();
-        ((*key).clone(), RolePermissions { key: (*key).clone(), arn, account: id, policies, boundary, placeholders })
-    });
-    let roles = roles.collect();
-    drop(found);
-    Ok(World { desired, live: Some(live), roles })
-}
-
-/// The document of a policy that the plan read too.
-fn managed(live: &Live, (account, arn): &(Key, PolicyArn)) -> Option<Observed<PolicyDocument>> {
-    let policy = live.accounts.get(account)?.policies.get(arn)?;
-    Some(policy.clone().map(|live| live.policy.document))
 }
 
 impl World {

@@ -1,6 +1,7 @@
 //! Tests what a plan's view says, as plain text with all fields. The tests of `render` test the formats.
 
 pub(crate) mod examples;
+mod permissions;
 mod risk;
 mod summary;
 
