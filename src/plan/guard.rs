@@ -53,7 +53,7 @@ fn reused_owner(draft: &mut Draft) {
     if draft.declared_live {
         return;
     }
-    let why = "irsa manages none of the declared objects, but other objects with this `owner` exist: another \
+    let why = "none of the declared objects is managed, but other objects with this `owner` exist: another \
                configuration may use the same `owner`";
     let hint = "use an `owner` of your own; to delete all these objects, use `--destroy`";
     refuse(draft, addresses(draft, deletes_or_releases), &RefusalKind::OwnerReused.because(why, hint));

@@ -60,7 +60,7 @@ impl Condition<'_> {
         match (own.base.as_str(), wide.base.as_str()) {
             ("null", "null") => self.values == other.values,
             // none of the values may match, so more values let less through
-            (one, two) if one == two && one.contains("not") => {
+            (one, two) if one == two && NONE_OF.contains(&one) => {
                 other.values.iter().all(|value| self.values.contains(value))
             }
             ("stringequals" | "stringlike", "stringlike") => {
@@ -71,7 +71,8 @@ impl Condition<'_> {
                 each_in(&|wide, value| arn_covers(wide, other_syntax, value, syntax))
             }
             ("ipaddress", "ipaddress") => each_in(&|wide, value| wide == value || networks::contains(wide, value)),
-            (one, two) => one == two && each_in(&|wide, value| wide == value),
+            (one, two) if one == two && ANY_OF.contains(&one) => each_in(&|wide, value| wide == value),
+            (one, two) => one == two && self.values == other.values,
         }
     }
 
@@ -133,6 +134,32 @@ impl Condition<'_> {
     }
 }
 
+/// Operators that hold if one of the values matches, beside those with patterns and networks.
+const ANY_OF: [&str; 12] = [
+    "stringequals",
+    "stringequalsignorecase",
+    "numericequals",
+    "numericlessthan",
+    "numericlessthanequals",
+    "numericgreaterthan",
+    "numericgreaterthanequals",
+    "dateequals",
+    "datelessthan",
+    "dategreaterthan",
+    "bool",
+    "binaryequals",
+];
+/// Operators that hold if none of the values matches.
+const NONE_OF: [&str; 8] = [
+    "stringnotequals",
+    "stringnotequalsignorecase",
+    "stringnotlike",
+    "numericnotequals",
+    "datenotequals",
+    "notipaddress",
+    "arnnotequals",
+    "arnnotlike",
+];
 /// More than any age in seconds, size or number that is meant as a limit.
 const HUGE: f64 = 10_000_000.0;
 /// A year that is over. This code has no clock.

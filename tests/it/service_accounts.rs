@@ -88,7 +88,7 @@ fn fields_owned_by_a_restore_are_kept_with_a_note_and_removed_with_force() {
         cluster.apply(runtime, "velero", "shop", "cart", &kept);
         scene.declare(&keep());
         let plan = scene.bench.ends(4, &["plan"]);
-        plan.says("because it also belongs to `velero`").says("Pods of this ServiceAccount cannot assume");
+        plan.says("because it also belongs to `velero`").says("Pods of this ServiceAccount still ask for");
         scene.bench.ends(0, &["apply", "--auto-approve", "--force-conflicts"]);
         let object = cluster.get(runtime, "shop", "cart").expect("velero made it");
         assert!(object["metadata"]["annotations"].is_null() && object["metadata"]["labels"].is_null(), "{object}");

@@ -83,14 +83,14 @@ pub(crate) fn unsigned(error: &CredentialsError) -> AwsFailure {
     let assumed = chain.iter().find_map(|error| {
         let by_role = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
         let by_token = || error.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>();
-        let by_role = by_role.map(|error| (failure(error), NOT_ASSUMED));
-        by_role.or_else(|| by_token().map(|error| (failure(error), NOT_BY_TOKEN)))
+        let by_role = by_role.map(|error| (failure(error), "sts:AssumeRole", NOT_ASSUMED));
+        by_role.or_else(|| by_token().map(|error| (failure(error), "sts:AssumeRoleWithWebIdentity", NOT_BY_TOKEN)))
     });
-    if let Some((below, why)) = assumed {
+    if let Some((below, operation, why)) = assumed {
         let transient = matches!(below.kind(), CallErrorKind::Throttled | CallErrorKind::Unavailable);
         if below.class != FailureClass::Service || transient {
-            // `CallError::operation` is the call that could not be signed, so the message must say what failed before
-            let message = format!("assuming the role failed: {}", below.message);
+            // `CallError::operation` is the call that could not be signed, so the message must name the call that failed
+            let message = format!("{operation}: {}", below.message);
             return AwsFailure { message, ..below };
         }
         let message = format!("{why}: {}", below.message);
