@@ -6,7 +6,7 @@
 pub mod changes;
 pub mod readings;
 
-use crate::ids::Key;
+use crate::ids::{Key, PolicyArn};
 use crate::model::live::Observed;
 use crate::policy::evaluate::{Caller, KnownKeys, Request, Truth, evaluate};
 use crate::policy::{PolicyDocument, Statement};
@@ -132,12 +132,14 @@ impl RolePermissions {
             }
             all.push(readings);
         }
-        let boundary =
-            self.boundary.as_ref().map_or(Truth::True, |boundary| self.bound(boundary, &request, &mut decision));
         let bounds = self.boundary.as_ref().and_then(|boundary| match &boundary.document {
             Observed::Present(document) if document.is_parsed() => Some(Readings::of(document, &self.placeholders)),
             _ => None,
         });
+        let boundary = self
+            .boundary
+            .as_ref()
+            .map_or(Truth::True, |boundary| bound(boundary, bounds.as_ref(), &request, &mut decision));
         // a deny or the boundary may take all that a statement allows of a pattern
         let is_limited = denied == Truth::Unknown || boundary == Truth::Unknown;
         let is_taken = |part: &Request| {
@@ -165,33 +167,6 @@ impl RolePermissions {
         decision
     }
 
-    /// What the boundary says: it must allow what the policies allow.
-    fn bound(&self, boundary: &NamedPolicy, request: &Request, decision: &mut Decision) -> Truth {
-        let named = NamedPolicy { name: format!("boundary {}", boundary.name), ..boundary.clone() };
-        let document = match &boundary.document {
-            Observed::Present(document) if document.is_parsed() => document,
-            Observed::Present(_) | Observed::Unknown(_) => {
-                decision.unread.push(unread(&named));
-                return Truth::Unknown;
-            }
-            // IAM lets a boundary be deleted only when nothing has it
-            Observed::Absent => return Truth::False,
-        };
-        let readings = Readings::of(document, &self.placeholders);
-        match readings.verdict(request) {
-            Ok(Truth::Unknown) => {
-                let found = readings.found(request);
-                decision.limits.extend(found.iter().map(|found| deciding(&named.name, found)));
-                Truth::Unknown
-            }
-            Ok(verdict) => verdict,
-            Err(why) => {
-                decision.unread.push(format!("{}: {why}", named.name));
-                Truth::Unknown
-            }
-        }
-    }
-
     /// The keys that every request of the role has
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
     fn keys(&self) -> KnownKeys {
@@ -210,6 +185,36 @@ impl Decision {
     pub fn unknown(why: String) -> Self {
         Self { answer: Permitted::May, allows: Vec::new(), limits: Vec::new(), unread: vec![why] }
     }
+}
+
+/// What the boundary says: it must allow what the policies allow. `readings` are those of its document, if it is parsed.
+fn bound(boundary: &NamedPolicy, readings: Option<&Readings<'_>>, request: &Request, decision: &mut Decision) -> Truth {
+    let named = NamedPolicy { name: format!("boundary {}", boundary.name), ..boundary.clone() };
+    let Some(readings) = readings else {
+        // IAM lets a boundary be deleted only when nothing has it
+        if matches!(boundary.document, Observed::Absent) {
+            return Truth::False;
+        }
+        decision.unread.push(unread(&named));
+        return Truth::Unknown;
+    };
+    match readings.verdict(request) {
+        Ok(Truth::Unknown) => {
+            let found = readings.found(request);
+            decision.limits.extend(found.iter().map(|found| deciding(&named.name, found)));
+            Truth::Unknown
+        }
+        Ok(verdict) => verdict,
+        Err(why) => {
+            decision.unread.push(format!("{}: {why}", named.name));
+            Truth::Unknown
+        }
+    }
+}
+
+/// `aws:NAME` for a policy of AWS, and the name of another one.
+pub fn policy_name(arn: &PolicyArn) -> String {
+    if arn.account() == "aws" { format!("aws:{}", arn.name()) } else { arn.name().to_owned() }
 }
 
 fn unread(policy: &NamedPolicy) -> String {

@@ -68,28 +68,34 @@ pub fn gained<'a>(before: &Permissions<'a>, after: &Permissions<'a>) -> Option<V
             before.verdict(&request) != Truth::True && after.verdict(&request) != Truth::False
         })
     };
-    let (allowed_before, denied_after) = (allowed(&before.policies), denied(&after.policies));
     let pairs: Vec<Pair<'a>> = pairs.into_iter().filter(changes).collect();
+    let by_unread = |pair: &Pair<'_>| pair.statements.iter().all(|statement| statement.denies());
     let detailed = pairs.len() <= MAX_DETAILED;
-    let differences = pairs.into_iter().map(|pair| Difference {
+    let pairs = if detailed {
+        without_included(pairs, |wide, narrow| by_unread(wide) == by_unread(narrow) && wide.covers(narrow))
+    } else {
+        pairs
+    };
+    let (allowed_before, denied_after) = (allowed(&before.policies), denied(&after.policies));
+    let difference = |pair: Pair<'a>| Difference {
         otherwise: before.under_conditions(&pair),
         parts: if detailed { before.parts(&pair, &allowed_before) } else { Vec::new() },
-        by_unread: pair.statements.iter().all(|statement| statement.denies()),
+        by_unread: by_unread(&pair),
         denied_in_part: after.denies(&request(&pair, KnownKeys::none())) == Truth::Unknown
             && denied_after.iter().any(|deny| pair.meet(deny).is_some()),
         pair,
-    });
-    let differences: Vec<Difference<'a>> = differences.collect();
-    let said_before = |at: usize, one: &Difference<'_>| {
-        let mut others = differences.iter().enumerate().filter(|(other, _)| *other != at);
-        others.any(|(other_at, other)| {
-            other.by_unread == one.by_unread
-                && other.pair.covers(&one.pair)
-                && (other_at < at || !one.pair.covers(&other.pair))
-        })
     };
-    let kept = differences.iter().enumerate().filter(|(at, one)| !detailed || !said_before(*at, one));
-    Some(kept.map(|(_, one)| one.clone()).collect())
+    Some(pairs.into_iter().map(difference).collect())
+}
+
+/// The pairs that no other one includes. Of equal ones, the first.
+fn without_included<'a>(pairs: Vec<Pair<'a>>, includes: impl Fn(&Pair<'a>, &Pair<'a>) -> bool) -> Vec<Pair<'a>> {
+    let is_included = |at: usize| {
+        let mut others = (0..pairs.len()).filter(|other| *other != at);
+        others.any(|other| includes(&pairs[other], &pairs[at]) && (other < at || !includes(&pairs[at], &pairs[other])))
+    };
+    let kept: Vec<bool> = (0..pairs.len()).map(|at| !is_included(at)).collect();
+    pairs.into_iter().zip(kept).filter_map(|(pair, kept)| kept.then_some(pair)).collect()
 }
 
 /// What each pair has in common with each limit. `None` if these are too many.
@@ -137,12 +143,7 @@ impl<'a> Permissions<'a> {
         let Some(common) = meets(std::slice::from_ref(pair), allowed) else { return Vec::new() };
         let is_part =
             |part: &Pair<'_>| !part.includes(pair) && self.verdict(&request(part, KnownKeys::none())) == Truth::True;
-        let parts: Vec<Pair<'a>> = common.into_iter().filter(is_part).collect();
-        let said_before = |at: usize| {
-            let mut others = parts.iter().enumerate().filter(|(other, _)| *other != at);
-            others.any(|(other_at, other)| other.includes(&parts[at]) && (other_at < at || !parts[at].includes(other)))
-        };
-        (0..parts.len()).filter(|at| !said_before(*at)).map(|at| parts[at].clone()).collect()
+        without_included(common.into_iter().filter(is_part).collect(), Pair::includes)
     }
 
     /// The statements that allow the whole pair if their conditions hold. Empty if it is denied.

@@ -10,7 +10,7 @@ use super::arguments::{Access, Deny, Global};
 use super::output::Output;
 use crate::access::{Deciding, Decision, Permitted, RolePermissions};
 use crate::error::{Error, ExitStatus};
-use crate::ids::{Key, Namespace, ServiceAccountName};
+use crate::ids::Key;
 use crate::model::address::Address;
 use crate::model::desired::{Binding, PLACEHOLDER_ID};
 use crate::model::evidence::Chain;
@@ -126,7 +126,8 @@ impl World {
             let mut annotated = self.undeclared().into_iter();
             let annotated = annotated.find(|(_, binding)| binding.address() == address);
             let by_pattern = || {
-                let chain = chains().find(|chain| chain.binding.cluster == *cluster && matches(chain, namespace, name));
+                let chain = chains()
+                    .find(|chain| chain.binding.cluster == *cluster && chain.binding.subject.matches(namespace, name));
                 chain.map(|chain| {
                     let audience = chain.binding.audience.clone();
                     let binding = self.unmanaged(chain.role_key, cluster, namespace, name);
@@ -349,12 +350,6 @@ impl World {
 fn name_of(binding: &Binding) -> String {
     let (namespace, name) = binding.subject.names();
     format!("{}/{namespace}/{name}", binding.cluster)
-}
-
-/// Whether a chain's pattern matches this ServiceAccount.
-fn matches(chain: &Chain<'_>, namespace: &Namespace, name: &ServiceAccountName) -> bool {
-    let (of, names) = chain.binding.subject.names();
-    Pattern::new(of).matches(namespace.as_str()) && Pattern::new(names).matches(name.as_str())
 }
 
 /// A statement, with `{{ account_id }}` for an id that is not known.

@@ -395,6 +395,12 @@ impl Binding {
         self.audience.as_deref().unwrap_or(super::marks::DEFAULT_AUDIENCE)
     }
 
+    /// `service-account/CLUSTER/NAMESPACE/NAME`, also of a pattern.
+    pub fn address_text(&self) -> String {
+        let (namespace, name) = self.subject.names();
+        format!("service-account/{}/{namespace}/{name}", self.cluster)
+    }
+
     /// The address of the `ServiceAccount`. None for a pattern.
     pub fn address(&self) -> Option<Address> {
         let Subject::Exact(namespace, name) = self.subject.clone() else { return None };
@@ -425,6 +431,12 @@ impl Subject {
             Self::Exact(namespace, name) => (namespace.as_str(), name.as_str()),
             Self::Wildcard { namespace, name, .. } => (namespace, name),
         }
+    }
+
+    /// Whether it is this ServiceAccount, or a pattern that matches it.
+    pub fn matches(&self, namespace: &Namespace, name: &ServiceAccountName) -> bool {
+        let (namespaces, names) = self.names();
+        Pattern::new(namespaces).matches(namespace.as_str()) && Pattern::new(names).matches(name.as_str())
     }
 
     /// The value of the token's `sub` claim: `system:serviceaccount:NAMESPACE:NAME`.

@@ -64,8 +64,7 @@ impl<'a> Chain<'a> {
 
     /// `service-account/CLUSTER/NAMESPACE/NAME`
     pub fn address(&self) -> String {
-        let (namespace, name) = self.names();
-        format!("service-account/{}/{namespace}/{name}", self.binding.cluster)
+        self.binding.address_text()
     }
 
     /// `role/KEY`

@@ -4,7 +4,7 @@ use super::super::Run;
 use super::super::output::Output;
 use super::super::session::{self, Session};
 use crate::access::readings::Placeholder;
-use crate::access::{NamedPolicy, RolePermissions};
+use crate::access::{NamedPolicy, RolePermissions, policy_name};
 use crate::error::Error;
 use crate::ids::{Key, PolicyArn};
 use crate::model::desired::{
@@ -50,7 +50,7 @@ pub(super) fn declared(run: Run<'_>) -> Result<World, Error> {
         let by_arn = |arn: &PolicyArn| match declared_policy(&desired, &role.account, arn) {
             Some(policy) => declared(policy),
             None => NamedPolicy {
-                name: short_name(arn),
+                name: policy_name(arn),
                 document: Observed::Unknown("its document is not in the configuration".to_owned()),
             },
         };
@@ -95,11 +95,6 @@ fn inline(name: &str, document: &PolicyDocument) -> NamedPolicy {
     NamedPolicy { name: format!("inline {name}"), document: Observed::Present(document.clone()) }
 }
 
-/// `aws:NAME` for a policy of AWS, and the name of another one.
-fn short_name(arn: &PolicyArn) -> String {
-    if arn.account() == "aws" { format!("aws:{}", arn.name()) } else { arn.name().to_owned() }
-}
-
 /// The live roles, and the documents of all that they attach.
 pub(super) async fn live(run: Run<'_>, output: &Output<'_>) -> Result<World, Error> {
     let session = Session::open(run)?;
@@ -122,7 +117,7 @@ pub(super) async fn live(run: Run<'_>, output: &Output<'_>) -> Result<World, Err
         let at = (account.clone(), arn.clone());
         let document = managed(&live, &at).or_else(|| read.get(&at).cloned());
         let document = document.unwrap_or_else(|| Observed::Unknown("it was not read".to_owned()));
-        NamedPolicy { name: short_name(arn), document }
+        NamedPolicy { name: policy_name(arn), document }
     };
     let roles = found.iter().map(|(key, role)| {
         let account = &desired.roles[*key].account;

@@ -1,6 +1,7 @@
 //! `irsa explain ADDRESS`: where an object is declared, what is live, who may assume it, what it may do, its findings.
 
 use super::FORMAT_VERSION;
+use crate::access::policy_name;
 use crate::cli::Run;
 use crate::cli::arguments::{Deny, Fleet, Global, Shape};
 use crate::cli::output::{self, Output};
@@ -13,7 +14,6 @@ use crate::model::desired::{Attachment, Binding, ClusterState, Desired, Manage, 
 use crate::model::live::Live;
 use crate::model::note::Note;
 use crate::model::origin::Origin;
-use crate::model::pattern::Pattern;
 use crate::model::resource::{Provider, Role};
 use crate::model::sanitize::scrub;
 use crate::plan::file::change_v2;
@@ -84,7 +84,7 @@ impl Explained<'_> {
         let others = plan.unchanged.iter().chain(&plan.waiting).cloned();
         let objects = roles.chain(declared).chain(attached).chain(providers).chain(changed).chain(others);
         let mut texts: BTreeSet<String> = objects.map(|address| address.to_string()).collect();
-        texts.extend(self.bindings().map(|(_, binding)| text_of(binding)));
+        texts.extend(self.bindings().map(|(_, binding)| binding.address_text()));
         let refused = plan.refused.iter().map(|item| &item.address);
         let unknown = plan.unknown.iter().map(|item| &item.address);
         let noted = plan.notes.iter().chain(&plan.ignored).map(|note| &note.address);
@@ -114,14 +114,11 @@ impl Explained<'_> {
 
     /// The role and the binding of a ServiceAccount: by name, else by a pattern that matches it.
     fn binding(&self) -> Option<(&Key, &Binding)> {
-        let by_name = self.bindings().find(|(_, binding)| text_of(binding) == self.text);
+        let by_name = self.bindings().find(|(_, binding)| binding.address_text() == self.text);
         by_name.or_else(|| {
             let Some(Address::ServiceAccount { cluster, namespace, name }) = &self.address else { return None };
-            self.bindings().find(|(_, binding)| {
-                let (of, names) = binding.subject.names();
-                let matches = |pattern: &str, text: &str| Pattern::new(pattern).matches(text);
-                binding.cluster == *cluster && matches(of, namespace.as_str()) && matches(names, name.as_str())
-            })
+            let matches = |binding: &Binding| binding.cluster == *cluster && binding.subject.matches(namespace, name);
+            self.bindings().find(|(_, binding)| matches(binding))
         })
     }
 
@@ -261,7 +258,7 @@ impl Explained<'_> {
     }
 
     fn statement_lines(&self, what: &str, arn: &PolicyArn) -> Vec<String> {
-        let name = if arn.account() == "aws" { format!("aws:{}", arn.name()) } else { arn.name().to_owned() };
+        let name = policy_name(arn);
         let Some(document) = self.plan.names.documents.get(arn.as_str()) else {
             return vec![format!("{what} {name}: `irsa access {}` reads its statements", self.text)];
         };
@@ -301,12 +298,6 @@ impl Explained<'_> {
             "summary": self.live_lines(), "notes": notes.collect::<Vec<_>>(),
         }})
     }
-}
-
-/// `service-account/CLUSTER/NAMESPACE/NAME`, also of a pattern.
-fn text_of(binding: &Binding) -> String {
-    let (namespace, name) = binding.subject.names();
-    format!("service-account/{}/{namespace}/{name}", binding.cluster)
 }
 
 fn provider_lines(provider: &Provider) -> Vec<String> {
